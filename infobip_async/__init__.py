@@ -1,0 +1,1 @@
+"""Asyncio client, receiver and simulator for the HTTP SMS and HLR interface."""

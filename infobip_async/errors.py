@@ -1,0 +1,142 @@
+"""What can go wrong, as one tree.
+
+InfobipError
+├── GatewayRefusedError          the gateway said no; .code .name .operation
+│   ├── AuthenticationError      wrong or missing username or password
+│   ├── NotEnoughCreditsError    the account cannot pay for the request
+│   ├── NetworkNotCoveredError   no route to the recipient's network
+│   ├── InvalidDestinationError  a recipient or looked-up number is no good
+│   ├── InvalidRequestError      the gateway could not read the request
+│   └── GatewayFailureError      a general failure, or a code that the document does not list
+├── GatewayUnreachableError
+│   ├── NotSentError             no byte left this machine: safe to repeat
+│   └── OutcomeUnknownError      it may have been carried out; .message_ids
+├── ProtocolError                never raised itself
+│   ├── LocalProtocolError       the caller broke a rule of the document (also a ValueError)
+│   └── RemoteProtocolError      the peer sent something unreadable; .raw
+└── LookupTimeoutError           also a TimeoutError
+
+No text of these errors holds a password or a webhook secret.
+"""
+
+from typing import Self
+
+
+class InfobipError(Exception):
+    """Everything that this package raises on purpose."""
+
+
+class GatewayRefusedError(InfobipError):
+    """The gateway answered, and its answer is no: nothing was carried out.
+
+    Attributes:
+        code: the return code as the wire format at hand gives it, such as ``-3`` (§2/1.3),
+            ``10`` (§3.2) or ``"FAILED"`` (§4); the same number means different things in each.
+        name: the document's name for the code, or ``"UNKNOWN"`` where it lists none.
+        operation: what was asked, such as ``"send"`` or ``"submit_hlr"``.
+    """
+
+    def __init__(
+        self, message: str, *, code: int | str = "", name: str = "UNKNOWN", operation: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.name = name
+        self.operation = operation
+
+
+class AuthenticationError(GatewayRefusedError):
+    """The username or the password is wrong or missing."""
+
+
+class NotEnoughCreditsError(GatewayRefusedError):
+    """The account has not enough credits for the request."""
+
+
+class NetworkNotCoveredError(GatewayRefusedError):
+    """The gateway has no route to the network of the recipient."""
+
+
+class InvalidDestinationError(GatewayRefusedError):
+    """No recipient of a send, or not this number of a lookup, is a good destination."""
+
+
+class InvalidRequestError(GatewayRefusedError):
+    """The gateway could not read the request, or misses a part of it."""
+
+
+class GatewayFailureError(GatewayRefusedError):
+    """A general error of the gateway's, or a code that the document does not list."""
+
+
+class GatewayUnreachableError(InfobipError):
+    """No answer came. The two subclasses say what that proves."""
+
+
+class NotSentError(GatewayUnreachableError):
+    """No byte of the request left this machine, so repeating it cannot do it twice."""
+
+
+class OutcomeUnknownError(GatewayUnreachableError):
+    """The request may or may not have been carried out; repeating it may do it twice.
+
+    Attributes:
+        message_ids: the client's message ids of the request, whose delivery reports can settle
+            the question later (§3). Empty where the request carried none.
+    """
+
+    def __init__(self, message: str, *, message_ids: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message_ids = message_ids
+
+
+class ProtocolError(InfobipError):
+    """A rule of the document was broken. Never raised itself: see the two subclasses."""
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self:  # noqa: D102 - as any other
+        if cls is ProtocolError:
+            raise TypeError("raise LocalProtocolError or RemoteProtocolError")
+        return super().__new__(cls, *args, **kwargs)
+
+
+class LocalProtocolError(ProtocolError, ValueError):
+    """The caller broke a rule of the document; nothing was sent.
+
+    Attributes:
+        field: the argument or attribute at fault, such as ``"sender"``.
+        section: the section of the document that holds the rule, such as ``"2/1.2"``.
+    """
+
+    def __init__(self, message: str, *, field: str = "", section: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+        self.section = section
+
+    def __str__(self) -> str:
+        where = f"{self.field}: " if self.field else ""
+        rule = f" (§{self.section})" if self.section else ""
+        return f"{where}{self.args[0]}{rule}"
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent something that cannot be read as the document says.
+
+    Attributes:
+        raw: the bytes at fault, as received.
+    """
+
+    def __init__(self, message: str, *, raw: bytes = b"") -> None:
+        super().__init__(message)
+        self.raw = raw
+
+
+class LookupTimeoutError(InfobipError, TimeoutError):
+    """The query was accepted, and its report did not arrive in time (it may still come).
+
+    Attributes:
+        lookup_id: the gateway's id of the lookup, by which a late report can be told.
+    """
+
+    def __init__(self, message: str, *, lookup_id: str | None = None) -> None:
+        super().__init__(message)
+        self.lookup_id = lookup_id

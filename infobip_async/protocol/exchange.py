@@ -1,0 +1,104 @@
+"""The transport vocabulary: what every wire format is made into, and made from."""
+
+from enum import Enum
+from typing import Self
+from urllib.parse import urlsplit
+
+import attrs
+
+
+@attrs.frozen
+class Credentials:
+    """Username and password of an account. A missing one is the empty string."""
+
+    username: str
+    password: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class HttpRequest:
+    """A request, as a client is to send it or as a gateway got it.
+
+    `url` may hold the password (§2/2, §3.2, §4), and so may `body`: neither is in the repr.
+    """
+
+    method: str
+    url: str = attrs.field(repr=False)
+    body: bytes = attrs.field(default=b"", repr=False)
+    content_type: str | None = None
+
+
+@attrs.frozen
+class HttpReply:
+    """A reply, as a client got it or as a gateway is to send it."""
+
+    status: int
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+
+
+class PushKind(Enum):
+    """What a push brings; the value is the last segment of its callback URL."""
+
+    DELIVERY_REPORTS = "dlr"
+    HLR_REPORTS = "hlr"
+    INBOUND_SMS = "inbound"
+
+
+@attrs.frozen
+class RawPush:
+    """A push as it arrived: what is kept until it is handled.
+
+    Attributes:
+        kind: which callback it came to.
+        query: the raw query string, still percent-encoded.
+        body: the raw body.
+        received_at: seconds since the epoch.
+    """
+
+    kind: PushKind
+    query: str = ""
+    body: bytes = b""
+    received_at: float = 0.0
+
+
+def _join(base: str, path: str) -> str:
+    return base.rstrip("/") + path
+
+
+@attrs.frozen(kw_only=True)
+class Endpoints:
+    """Where the five services of the interface are.
+
+    The default is the document's own set, over https.
+
+    Attributes:
+        send_xml: SMS by XML POST (§2/1).
+        send_get: SMS by GET (§2/2).
+        command: account commands (§2/2.1).
+        dlr_pull: delivery reports by pull (§3.2).
+        hlr_query: HLR queries (§4).
+    """
+
+    send_xml: str = "https://www.infobip.com/AddOn/SMSService/XML/XMLInput.aspx"
+    send_get: str = "https://www.infobip.com/Addon/SMSService/SendSMS.aspx"
+    command: str = "https://www.infobip.com/Addon/SMSService/command.aspx"
+    dlr_pull: str = "https://api.infobip.com/api/dlrpull"
+    hlr_query: str = "https://api.infobip.com/api/hlr/query.aspx"
+
+    @classmethod
+    def at(cls, base: str) -> Self:
+        """The document's paths under one base, such as ``http://127.0.0.1:8080``."""
+        paths = {name: urlsplit(url).path for name, url in attrs.asdict(cls()).items()}
+        return cls(**{name: _join(base, path) for name, path in paths.items()})
+
+    @classmethod
+    def later(cls, base: str = "https://api.infobip.com") -> Self:
+        """The later addresses of the same wire formats, under one base."""
+        return cls(
+            send_xml=_join(base, "/api/sendsms/xml"),
+            send_get=_join(base, "/api/sendsms/plain"),
+            command=_join(base, "/api/command"),
+            dlr_pull=_join(base, "/api/dlrpull"),
+            hlr_query=_join(base, "/api/hlr"),
+        )
