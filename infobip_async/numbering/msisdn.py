@@ -1,0 +1,183 @@
+"""Destinations and senders: what may go on the wire, checked before anything is sent.
+
+The bulk forms join their numbers and match once, since a call per number costs more than the
+request that carries it; only where that fails do they look for the number at fault.
+"""
+
+import re
+from collections.abc import Sequence
+
+from infobip_async.errors import LocalProtocolError
+
+_SENDING = "2/1.2"
+_LOOKUP = "4"
+
+# E.164 ends at 15 digits. Up to 20 are let through, because routing prefixes are the business of
+# the gateway, which judges the number anyway; more is a mistake such as two numbers in one.
+_DESTINATION = "[1-9][0-9]{0,19}"
+_ONE_DESTINATION = re.compile(_DESTINATION)
+_MANY_DESTINATIONS = re.compile(f"(?:{_DESTINATION};)*{_DESTINATION}")
+_MANY_DIGITS = re.compile("(?:[0-9]+;)*[0-9]+")
+_DIGITS = re.compile("[0-9]+")
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and lone surrogates, which no charset of the wire can encode."""
+_UNCARRIABLE = re.compile("[;\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What would break the rows of §4: their separators, whatever breaks a line, control characters."""
+
+_MAX_DIGITS = 20
+_MAX_NUMERIC_SENDER = 14
+_MAX_ALPHANUMERIC_SENDER = 11
+
+
+def _fault_of(msisdn: str) -> str:
+    """What is wrong with a destination that did not match, and what to write where it is plain."""
+    bare = re.sub(r"[\s()./-]", "", msisdn)
+    international = re.sub(r"^(?:\+|00)", "", bare)
+    if not msisdn:
+        return "is empty"
+    if _ONE_DESTINATION.fullmatch(international):
+        return f"is not plain digits without a leading + or 0: write {international!r}"
+    if not _DIGITS.fullmatch(msisdn):
+        return "has characters other than the digits 0 to 9"
+    if msisdn.startswith("0"):
+        return "has a leading 0: write the calling code of the country in its place"
+    return f"has {len(msisdn)} digits, more than {_MAX_DIGITS}"
+
+
+def check_destination(msisdn: str, *, field: str = "recipients") -> str:
+    """Give back a destination that can be sent to, unchanged (§2/1.2).
+
+    Args:
+        msisdn: "international format without leading 0 or +": 1 to 20 digits.
+        field: the name of the caller's argument, for the error.
+
+    Raises:
+        LocalProtocolError: it is anything else.
+    """
+    if _ONE_DESTINATION.fullmatch(msisdn):
+        return msisdn
+    raise LocalProtocolError(f"{msisdn!r} {_fault_of(msisdn)}", field=field, section=_SENDING)
+
+
+def check_destinations(msisdns: Sequence[str], *, field: str = "recipients") -> None:
+    """Refuse a list of recipients that is empty, holds a bad one, or one of them twice (§2/1).
+
+    The gateway drops duplicates ("duplicate numbers in one post request will be filtered"), so
+    one recipient of two would wait for a report in vain.
+
+    Args:
+        msisdns: what `check_destination` takes, each.
+        field: the name of the caller's argument, for the error.
+
+    Raises:
+        LocalProtocolError: names the first number at fault and its place, counted from 1.
+    """
+    if not msisdns:
+        raise LocalProtocolError("no destination is given", field=field, section=_SENDING)
+    joined = ";".join(msisdns)
+    if not _MANY_DESTINATIONS.fullmatch(joined) or joined.count(";") >= len(msisdns):
+        _name_the_bad_one(msisdns, field)
+    if len(set(msisdns)) < len(msisdns):
+        _name_the_duplicate(msisdns, field)
+
+
+def _name_the_bad_one(msisdns: Sequence[str], field: str) -> None:
+    for place, msisdn in enumerate(msisdns, 1):
+        if not _ONE_DESTINATION.fullmatch(msisdn):
+            raise LocalProtocolError(
+                f"number {place} of {len(msisdns)}, {msisdn!r}, {_fault_of(msisdn)}",
+                field=field,
+                section=_SENDING,
+            )
+
+
+def _name_the_duplicate(msisdns: Sequence[str], field: str) -> None:
+    places: dict[str, int] = {}
+    for place, msisdn in enumerate(msisdns, 1):
+        first = places.setdefault(msisdn, place)
+        if first != place:
+            raise LocalProtocolError(
+                f"{msisdn!r} stands at {first} and at {place}; the gateway would drop one of them",
+                field=field,
+                section="2/1",
+            )
+
+
+def is_numeric_sender(sender: str) -> bool:
+    """Whether a sender is a number, which may be longer and goes out as TON 1 (§2/1.2)."""
+    return _DIGITS.fullmatch(sender) is not None
+
+
+def check_sender(sender: str) -> str:
+    """Give back a sender that can be sent, unchanged (§2/1.2).
+
+    Args:
+        sender: 1 to 14 digits, or 1 to 11 characters of which not all are digits. The document
+            does not say which characters an alphanumeric sender may have, and networks differ:
+            only control characters are refused.
+
+    Raises:
+        LocalProtocolError: it is empty or blank, too long, has a control character, or is a
+            number with a leading ``+``, which the document leaves to the source TON.
+    """
+    fault = _fault_of_sender(sender)
+    if fault:
+        raise LocalProtocolError(f"{sender!r} {fault}", field="sender", section=_SENDING)
+    return sender
+
+
+def _fault_of_sender(sender: str) -> str:
+    if not sender.strip():
+        return "is empty"
+    if is_numeric_sender(sender.removeprefix("+")):
+        return _fault_of_numeric_sender(sender)
+    if _CONTROL.search(sender):
+        return "has a control character"
+    if len(sender) > _MAX_ALPHANUMERIC_SENDER:
+        return f"has {len(sender)} characters; an alphanumeric sender has at most 11"
+    return ""
+
+
+def _fault_of_numeric_sender(sender: str) -> str:
+    if sender.startswith("+"):
+        return "has a leading +: give the digits, and source_addr_ton=Ton.INTERNATIONAL for the +"
+    if len(sender) > _MAX_NUMERIC_SENDER:
+        return f"has {len(sender)} digits; a numeric sender has at most 14"
+    return ""
+
+
+def check_lookup_destination(destination: str) -> str:
+    """Give back a number that can be looked up, unchanged (§4).
+
+    Only what cannot be carried is refused: the document marks even six digits as good, so the
+    judgement on the number is left to the gateway, which answers FAILED for a bad one.
+
+    Args:
+        destination: one character or more, without ``;``, line breaks and control characters.
+
+    Raises:
+        LocalProtocolError: it cannot be carried.
+    """
+    if destination and not _UNCARRIABLE.search(destination):
+        return destination
+    what = "has a ';', a line break or a control character" if destination else "is empty"
+    raise LocalProtocolError(f"{destination!r} {what}", field="destinations", section=_LOOKUP)
+
+
+def check_lookup_destinations(destinations: Sequence[str]) -> None:
+    """Refuse a list of numbers to look up that is empty or holds one that cannot be carried (§4).
+
+    Args:
+        destinations: what `check_lookup_destination` takes, each; a number may stand twice.
+
+    Raises:
+        LocalProtocolError: names the first number at fault.
+    """
+    if not destinations:
+        raise LocalProtocolError("no number is given", field="destinations", section=_LOOKUP)
+    joined = ";".join(destinations)
+    if _MANY_DIGITS.fullmatch(joined) and joined.count(";") < len(destinations):
+        return
+    for destination in destinations:
+        check_lookup_destination(destination)
