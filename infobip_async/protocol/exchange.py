@@ -1,10 +1,13 @@
 """The transport vocabulary: what every wire format is made into, and made from."""
 
 from enum import Enum
+from http import HTTPStatus
 from typing import Self
 from urllib.parse import urlsplit
 
 import attrs
+
+from infobip_async.errors import RemoteProtocolError
 
 
 @attrs.frozen
@@ -33,8 +36,22 @@ class HttpReply:
     """A reply, as a client got it or as a gateway is to send it."""
 
     status: int
-    body: bytes
+    body: bytes = attrs.field(repr=False)
     content_type: str = "text/plain; charset=utf-8"
+
+    def text(self) -> str:
+        """The body of a successful reply as text, without white space around it.
+
+        Raises:
+            RemoteProtocolError: the HTTP status is not 2xx; the gateway reports its own errors
+                with 200 (§2/1.3, §2/2).
+        """
+        if not HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise RemoteProtocolError(f"HTTP status {self.status}", raw=self.body)
+        try:
+            return self.body.decode("utf-8-sig").strip()
+        except UnicodeDecodeError:
+            return self.body.decode("latin-1").strip()
 
 
 class PushKind(Enum):

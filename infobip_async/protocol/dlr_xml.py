@@ -1,0 +1,115 @@
+"""Delivery reports as XML, pushed as a raw body (§3.1); a pulled reply has the same form (§3.2).
+
+Wire example::
+
+    <DeliveryReport><message id="1023012301" sentdate="2005/7/19 22:0:0"
+    donedate="2005/7/19 22:0:0" status="NOT_SENT" /></DeliveryReport>
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, tzinfo
+from typing import Final
+from xml.sax.saxutils import quoteattr
+
+import attrs
+
+from infobip_async.errors import RemoteProtocolError
+from infobip_async.models import NO_EXTRAS, DeliveryReport, DeliveryStatus, UnreadableRow
+from infobip_async.protocol import dates, form, safe_xml
+
+_STATUSES: Final = {status.value: status for status in DeliveryStatus}
+_KNOWN: Final = frozenset({"id", "sentdate", "donedate", "status"})
+
+
+def _unreadable(name: str, values: dict[str, str], reason: str) -> UnreadableRow:
+    attributes = "".join(f" {key}={quoteattr(value)}" for key, value in values.items())
+    return UnreadableRow(f"<{name}{attributes}/>", reason)
+
+
+@attrs.define
+class _Rows:
+    """The rows of one document, in order."""
+
+    zone: tzinfo | None
+    root: str = ""
+    rows: list[DeliveryReport | UnreadableRow] = attrs.field(factory=list)
+
+    def start(self, level: int, name: str, attributes: safe_xml.Attributes) -> None:
+        lower = name.lower()
+        if level == 1:
+            self.root = lower
+            return
+        values = {key.lower(): value for key, value in attributes.items()}
+        if lower == "message" and values.get("id") and "status" in values:
+            self.rows.append(self._report(values))
+        else:
+            reason = "not a <message> with an id and a status"
+            self.rows.append(_unreadable(name, values, reason))
+
+    def _report(self, values: dict[str, str]) -> DeliveryReport:
+        raw_status = values["status"]
+        extras = {key: value for key, value in values.items() if key not in _KNOWN}
+        return DeliveryReport(
+            values["id"],
+            _STATUSES.get(raw_status.strip().upper(), DeliveryStatus.UNKNOWN),
+            raw_status,
+            self._date(values, "sentdate", extras),
+            self._date(values, "donedate", extras),
+            extras or NO_EXTRAS,
+        )
+
+    def _date(self, values: dict[str, str], name: str, extras: dict[str, str]) -> datetime | None:
+        text = values.get(name, "")
+        try:
+            return dates.decode(text, self.zone)
+        except ValueError:
+            extras[name] = text
+            return None
+
+
+def _document(body: bytes) -> bytes:
+    """The document of a raw body, or of the one form field that holds one."""
+    stripped = body.lstrip(b" \t\r\n")
+    if stripped[:1] in {b"<", b"\xef", b"\xfe", b"\xff"}:  # a byte order mark, too
+        return stripped
+    values = (value.strip() for _, value in form.split(stripped))
+    documents = [value for value in values if value.startswith(b"<")]
+    if len(documents) != 1:
+        raise RemoteProtocolError("the body holds no delivery report", raw=body)
+    return documents[0]
+
+
+def decode_push(body: bytes, *, zone: tzinfo | None = None) -> list[DeliveryReport | UnreadableRow]:
+    """Read the rows of a delivery report, in order; a row that cannot be read is set aside.
+
+    Args:
+        body: the posted body: the document itself, or a form with a field that holds it.
+        zone: the gateway's time zone; without it dates are naive.
+
+    Raises:
+        RemoteProtocolError: the document as a whole cannot be read.
+    """
+    found = _Rows(zone)
+    safe_xml.read(_document(body), found.start, depth=2)
+    if found.root != "deliveryreport":
+        raise RemoteProtocolError("the root is not <DeliveryReport>", raw=body)
+    return found.rows
+
+
+def _message(report: DeliveryReport) -> str:
+    known = {
+        "id": report.message_id,
+        "sentdate": dates.encode(report.sent_at),
+        "donedate": dates.encode(report.done_at),
+        "status": report.raw_status,
+    }
+    attributes = "".join(
+        f" {key}={quoteattr(value)}" for key, value in (known | dict(report.extras)).items()
+    )
+    return f"<message{attributes} />"
+
+
+def encode_push(reports: Iterable[DeliveryReport]) -> bytes:
+    """Make the document that a gateway posts."""
+    messages = "".join(map(_message, reports))
+    return f"<DeliveryReport>{messages}</DeliveryReport>".encode()

@@ -1,0 +1,68 @@
+"""Names and values as URLs and forms carry them, for the formats that are made of them.
+
+Wire example (§2/2.1)::
+
+    username=X&password=X&cmd=CREDITS
+"""
+
+from collections.abc import Iterable
+from urllib.parse import unquote_to_bytes, urlencode, urlsplit
+
+from infobip_async.protocol.exchange import HttpRequest
+
+CONTENT_TYPE = "application/x-www-form-urlencoded"
+
+
+def encode(pairs: Iterable[tuple[str, str]]) -> str:
+    """Percent-encode names and values, as UTF-8, space as ``+``."""
+    return urlencode(list(pairs))
+
+
+def with_query(url: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """Put names and values behind a URL, which may have a query of its own."""
+    return f"{url}{'&' if '?' in url else '?'}{encode(pairs)}"
+
+
+def split(raw: bytes) -> list[tuple[bytes, bytes]]:
+    """Take a query string or a form body apart: names and values as octets, in order."""
+    pairs = (field.partition(b"=") for field in raw.replace(b"+", b" ").split(b"&") if field)
+    return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs]
+
+
+def text(octets: bytes) -> str:
+    """Decode a name or a value, whose charset the document does not say (§6).
+
+    UTF-8 where the octets are UTF-8, else Windows-1252, and where that has a gap Latin-1, so
+    that nothing is lost.
+    """
+    for charset in ("utf-8", "cp1252"):
+        try:
+            return octets.decode(charset)
+        except UnicodeDecodeError:
+            continue
+    return octets.decode("latin-1")
+
+
+def decode(raw: str) -> list[tuple[str, str]]:
+    """Decode a query string: every name and value in order, empty ones too."""
+    return [(text(name), text(value)) for name, value in split(octets(raw))]
+
+
+def octets(raw: str) -> bytes:
+    """Turn a raw query back into its octets, whatever they were."""
+    return raw.encode("utf-8", "surrogateescape")
+
+
+def parameters(request: HttpRequest) -> dict[str, str]:
+    """The parameters of a request to a gateway, from its query and, of a POST, its form.
+
+    Names are lower-cased, since gateways take them in any case; of a repeated name the first
+    value counts.
+    """
+    raw = octets(urlsplit(request.url).query)
+    if request.method == "POST":
+        raw += b"&" + request.body
+    found: dict[str, str] = {}
+    for name, value in split(raw):
+        found.setdefault(text(name).strip().lower(), text(value))
+    return found

@@ -1,0 +1,76 @@
+"""HLR reports pushed as the form field ``dlr`` (§5).
+
+Wire example, before percent-encoding::
+
+    dlr=23423423232;234234sdfsds-01-01;DELIVRD;2019011231213;385980501;0
+    23423423231;234234sdfsds-01-01;UNDELIV;;;1
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from infobip_async.errors import RemoteProtocolError
+from infobip_async.models import HlrReport, HlrStatus, UnreadableRow
+from infobip_async.protocol import form
+
+MAX_ROWS: Final = 100
+"""Reports that a gateway puts into one post at the most (§5)."""
+
+_STATUSES: Final = {status.value: status for status in HlrStatus}
+_FIELDS: Final = 6
+_NOT_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def _row(line: str) -> HlrReport | UnreadableRow:
+    fields = [field.strip() for field in line.split(";")]
+    if len(fields) == _FIELDS + 1 and not fields[-1]:
+        fields.pop()  # a separator behind the last field
+    if len(fields) != _FIELDS:
+        return UnreadableRow(line, f"{len(fields)} fields instead of {_FIELDS}")
+    if _NOT_TEXT.search(line):
+        return UnreadableRow(line, "a character that is no text")
+    destination, lookup_id, raw_status, imsi, serving_msc, error_code = fields
+    if not (destination or lookup_id):
+        return UnreadableRow(line, "neither a destination nor an id")
+    return HlrReport(
+        destination,
+        lookup_id,
+        _STATUSES.get(raw_status.upper(), HlrStatus.UNKNOWN),
+        raw_status,
+        imsi or None,
+        serving_msc or None,
+        error_code or None,
+    )
+
+
+def decode_push(body: bytes) -> list[HlrReport | UnreadableRow]:
+    """Read the rows of a post, in order; a row that cannot be read is set aside.
+
+    Raises:
+        RemoteProtocolError: the form does not hold one ``dlr`` field (in any case of letters).
+    """
+    found = [value for name, value in form.split(body) if name.strip().lower() == b"dlr"]
+    if len(found) != 1:
+        raise RemoteProtocolError(f"{len(found)} dlr fields instead of one", raw=body)
+    # Surrogates stand for octets that are no UTF-8: they spoil their row, not its neighbours.
+    lines = found[0].decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
+    return [_row(line) for line in lines if line.strip()]
+
+
+def encode_push(reports: Iterable[HlrReport]) -> bytes:
+    """Make the form that a gateway posts; at most `MAX_ROWS` of them go into one."""
+    rows = (
+        ";".join(
+            (
+                report.destination,
+                report.lookup_id,
+                report.raw_status,
+                report.imsi or "",
+                report.serving_msc or "",
+                report.error_code or "",
+            )
+        )
+        for report in reports
+    )
+    return form.encode([("dlr", "\n".join(rows))]).encode()

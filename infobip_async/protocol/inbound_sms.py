@@ -1,0 +1,151 @@
+"""Inbound SMS by GET, through the URL that the account's owner enters (§6).
+
+Wire example::
+
+    http://some.server.com/incoming_sms.php?who=%sender%&what=%text%
+
+    GET /incoming_sms.php?who=38598123123&what=ABC
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, tzinfo
+from typing import Final
+from urllib.parse import quote_plus
+
+from infobip_async.errors import LocalProtocolError, RemoteProtocolError
+from infobip_async.models import InboundSms, UserDataHeader
+from infobip_async.protocol import dates, form
+from infobip_async.text import data_coding, udh
+
+FIELDS: Final = ("sender", "receiver", "text", "bin", "datetime", "datacoding", "esmclass")
+"""What the gateway can forward (§6)."""
+
+USUAL_NAMES: Final[Mapping[str, str]] = {field: field for field in FIELDS}
+"""Query parameter to field, where the account's URL calls each field by its own name."""
+
+_PLACEHOLDER = re.compile("%(" + "|".join(FIELDS) + ")%", re.IGNORECASE)
+_OCTET = re.compile(r"\s*([0-9]{1,3})?\s*")
+_UDHI: Final = 0x40
+
+
+def template(names: Mapping[str, str]) -> str:
+    """Make the query of the URL to enter in the account, ``who=%sender%&what=%text%``.
+
+    Args:
+        names: query parameter to field, one of `FIELDS`; at least one of ``text`` and ``bin``.
+
+    Raises:
+        LocalProtocolError: a field that is none, or no content among them.
+    """
+    fields = set(names.values())
+    if unknown := fields.difference(FIELDS):
+        raise LocalProtocolError(
+            f"{min(unknown)!r} is none of {', '.join(FIELDS)}", field="inbound", section="6"
+        )
+    if len(fields) < len(names) or fields.isdisjoint(("text", "bin")):
+        raise LocalProtocolError(
+            "each field can be named once, and text or bin must be", field="inbound", section="6"
+        )
+    return "&".join(f"{quote_plus(name)}=%{field}%" for name, field in names.items())
+
+
+def encode_push(url: str, sms: InboundSms) -> str:
+    """Fill a URL template in, as a gateway does before it makes its request.
+
+    Where the template asks for both ``text`` and ``bin``, data coding 0 leaves ``bin`` empty and
+    any other leaves ``text`` empty (§6).
+    """
+    asked = {match[1].lower() for match in _PLACEHOLDER.finditer(url)}
+    both = {"text", "bin"} <= asked
+    header = sms.udh.raw if sms.udh else b""
+    values = {
+        "sender": sms.sender,
+        "receiver": sms.receiver or "",
+        "text": "" if both and sms.data_coding else sms.text or "",
+        "bin": "" if both and not sms.data_coding else (header + (sms.data or b"")).hex().upper(),
+        "datetime": dates.encode(sms.received_at),
+        "datacoding": str(sms.data_coding),
+        "esmclass": str(sms.esm_class),
+    }
+    return _PLACEHOLDER.sub(lambda match: quote_plus(values[match[1].lower()]), url)
+
+
+def _without_repeats(pairs: Iterable[tuple[str, str]], query: str) -> dict[str, str]:
+    """The parameters by name; which of two values counts is not guessed at."""
+    params: dict[str, str] = {}
+    for name, value in pairs:
+        if name in params or "\x00" in value:
+            raise RemoteProtocolError("a repeated parameter, or a NUL", raw=form.octets(query))
+        params[name] = value
+    return params
+
+
+def _octet(value: str) -> int:
+    match = _OCTET.fullmatch(value)
+    if not match or int(match[1] or 0) > 0xFF:  # noqa: PLR2004 - an octet
+        raise ValueError("not a number from 0 to 255")
+    return int(match[1] or 0)
+
+
+def _date(value: str, zone: tzinfo | None) -> datetime | None:
+    """The date, whose format the document does not say: unknown ones stay in `params`."""
+    try:
+        return dates.decode(value, zone)
+    except ValueError:
+        return None
+
+
+def _content(
+    fields: Mapping[str, str], coding: int, esm_class: int
+) -> tuple[str | None, bytes | None, UserDataHeader | None, bool]:
+    """Text, octets, header and damage, from whichever of text and bin was forwarded."""
+    text = fields.get("text")
+    octets = bytes.fromhex(fields.get("bin", ""))
+    if not octets:
+        return text or "", None, None, False
+    header: UserDataHeader | None = None
+    if esm_class & _UDHI:
+        header, octets = udh.parse(octets)
+    if text:
+        return text, octets, header, False
+    decoded, damaged = data_coding.decode(octets, coding, header)
+    return decoded, octets, header, damaged
+
+
+def decode_push(
+    query: str, *, names: Mapping[str, str] = USUAL_NAMES, zone: tzinfo | None = None
+) -> InboundSms:
+    """Read the request that forwards a message.
+
+    Args:
+        query: the raw query string.
+        names: query parameter to field, as in the URL template; parameters in any case.
+        zone: the gateway's time zone; without it `InboundSms.received_at` is naive.
+
+    Raises:
+        RemoteProtocolError: a repeated parameter, no content, or a value that cannot be read.
+    """
+    params = _without_repeats(form.decode(query), query)
+    field_of = {name.lower(): field for name, field in names.items()}
+    fields = {field_of[n.lower()]: value for n, value in params.items() if n.lower() in field_of}
+    if fields.keys().isdisjoint(("text", "bin")):
+        raise RemoteProtocolError("neither text nor bin", raw=form.octets(query))
+    try:
+        coding = _octet(fields.get("datacoding", ""))
+        esm_class = _octet(fields.get("esmclass", ""))
+        text, octets, header, damaged = _content(fields, coding, esm_class)
+    except ValueError as fault:
+        raise RemoteProtocolError(f"unreadable value: {fault}", raw=form.octets(query)) from None
+    return InboundSms(
+        fields.get("sender", ""),
+        fields.get("receiver") or None,
+        text,
+        octets,
+        _date(fields.get("datetime", ""), zone),
+        coding,
+        esm_class,
+        header,
+        damaged,
+        params=params,
+    )

@@ -1,0 +1,135 @@
+"""SMS by GET (§2/2).
+
+Wire example::
+
+    GET /Addon/SMSService/SendSMS.aspx?user=xxx&password=xxxx&sender=Friend
+        &SMSText=messagetext&IsFlash=0&GSM=38598514674
+
+    020711151112345678
+"""
+
+import re
+from http import HTTPStatus
+from typing import Final
+
+import attrs
+
+from infobip_async.errors import (
+    AuthenticationError,
+    GatewayFailureError,
+    GatewayRefusedError,
+    InvalidDestinationError,
+    InvalidRequestError,
+    NetworkNotCoveredError,
+    NotEnoughCreditsError,
+    RemoteProtocolError,
+)
+from infobip_async.models import Submission
+from infobip_async.numbering.msisdn import check_destination
+from infobip_async.protocol import form, submission
+from infobip_async.protocol.exchange import Credentials, HttpReply, HttpRequest
+
+RETURN_CODES: Final[dict[int, tuple[str, type[GatewayRefusedError]]]] = {
+    -1: ("SEND_ERROR", GatewayFailureError),
+    -2: ("NOT_ENOUGHCREDITS", NotEnoughCreditsError),
+    -3: ("NETWORK_NOTCOVERED", NetworkNotCoveredError),
+    -4: ("SOCKET_EXCEPTION", GatewayFailureError),
+    -5: ("INVALID_USER_OR_PASS", AuthenticationError),
+    -6: ("MISSING_DESTINATION_ADDRESS", InvalidDestinationError),
+    -7: ("MISSING_SMSTEXT", InvalidRequestError),
+    -8: ("MISSING_SENDERNAME", InvalidRequestError),
+    -9: ("DESTADDR_INVALIDFORMAT", InvalidDestinationError),
+    -10: ("MISSING_USERNAME", AuthenticationError),
+    -11: ("MISSING_PASS", AuthenticationError),
+    -13: ("INVALID_DESTINATION_ADDRESS", InvalidDestinationError),
+}
+"""§2/2: return value, its name, what it raises. Anything above 0 is a message id."""
+
+# The parameters that have another name, or another spelling of their value, than in the XML.
+_NAMES: Final = {
+    "text": "SMSText",
+    "flash": "IsFlash",
+    "type": "Type",
+    "bookmark": "Bookmark",
+    "datacoding": "DataCoding",
+    "esmclass": "Esmclass",
+    "srcton": "Srcton",
+    "srcnpi": "Srcnpi",
+    "destton": "Destton",
+    "destnpi": "Destnpi",
+}
+_VALUES: Final = {"longSMS": "LongSMS"}
+
+
+@attrs.frozen
+class GetRequest:
+    """A request as a gateway reads it. What was not given is empty."""
+
+    credentials: Credentials
+    submission: Submission
+    msisdn: str
+
+
+def encode_request(
+    url: str, credentials: Credentials, message: Submission, msisdn: str
+) -> HttpRequest:
+    """Make the request that sends one submission to one recipient (§2/2).
+
+    Its URL holds the password, as the document has it.
+
+    Raises:
+        LocalProtocolError: the sender or the recipient is against a rule of the document.
+    """
+    pairs = [("user", credentials.username), ("password", credentials.password)]
+    for name, value in submission.parameters(message):
+        spelt = _VALUES.get(value, value) if name == "type" else value
+        pairs.append((_NAMES.get(name, name), spelt))
+    pairs.append(("GSM", check_destination(msisdn)))
+    return HttpRequest("GET", form.with_query(url, pairs))
+
+
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:-]*")
+_CODE = re.compile(r"-[0-9]{1,9}")
+
+
+def decode_reply(reply: HttpReply) -> str:
+    """Read the gateway's id of the message: an opaque string, never a number (§2/2).
+
+    Raises:
+        GatewayRefusedError: the return value is negative, or 0.
+        RemoteProtocolError: there is no readable value; whether anything was sent is unknown.
+    """
+    text = reply.text()
+    if _CODE.fullmatch(text) or text == "0":
+        code = int(text)
+        name, error = RETURN_CODES.get(code, ("UNKNOWN", GatewayFailureError))
+        raise error(
+            f"the gateway refused the message: {code} {name}",
+            code=code,
+            name=name,
+            operation="send_one",
+        )
+    if not _ID.fullmatch(text):
+        raise RemoteProtocolError("no readable return value", raw=reply.body)
+    return text
+
+
+def decode_request(request: HttpRequest) -> GetRequest:
+    """Read a request as a gateway does: names of parameters in any case.
+
+    Raises:
+        RemoteProtocolError: a value cannot be read.
+    """
+    values = form.parameters(request)
+    named = {name: values.get(spelt.lower(), "") for name, spelt in _NAMES.items()}
+    try:
+        message = submission.submission(values | named)
+    except ValueError as fault:
+        raise RemoteProtocolError(f"unreadable value: {fault}") from None
+    credentials = Credentials(values.get("user", ""), values.get("password", ""))
+    return GetRequest(credentials, message, values.get("gsm", "").strip())
+
+
+def encode_reply(value: int | str) -> HttpReply:
+    """Make a gateway's reply: a message id, or a negative return value."""
+    return HttpReply(HTTPStatus.OK, str(value).encode())

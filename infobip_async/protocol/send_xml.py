@@ -1,0 +1,287 @@
+"""SMS by XML POST (§2/1).
+
+Wire example, before percent-encoding, which applies to all behind ``XML=``::
+
+    XML=<SMS><authentification><username>user</username><password>password</password>
+    </authentification><message><sender>Friend</sender><text>Hello</text></message><recipients>
+    <gsm messageId="clientmsgID1">38598514674</gsm></recipients></SMS>
+
+    <RESPONSE><status>1</status><credits>100</credits></RESPONSE>
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import quote_plus, unquote_to_bytes
+
+import attrs
+
+from infobip_async.errors import (
+    AuthenticationError,
+    GatewayFailureError,
+    GatewayRefusedError,
+    InvalidDestinationError,
+    InvalidRequestError,
+    LocalProtocolError,
+    NotEnoughCreditsError,
+    RemoteProtocolError,
+)
+from infobip_async.models import Recipient, Submission
+from infobip_async.numbering.msisdn import check_destinations
+from infobip_async.protocol import form, safe_xml, submission
+from infobip_async.protocol.exchange import Credentials, HttpReply, HttpRequest
+
+MAX_RECIPIENTS: Final = 10_000
+"""Recipients that one request may have: it is built, sent and answered as a whole."""
+
+RETURN_CODES: Final[dict[int, tuple[str, type[GatewayRefusedError]]]] = {
+    -1: ("AUTH_FAILED", AuthenticationError),
+    -2: ("XML_ERROR", InvalidRequestError),
+    -3: ("NOT_ENOUGH_CREDITS", NotEnoughCreditsError),
+    -4: ("NO_RECIPIENTS", InvalidDestinationError),
+    -5: ("GENERAL_ERROR", GatewayFailureError),
+}
+"""§2/1.3: status code, its name, what it raises. Above 0 it counts messages."""
+
+
+@attrs.frozen
+class XmlReply:
+    """A reply that accepts: the number of messages to be sent, and the balance if given."""
+
+    accepted: int
+    credits: Decimal | None
+
+
+@attrs.frozen
+class XmlRequest:
+    """A request as a gateway reads it. What was not given is empty."""
+
+    credentials: Credentials
+    submission: Submission
+    recipients: tuple[Recipient, ...]
+
+
+# --- client side: request -------------------------------------------------------------------
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNRESERVED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+_PLAIN_IDS = re.compile(r"[A-Za-z0-9._~-]*")
+_ENTITIES: Final = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    '"': "&quot;",
+    "\r": "&#13;",  # a parser would turn a bare one into a line feed
+}
+
+
+def _percent(octets: bytes) -> bytes:
+    return quote_plus(octets).encode()
+
+
+_ENCODED: Final = {octet: _percent(bytes([octet])) for octet in range(256)} | {
+    ord(character): _percent(entity.encode()) for character, entity in _ENTITIES.items()
+}
+_ENCODED[0x20] = b"+"
+# What a replacement brings in must not be replaced again: "%" goes first, "+" before space.
+_ORDER: Final = {0x25: 0, 0x2B: 1, 0x20: 3}
+
+
+def _encode(value: str, field: str) -> bytes:
+    """Escape for XML and percent-encode, in one pass per distinct octet that needs it."""
+    if bad := _NOT_XML.search(value):
+        character = bad.group()
+        name = unicodedata.name(character, "a control character or surrogate")
+        raise LocalProtocolError(
+            f"XML cannot carry U+{ord(character):04X} ({name}) at position {bad.start()}",
+            field=field,
+            section="2/1.1",
+        )
+    octets = value.encode()
+    for octet in sorted(set(octets.translate(None, _UNRESERVED)), key=lambda o: _ORDER.get(o, 2)):
+        octets = octets.replace(b"%c" % octet, _ENCODED[octet])
+    return octets
+
+
+def _tag(name: str) -> tuple[bytes, bytes]:
+    return _percent(f"<{name}>".encode()), _percent(f"</{name}>".encode())
+
+
+_TAGS: Final = {
+    name: _tag(name)
+    for name in (
+        *("username", "password", "sender", "text", "flash", "type", "bookmark", "binary"),
+        *("datacoding", "esmclass", "srcton", "srcnpi", "destton", "destnpi"),
+    )
+}
+_HEAD: Final = b"XML=" + _percent(b"<SMS><authentification>")
+_MESSAGE: Final = _percent(b"</authentification><message>")
+_RECIPIENTS: Final = _percent(b"</message><recipients>")
+_TAIL: Final = _percent(b"</recipients></SMS>")
+_GSM, _GSM_END = _tag("gsm")
+_GSM_WITH_ID: Final = _percent(b'<gsm messageId="')
+_ID_END: Final = _percent(b'">')
+
+
+def _element(name: str, value: str) -> bytes:
+    opening, closing = _TAGS[name]
+    return opening + _encode(value, name) + closing
+
+
+def _check_id(message_id: str) -> str:
+    if not message_id.isprintable():
+        raise LocalProtocolError(
+            f"{message_id!r} holds a control character", field="message_id", section="2/1.1"
+        )
+    return message_id
+
+
+def _gsm_elements(recipients: Sequence[Recipient]) -> bytes:
+    """The ``<gsm>`` elements. Digits and plain ids need neither escaping nor encoding."""
+    if all(recipient.message_id is None for recipient in recipients):
+        numbers = (_GSM_END + _GSM).join(recipient.msisdn.encode() for recipient in recipients)
+        return _GSM + numbers + _GSM_END
+    ids = [recipient.message_id or "" for recipient in recipients]
+    if _PLAIN_IDS.fullmatch("".join(ids)):
+        encoded = [message_id.encode() for message_id in ids]
+    else:
+        encoded = [_encode(_check_id(message_id), "message_id") for message_id in ids]
+    return b"".join(
+        [
+            _GSM_WITH_ID + message_id + _ID_END + recipient.msisdn.encode() + _GSM_END
+            if message_id
+            else _GSM + recipient.msisdn.encode() + _GSM_END
+            for message_id, recipient in zip(encoded, recipients, strict=True)
+        ]
+    )
+
+
+def encode_request(
+    url: str,
+    credentials: Credentials,
+    message: Submission,
+    recipients: Sequence[Recipient],
+) -> HttpRequest:
+    """Make the request that sends one submission to its recipients (§2/1.1).
+
+    Raises:
+        LocalProtocolError: the sender, a recipient, their number or a character is against a
+            rule of the document; the message says which.
+    """
+    check_destinations([recipient.msisdn for recipient in recipients])
+    if len(recipients) > MAX_RECIPIENTS:
+        raise LocalProtocolError(
+            f"{len(recipients)} in one request; the most is {MAX_RECIPIENTS}",
+            field="recipients",
+            section="2/1.1",
+        )
+    parts = [
+        _HEAD,
+        _element("username", credentials.username),
+        _element("password", credentials.password),
+        _MESSAGE,
+        *(_element(name, value) for name, value in submission.parameters(message)),
+        _RECIPIENTS,
+        _gsm_elements(recipients),
+        _TAIL,
+    ]
+    return HttpRequest("POST", url, b"".join(parts), form.CONTENT_TYPE)
+
+
+# --- client side: reply ---------------------------------------------------------------------
+
+# Not an XML parser: the document prints <credits><credits>, and a reply that is not read makes
+# the outcome of a send unknown. It must be whole, though: a reply cut short proves nothing.
+_RESPONSE = re.compile(
+    r"(?:<\?xml[^>]*\?>\s*)?<response\b[^>]*>(.*)</response\s*>[\s.]*", re.IGNORECASE | re.DOTALL
+)
+_STATUS = re.compile(r"<status\s*>\s*([+-]?[0-9]{1,9})\s*</status\s*>", re.IGNORECASE)
+_CREDITS = re.compile(
+    r"<credits\s*>\s*([+-]?[0-9]{1,20}(?:\.[0-9]{0,20})?)\s*</?credits\s*>", re.IGNORECASE
+)
+
+
+def decode_reply(reply: HttpReply) -> XmlReply:
+    """Read the reply to a send (§2/1.3).
+
+    Raises:
+        GatewayRefusedError: the gateway's error code, as the subclass that `RETURN_CODES` names.
+        RemoteProtocolError: there is no readable status; whether anything was sent is unknown.
+    """
+    whole = _RESPONSE.fullmatch(reply.text())
+    status = whole and _STATUS.findall(whole[1])
+    if not whole or not status or len(status) > 1:
+        raise RemoteProtocolError("no readable status in the reply", raw=reply.body)
+    code = int(status[0])
+    balance = _CREDITS.search(whole[1])
+    if code > 0:
+        return XmlReply(code, Decimal(balance[1]) if balance else None)
+    name, error = RETURN_CODES.get(code, ("UNKNOWN", GatewayFailureError))
+    raise error(
+        f"the gateway refused the message: {code} {name}", code=code, name=name, operation="send"
+    )
+
+
+# --- gateway side ---------------------------------------------------------------------------
+
+_ALIASES: Final = {"authentication": "authentification", "wapurl": "bookmark"}
+
+
+def _document(body: bytes) -> bytes:
+    """The XML of a body in any of the forms that clients use: raw or encoded, with XML= or not."""
+    if body[:4].lower() == b"xml=":
+        body = body[4:]
+    body = body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    return body if body.startswith(b"<") else unquote_to_bytes(body.replace(b"+", b" ")).strip()
+
+
+@attrs.define
+class _Parsed:
+    """What the elements of a request said, by the name of the innermost one."""
+
+    path: list[str] = attrs.field(factory=list)
+    values: dict[str, str] = attrs.field(factory=dict)
+    message_id: str | None = None
+    recipients: list[Recipient] = attrs.field(factory=list)
+
+    def start(self, level: int, name: str, attributes: safe_xml.Attributes) -> None:
+        lower = name.lower()
+        self.path[level - 1 :] = [_ALIASES.get(lower, lower)]
+        found = {key.lower(): value for key, value in attributes.items()}
+        self.message_id = found.get("messageid")
+
+    def end(self, level: int, text: str) -> None:
+        match self.path[:level]:
+            case ["sms", "recipients", "gsm"]:
+                self.recipients.append(Recipient(text.strip(), self.message_id or None))
+            case ["sms", "authentification" | "message", name]:
+                self.values.setdefault(name, text if name == "text" else text.strip())
+
+
+def decode_request(request: HttpRequest) -> XmlRequest:
+    """Read a request as a gateway does: element order, case and padding are free (§2/1.1).
+
+    Raises:
+        RemoteProtocolError: the XML or a value in it cannot be read.
+    """
+    parsed = _Parsed()
+    safe_xml.read(_document(request.body), parsed.start, parsed.end, depth=3)
+    if parsed.path[:1] != ["sms"]:
+        raise RemoteProtocolError("the root is not <SMS>", raw=request.body)
+    values = parsed.values
+    try:
+        message = submission.submission(values)
+    except ValueError as fault:
+        raise RemoteProtocolError(f"unreadable value: {fault}", raw=request.body) from None
+    credentials = Credentials(values.get("username", ""), values.get("password", ""))
+    return XmlRequest(credentials, message, tuple(parsed.recipients))
+
+
+def encode_reply(status: int, balance: Decimal | None) -> HttpReply:
+    """Make a gateway's reply: a count or an error code, and the balance where it is known."""
+    amount = "" if balance is None else f"{balance:f}"
+    text = f"<RESPONSE><status>{status}</status><credits>{amount}</credits></RESPONSE>"
+    return HttpReply(HTTPStatus.OK, text.encode(), "text/xml; charset=utf-8")

@@ -1,0 +1,79 @@
+"""The message parameters that §2/1.2 specifies and §2/2 refers to, by their names in the XML."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from infobip_async.models import Npi, Submission, SubmissionType, Ton
+from infobip_async.numbering.msisdn import check_sender
+
+_TYPES: Final = {kind.value.lower(): kind for kind in SubmissionType}
+
+
+def parameters(submission: Submission) -> Iterator[tuple[str, str]]:
+    """Yield the parameters that are given, in the document's order.
+
+    Raises:
+        LocalProtocolError: the sender is empty or too long.
+    """
+    yield "sender", check_sender(submission.sender)
+    if submission.text is not None:
+        yield "text", submission.text
+    if submission.flash:
+        yield "flash", "1"
+    if submission.type is not None:
+        yield "type", submission.type.value
+    if submission.url is not None:
+        yield "bookmark", submission.url
+    if submission.binary is not None:
+        yield "binary", submission.binary.hex().upper()
+    for name, value in (
+        ("datacoding", submission.data_coding or None),
+        ("esmclass", submission.esm_class or None),
+        ("srcton", submission.source_addr_ton),
+        ("srcnpi", submission.source_addr_npi),
+        ("destton", submission.dest_addr_ton),
+        ("destnpi", submission.dest_addr_npi),
+    ):
+        if value is not None:
+            yield name, str(int(value))
+
+
+def _octet(values: Mapping[str, str], name: str) -> int:
+    """Read a parameter of one octet; an empty one is not given, and 0 is the default (§2/1.2)."""
+    text = values.get(name, "").strip() or "0"
+    if not (text.isascii() and text.isdigit() and len(text) < 4 and int(text) < 256):  # noqa: PLR2004 - an octet
+        raise ValueError(f"{name} is not a number from 0 to 255")
+    return int(text)
+
+
+def _flag(values: Mapping[str, str], name: str) -> bool:
+    text = values.get(name, "").strip().lower()
+    if text not in {"", "0", "1", "false", "true"}:
+        raise ValueError(f"{name} is neither 0 nor 1")
+    return text in {"1", "true"}
+
+
+def submission(values: Mapping[str, str]) -> Submission:
+    """Read the parameters as a gateway does: an empty one is not given, the type has any case.
+
+    Raises:
+        ValueError: a value is not of its parameter's form, or not among those of the document.
+    """
+    kind = values.get("type", "").strip().lower()
+    if kind and kind not in _TYPES:
+        raise ValueError("type is neither longSMS nor bookmark")
+    binary = values.get("binary", "").strip()
+    return Submission(
+        sender=values.get("sender", ""),
+        text=values.get("text") or None,
+        binary=bytes.fromhex(binary) if binary else None,
+        flash=_flag(values, "flash"),
+        type=_TYPES[kind] if kind else None,
+        url=values.get("bookmark") or None,
+        data_coding=_octet(values, "datacoding"),
+        esm_class=_octet(values, "esmclass"),
+        source_addr_ton=Ton(_octet(values, "srcton")) if values.get("srcton") else None,
+        source_addr_npi=Npi(_octet(values, "srcnpi")) if values.get("srcnpi") else None,
+        dest_addr_ton=Ton(_octet(values, "destton")) if values.get("destton") else None,
+        dest_addr_npi=Npi(_octet(values, "destnpi")) if values.get("destnpi") else None,
+    )
