@@ -9,6 +9,8 @@ _DATE = re.compile(
     r"([0-9]{1,2}):([0-9]{1,2})(?::([0-9]{1,2})(?:\.[0-9]+)?)?"
 )
 
+_LONGEST = 64
+
 
 @lru_cache(8192)  # the dates of one post repeat: a hit costs a twentieth of a parse
 def decode(text: str, zone: tzinfo | None = None) -> datetime | None:
@@ -17,6 +19,8 @@ def decode(text: str, zone: tzinfo | None = None) -> datetime | None:
     Raises:
         ValueError: it is in no form that gateways are known to use.
     """
+    if len(text) > _LONGEST:  # the cache must not keep what a hostile post makes long
+        raise ValueError("too long for a date")
     stripped = text.strip()
     if not stripped or not stripped.strip("0/-: T."):
         return None

@@ -21,9 +21,13 @@ _STATUSES: Final = {status.value: status for status in DeliveryStatus}
 _KNOWN: Final = frozenset({"id", "sentdate", "donedate", "status"})
 
 
-def _unreadable(name: str, values: dict[str, str], reason: str) -> UnreadableRow:
-    attributes = "".join(f" {key}={quoteattr(value)}" for key, value in values.items())
-    return UnreadableRow(f"<{name}{attributes}/>", reason)
+def _element(name: str, attributes: Iterable[tuple[str, str]]) -> str:
+    spelt = "".join(f" {key}={quoteattr(value)}" for key, value in attributes)
+    return f"<{name}{spelt} />"
+
+
+def _unreadable(name: str, attributes: Iterable[tuple[str, str]], reason: str) -> UnreadableRow:
+    return UnreadableRow(_element(name, attributes), reason)
 
 
 @attrs.define
@@ -39,12 +43,14 @@ class _Rows:
         if level == 1:
             self.root = lower
             return
-        values = {key.lower(): value for key, value in attributes.items()}
-        if lower == "message" and values.get("id") and "status" in values:
-            self.rows.append(self._report(values))
+        given = attributes.items()
+        values = {key.lower(): value for key, value in given}
+        if lower != "message" or not values.get("id") or "status" not in values:
+            self.rows.append(_unreadable(name, given, "not a <message> with an id and a status"))
+        elif len(values) < len(given):
+            self.rows.append(_unreadable(name, given, "an attribute twice"))
         else:
-            reason = "not a <message> with an id and a status"
-            self.rows.append(_unreadable(name, values, reason))
+            self.rows.append(self._report(values))
 
     def _report(self, values: dict[str, str]) -> DeliveryReport:
         raw_status = values["status"]
@@ -70,7 +76,7 @@ class _Rows:
 def _document(body: bytes) -> bytes:
     """The document of a raw body, or of the one form field that holds one."""
     stripped = body.lstrip(b" \t\r\n")
-    if stripped[:1] in {b"<", b"\xef", b"\xfe", b"\xff"}:  # a byte order mark, too
+    if safe_xml.is_document(stripped):
         return stripped
     values = (value.strip() for _, value in form.split(stripped))
     documents = [value for value in values if value.startswith(b"<")]
@@ -103,10 +109,7 @@ def _message(report: DeliveryReport) -> str:
         "donedate": dates.encode(report.done_at),
         "status": report.raw_status,
     }
-    attributes = "".join(
-        f" {key}={quoteattr(value)}" for key, value in (known | dict(report.extras)).items()
-    )
-    return f"<message{attributes} />"
+    return _element("message", (known | dict(report.extras)).items())
 
 
 def encode_push(reports: Iterable[DeliveryReport]) -> bytes:

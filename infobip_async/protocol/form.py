@@ -5,17 +5,32 @@ Wire example (§2/2.1)::
     username=X&password=X&cmd=CREDITS
 """
 
+import re
 from collections.abc import Iterable
-from urllib.parse import unquote_to_bytes, urlencode, urlsplit
+from urllib.parse import unquote_to_bytes, urlencode
 
+from infobip_async.errors import LocalProtocolError
 from infobip_async.protocol.exchange import HttpRequest
 
 CONTENT_TYPE = "application/x-www-form-urlencoded"
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 def encode(pairs: Iterable[tuple[str, str]]) -> str:
-    """Percent-encode names and values, as UTF-8, space as ``+``."""
-    return urlencode(list(pairs))
+    """Percent-encode names and values, as UTF-8, space as ``+``.
+
+    Raises:
+        LocalProtocolError: a value holds a lone surrogate, which is no character.
+    """
+    given = list(pairs)
+    for name, value in given:
+        # urlencode would raise an error that holds the value, which may be a password.
+        if not value.isascii() and (bad := _SURROGATE.search(value)):
+            raise LocalProtocolError(
+                f"U+{ord(bad[0]):04X} at position {bad.start()} is no character", field=name
+            )
+    return urlencode(given)
 
 
 def with_query(url: str, pairs: Iterable[tuple[str, str]]) -> str:
@@ -59,7 +74,7 @@ def parameters(request: HttpRequest) -> dict[str, str]:
     Names are lower-cased, since gateways take them in any case; of a repeated name the first
     value counts.
     """
-    raw = octets(urlsplit(request.url).query)
+    raw = octets(request.url.partition("?")[2])
     if request.method == "POST":
         raw += b"&" + request.body
     found: dict[str, str] = {}

@@ -19,17 +19,21 @@ MAX_ROWS: Final = 100
 
 _STATUSES: Final = {status.value: status for status in HlrStatus}
 _FIELDS: Final = 6
-_NOT_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
-def _row(line: str) -> HlrReport | UnreadableRow:
+def _row(octets: bytes) -> HlrReport | UnreadableRow:
+    try:
+        line = octets.decode().strip()
+    except UnicodeDecodeError:
+        return UnreadableRow(octets.decode(errors="backslashreplace"), "not UTF-8")
     fields = [field.strip() for field in line.split(";")]
     if len(fields) == _FIELDS + 1 and not fields[-1]:
         fields.pop()  # a separator behind the last field
     if len(fields) != _FIELDS:
         return UnreadableRow(line, f"{len(fields)} fields instead of {_FIELDS}")
-    if _NOT_TEXT.search(line):
-        return UnreadableRow(line, "a character that is no text")
+    if _CONTROL.search(line):
+        return UnreadableRow(line, "a control character")
     destination, lookup_id, raw_status, imsi, serving_msc, error_code = fields
     if not (destination or lookup_id):
         return UnreadableRow(line, "neither a destination nor an id")
@@ -53,9 +57,7 @@ def decode_push(body: bytes) -> list[HlrReport | UnreadableRow]:
     found = [value for name, value in form.split(body) if name.strip().lower() == b"dlr"]
     if len(found) != 1:
         raise RemoteProtocolError(f"{len(found)} dlr fields instead of one", raw=body)
-    # Surrogates stand for octets that are no UTF-8: they spoil their row, not its neighbours.
-    lines = found[0].decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
-    return [_row(line) for line in lines if line.strip()]
+    return [_row(line) for line in found[0].split(b"\n") if line.strip()]
 
 
 def encode_push(reports: Iterable[HlrReport]) -> bytes:

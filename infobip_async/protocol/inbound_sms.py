@@ -8,7 +8,7 @@ Wire example::
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Final
 from urllib.parse import quote_plus
@@ -43,9 +43,12 @@ def template(names: Mapping[str, str]) -> str:
         raise LocalProtocolError(
             f"{min(unknown)!r} is none of {', '.join(FIELDS)}", field="inbound", section="6"
         )
-    if len(fields) < len(names) or fields.isdisjoint(("text", "bin")):
+    repeated = len(fields) < len(names) or len({name.lower() for name in names}) < len(names)
+    if repeated or fields.isdisjoint(("text", "bin")):
         raise LocalProtocolError(
-            "each field can be named once, and text or bin must be", field="inbound", section="6"
+            "each name and field can be used once, and text or bin must be",
+            field="inbound",
+            section="6",
         )
     return "&".join(f"{quote_plus(name)}=%{field}%" for name, field in names.items())
 
@@ -71,14 +74,14 @@ def encode_push(url: str, sms: InboundSms) -> str:
     return _PLACEHOLDER.sub(lambda match: quote_plus(values[match[1].lower()]), url)
 
 
-def _without_repeats(pairs: Iterable[tuple[str, str]], query: str) -> dict[str, str]:
+def _params(query: str) -> dict[str, str]:
     """The parameters by name; which of two values counts is not guessed at."""
-    params: dict[str, str] = {}
-    for name, value in pairs:
-        if name in params or "\x00" in value:
-            raise RemoteProtocolError("a repeated parameter, or a NUL", raw=form.octets(query))
-        params[name] = value
-    return params
+    pairs = form.decode(query)
+    if len({name.lower() for name, _ in pairs}) < len(pairs):
+        raise RemoteProtocolError("a parameter twice", raw=form.octets(query))
+    if any("\x00" in name + value for name, value in pairs):
+        raise RemoteProtocolError("a NUL", raw=form.octets(query))
+    return dict(pairs)
 
 
 def _octet(value: str) -> int:
@@ -126,7 +129,7 @@ def decode_push(
     Raises:
         RemoteProtocolError: a repeated parameter, no content, or a value that cannot be read.
     """
-    params = _without_repeats(form.decode(query), query)
+    params = _params(query)
     field_of = {name.lower(): field for name, field in names.items()}
     fields = {field_of[n.lower()]: value for n, value in params.items() if n.lower() in field_of}
     if fields.keys().isdisjoint(("text", "bin")):
@@ -138,8 +141,8 @@ def decode_push(
     except ValueError as fault:
         raise RemoteProtocolError(f"unreadable value: {fault}", raw=form.octets(query)) from None
     return InboundSms(
-        fields.get("sender", ""),
-        fields.get("receiver") or None,
+        fields.get("sender", "").lstrip("+ "),  # an unencoded + arrives as a space
+        fields.get("receiver", "").lstrip("+ ") or None,
         text,
         octets,
         _date(fields.get("datetime", ""), zone),

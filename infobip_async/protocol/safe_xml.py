@@ -54,6 +54,14 @@ class _Reader(ContentHandler):
             self._text.append(content)
 
 
+def is_document(octets: bytes) -> bool:
+    """Whether octets without white space before them start as XML does.
+
+    That is with a tag, or with the byte order mark of UTF-8 or of UTF-16.
+    """
+    return octets.startswith((b"<", b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe"))
+
+
 def read(
     document: bytes,
     start: Callable[[int, str, Attributes], None],
@@ -81,6 +89,8 @@ def read(
         reason = f"{type(refusal).__name__}: such XML is not read"
     except SAXException as fault:
         reason = f"not readable XML: {fault.getMessage()}"
+    except (LookupError, ValueError):  # raised by the codec that the document's encoding names
+        reason = "not readable XML: its encoding is none that can be read"
     else:
         return
     raise RemoteProtocolError(reason, raw=document)

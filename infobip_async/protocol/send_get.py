@@ -88,8 +88,9 @@ def encode_request(
     return HttpRequest("GET", form.with_query(url, pairs))
 
 
-_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:-]*")
-_CODE = re.compile(r"-[0-9]{1,9}")
+# A word without a digit, such as ERROR, is no id: taking it for one would report a send.
+_ID = re.compile(r"(?=.*[0-9])[0-9A-Za-z][0-9A-Za-z._:-]*")
+_CODE = re.compile(r"-[0-9]{1,9}|0+")
 
 
 def decode_reply(reply: HttpReply) -> str:
@@ -100,7 +101,7 @@ def decode_reply(reply: HttpReply) -> str:
         RemoteProtocolError: there is no readable value; whether anything was sent is unknown.
     """
     text = reply.text()
-    if _CODE.fullmatch(text) or text == "0":
+    if _CODE.fullmatch(text):
         code = int(text)
         name, error = RETURN_CODES.get(code, ("UNKNOWN", GatewayFailureError))
         raise error(

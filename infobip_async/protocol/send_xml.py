@@ -117,6 +117,7 @@ _TAGS: Final = {
         *("datacoding", "esmclass", "srcton", "srcnpi", "destton", "destnpi"),
     )
 }
+_FIELDS: Final = {"bookmark": "url"}  # the caller's name for it, where it is another
 _HEAD: Final = b"XML=" + _percent(b"<SMS><authentification>")
 _MESSAGE: Final = _percent(b"</authentification><message>")
 _RECIPIENTS: Final = _percent(b"</message><recipients>")
@@ -128,13 +129,13 @@ _ID_END: Final = _percent(b'">')
 
 def _element(name: str, value: str) -> bytes:
     opening, closing = _TAGS[name]
-    return opening + _encode(value, name) + closing
+    return opening + _encode(value, _FIELDS.get(name, name)) + closing
 
 
 def _check_id(message_id: str) -> str:
     if not message_id.isprintable():
         raise LocalProtocolError(
-            f"{message_id!r} holds a control character", field="message_id", section="2/1.1"
+            f"{message_id!r} is not printable", field="message_id", section="2/1.1"
         )
     return message_id
 
@@ -216,9 +217,9 @@ def decode_reply(reply: HttpReply) -> XmlReply:
     if not whole or not status or len(status) > 1:
         raise RemoteProtocolError("no readable status in the reply", raw=reply.body)
     code = int(status[0])
-    balance = _CREDITS.search(whole[1])
     if code > 0:
-        return XmlReply(code, Decimal(balance[1]) if balance else None)
+        balance = _CREDITS.findall(whole[1])
+        return XmlReply(code, Decimal(balance[0]) if len(balance) == 1 else None)
     name, error = RETURN_CODES.get(code, ("UNKNOWN", GatewayFailureError))
     raise error(
         f"the gateway refused the message: {code} {name}", code=code, name=name, operation="send"
@@ -234,8 +235,10 @@ def _document(body: bytes) -> bytes:
     """The XML of a body in any of the forms that clients use: raw or encoded, with XML= or not."""
     if body[:4].lower() == b"xml=":
         body = body[4:]
-    body = body.lstrip(b"\xef\xbb\xbf \t\r\n")
-    return body if body.startswith(b"<") else unquote_to_bytes(body.replace(b"+", b" ")).strip()
+    body = body.lstrip(b" \t\r\n")
+    if safe_xml.is_document(body):
+        return body
+    return unquote_to_bytes(body.replace(b"+", b" ")).strip()
 
 
 @attrs.define

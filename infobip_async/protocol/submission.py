@@ -1,10 +1,12 @@
 """The message parameters that §2/1.2 specifies and §2/2 refers to, by their names in the XML."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from infobip_async.models import Npi, Submission, SubmissionType, Ton
 from infobip_async.numbering.msisdn import check_sender
+
+E = TypeVar("E", Ton, Npi)
 
 _TYPES: Final = {kind.value.lower(): kind for kind in SubmissionType}
 
@@ -53,6 +55,10 @@ def _flag(values: Mapping[str, str], name: str) -> bool:
     return text in {"1", "true"}
 
 
+def _member(values: Mapping[str, str], name: str, enum: type[E]) -> E | None:
+    return enum(_octet(values, name)) if values.get(name, "").strip() else None
+
+
 def submission(values: Mapping[str, str]) -> Submission:
     """Read the parameters as a gateway does: an empty one is not given, the type has any case.
 
@@ -72,8 +78,8 @@ def submission(values: Mapping[str, str]) -> Submission:
         url=values.get("bookmark") or None,
         data_coding=_octet(values, "datacoding"),
         esm_class=_octet(values, "esmclass"),
-        source_addr_ton=Ton(_octet(values, "srcton")) if values.get("srcton") else None,
-        source_addr_npi=Npi(_octet(values, "srcnpi")) if values.get("srcnpi") else None,
-        dest_addr_ton=Ton(_octet(values, "destton")) if values.get("destton") else None,
-        dest_addr_npi=Npi(_octet(values, "destnpi")) if values.get("destnpi") else None,
+        source_addr_ton=_member(values, "srcton", Ton),
+        source_addr_npi=_member(values, "srcnpi", Npi),
+        dest_addr_ton=_member(values, "destton", Ton),
+        dest_addr_npi=_member(values, "destnpi", Npi),
     )
