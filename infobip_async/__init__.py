@@ -1,1 +1,117 @@
-"""Asyncio client, receiver and simulator for the HTTP SMS and HLR interface."""
+"""Asyncio client, webhook receiver and simulator for Infobip's HTTP SMS and HLR interface.
+
+Everything that users need stands here, but for what brings a server with it:
+`infobip_async.webhook` and `infobip_async.simulator`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from infobip_async.errors import (
+    AuthenticationError,
+    GatewayFailureError,
+    GatewayRefusedError,
+    GatewayUnreachableError,
+    InfobipError,
+    InvalidDestinationError,
+    InvalidRequestError,
+    LocalProtocolError,
+    LookupTimeoutError,
+    NetworkNotCoveredError,
+    NotEnoughCreditsError,
+    NotSentError,
+    OutcomeUnknownError,
+    ProtocolError,
+    RemoteProtocolError,
+)
+from infobip_async.hlr.results import HlrOutcome, HlrResult
+from infobip_async.models import (
+    BinaryMessage,
+    CallbackUrls,
+    DeliveryReport,
+    DeliveryStatus,
+    HlrReport,
+    HlrStatus,
+    HlrSubmission,
+    InboundSms,
+    Message,
+    Npi,
+    PartReceipt,
+    Recipient,
+    SendReceipt,
+    TextMessage,
+    Ton,
+    UdhElement,
+    UnreadableRow,
+    UserDataHeader,
+    WapBookmark,
+)
+from infobip_async.protocol.exchange import Endpoints
+from infobip_async.router import Router
+from infobip_async.text.segments import Alphabet, Preview, Ucs2Form, preview, simplify
+
+if TYPE_CHECKING:
+    from infobip_async.client import InfobipClient
+    from infobip_async.hlr.lookups import HlrLookups
+
+__all__ = [
+    "Alphabet",
+    "AuthenticationError",
+    "BinaryMessage",
+    "CallbackUrls",
+    "DeliveryReport",
+    "DeliveryStatus",
+    "Endpoints",
+    "GatewayFailureError",
+    "GatewayRefusedError",
+    "GatewayUnreachableError",
+    "HlrLookups",
+    "HlrOutcome",
+    "HlrReport",
+    "HlrResult",
+    "HlrStatus",
+    "HlrSubmission",
+    "InboundSms",
+    "InfobipClient",
+    "InfobipError",
+    "InvalidDestinationError",
+    "InvalidRequestError",
+    "LocalProtocolError",
+    "LookupTimeoutError",
+    "Message",
+    "NetworkNotCoveredError",
+    "NotEnoughCreditsError",
+    "NotSentError",
+    "Npi",
+    "OutcomeUnknownError",
+    "PartReceipt",
+    "Preview",
+    "ProtocolError",
+    "Recipient",
+    "RemoteProtocolError",
+    "Router",
+    "SendReceipt",
+    "TextMessage",
+    "Ton",
+    "Ucs2Form",
+    "UdhElement",
+    "UnreadableRow",
+    "UserDataHeader",
+    "WapBookmark",
+    "preview",
+    "simplify",
+]
+
+# These bring httpx, which a process that only receives, or a test run that only has this
+# package installed, need not load.
+_LAZY = {"HlrLookups": "infobip_async.hlr.lookups", "InfobipClient": "infobip_async.client"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_LAZY))

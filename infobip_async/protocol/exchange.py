@@ -2,12 +2,13 @@
 
 from enum import Enum
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Self
 from urllib.parse import urlsplit
 
 import attrs
 
-from infobip_async.errors import RemoteProtocolError
+from infobip_async.errors import LocalProtocolError, RemoteProtocolError
 
 
 @attrs.frozen
@@ -39,6 +40,11 @@ class HttpReply:
     body: bytes = attrs.field(repr=False)
     content_type: str = "text/plain; charset=utf-8"
 
+    @property
+    def successful(self) -> bool:
+        """Whether the HTTP status is 2xx, as it is for the gateway's own errors too."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
     def text(self) -> str:
         """The body of a successful reply as text, without white space around it.
 
@@ -46,7 +52,7 @@ class HttpReply:
             RemoteProtocolError: the HTTP status is not 2xx; the gateway reports its own errors
                 with 200 (§2/1.3, §2/2).
         """
-        if not HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES:
+        if not self.successful:
             raise RemoteProtocolError(f"HTTP status {self.status}", raw=self.body)
         try:
             return self.body.decode("utf-8-sig").strip()
@@ -77,6 +83,13 @@ class RawPush:
     query: str = ""
     body: bytes = b""
     received_at: float = 0.0
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _join(base: str, path: str) -> str:
@@ -119,3 +132,21 @@ class Endpoints:
             dlr_pull=_join(base, "/api/dlrpull"),
             hlr_query=_join(base, "/api/hlr"),
         )
+
+    def check(self, *, allow_insecure: bool = False) -> None:
+        """Refuse what would carry the password in clear to another machine.
+
+        Raises:
+            LocalProtocolError: an address is no http or https URL, or it is http and not of this
+                machine, and `allow_insecure` is not set.
+        """
+        for name, url in attrs.asdict(self).items():
+            parts = urlsplit(url)
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise LocalProtocolError("not an http or https URL", field=name, section="2")
+            if parts.scheme == "http" and not (allow_insecure or _is_loopback(parts.hostname)):
+                raise LocalProtocolError(
+                    "the password would travel in clear; use https, or allow_insecure=True",
+                    field=name,
+                    section="2",
+                )

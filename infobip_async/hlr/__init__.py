@@ -1,0 +1,1 @@
+"""HLR lookups: submit a number, then await the report that the gateway pushes later."""
