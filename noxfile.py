@@ -1,0 +1,79 @@
+"""Everything that is run on this project, each in an environment of its own.
+
+``nox -s demo`` and ``nox -s tests`` are what README names; plain ``nox`` runs what every change
+must pass; ``nox -s bench`` measures.
+"""
+
+import re
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["tests", "lint", "typing", "examples"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the package as it is here, with all extras, and the named dependency groups."""
+    wanted = nox.project.dependency_groups(PROJECT, *groups)
+    session.install("-q", "-e", ".[all]", *wanted)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run every method of the interface against the simulator, and show what comes back."""
+    session.install("-q", ".[cli]")
+    session.run("infobip-async", "demo", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run all tests, README's code blocks included, and show the branch coverage."""
+    install(session, "test")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    if not session.posargs:
+        session.run("coverage", "combine", "--quiet")
+        session.run("coverage", "report")
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the lowest versions that pyproject.toml allows."""
+    project = PROJECT["project"]
+    every = [*project["dependencies"], *project["optional-dependencies"]["cli"]]
+    pinned = [re.sub(r">=", "==", requirement) for requirement in every]
+    install(session, "test")
+    session.install("-q", *pinned)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check the types of the package, the typed examples and the examples."""
+    install(session, "typing", "test")
+    session.run("mypy")
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run the examples, each against the simulator."""
+    install(session, "test")
+    session.run("pytest", "tests/test_examples.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the hot paths as ratios against a floor in the same run; nothing can fail."""
+    install(session, "test", "bench")
+    session.run("pytest", "tests/benchmarks", "--benchmark-only", *session.posargs)
