@@ -67,6 +67,7 @@ class XmlRequest:
 # --- client side: request -------------------------------------------------------------------
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_KINDS: Final = {"Cc": "control character", "Cs": "lone surrogate", "Cn": "noncharacter"}
 _UNRESERVED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _PLAIN_IDS = re.compile(r"[A-Za-z0-9._~-]*")
 _ENTITIES: Final = {
@@ -93,10 +94,9 @@ _ORDER: Final = {0x25: 0, 0x2B: 1, 0x20: 3}
 def _encode(value: str, field: str) -> bytes:
     """Escape for XML and percent-encode, in one pass per distinct octet that needs it."""
     if bad := _NOT_XML.search(value):
-        character = bad.group()
-        name = unicodedata.name(character, "a control character or surrogate")
+        kind = _KINDS[unicodedata.category(bad[0])]
         raise LocalProtocolError(
-            f"XML cannot carry U+{ord(character):04X} ({name}) at position {bad.start()}",
+            f"XML cannot carry the {kind} U+{ord(bad[0]):04X} at position {bad.start()}",
             field=field,
             section="2/1.1",
         )
@@ -228,6 +228,7 @@ def decode_reply(reply: HttpReply) -> XmlReply:
 
 # --- gateway side ---------------------------------------------------------------------------
 
+_PADDING: Final = " \t\r\n"
 _ALIASES: Final = {"authentication": "authentification", "wapurl": "bookmark"}
 
 
@@ -259,9 +260,10 @@ class _Parsed:
     def end(self, level: int, text: str) -> None:
         match self.path[:level]:
             case ["sms", "recipients", "gsm"]:
-                self.recipients.append(Recipient(text.strip(), self.message_id or None))
+                msisdn = text.strip(_PADDING)
+                self.recipients.append(Recipient(msisdn, self.message_id or None))
             case ["sms", "authentification" | "message", name]:
-                self.values.setdefault(name, text if name == "text" else text.strip())
+                self.values.setdefault(name, text if name == "text" else text.strip(_PADDING))
 
 
 def decode_request(request: HttpRequest) -> XmlRequest:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeVar
 
+from infobip_async.errors import LocalProtocolError
 from infobip_async.models import Npi, Submission, SubmissionType, Ton
 from infobip_async.numbering.msisdn import check_sender
 
@@ -15,10 +16,14 @@ def parameters(submission: Submission) -> Iterator[tuple[str, str]]:
     """Yield the parameters that are given, in the document's order.
 
     Raises:
-        LocalProtocolError: the sender is empty or too long.
+        LocalProtocolError: the sender is empty or too long, or not one of text and binary given.
     """
     yield "sender", check_sender(submission.sender)
-    if submission.text is not None:
+    if bool(submission.text) == bool(submission.binary):
+        raise LocalProtocolError(
+            "text or binary must be given, and not both", field="text", section="2/1.2"
+        )
+    if submission.text:
         yield "text", submission.text
     if submission.flash:
         yield "flash", "1"
@@ -26,7 +31,7 @@ def parameters(submission: Submission) -> Iterator[tuple[str, str]]:
         yield "type", submission.type.value
     if submission.url is not None:
         yield "bookmark", submission.url
-    if submission.binary is not None:
+    if submission.binary:
         yield "binary", submission.binary.hex().upper()
     for name, value in (
         ("datacoding", submission.data_coding or None),

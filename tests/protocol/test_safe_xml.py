@@ -1,0 +1,141 @@
+"""XML is read, or refused, whoever sent it."""
+
+import re
+
+import pytest
+
+from infobip_async.errors import RemoteProtocolError
+from infobip_async.protocol import safe_xml
+
+Elements = list[tuple[int, str, dict[str, str]]]
+
+
+def read(document: bytes, depth: int = 3) -> tuple[Elements, list[tuple[int, str]]]:
+    """What the two callbacks were told."""
+    starts: Elements = []
+    ends: list[tuple[int, str]] = []
+    safe_xml.read(
+        document,
+        lambda level, name, attributes: starts.append((level, name, dict(attributes.items()))),
+        lambda level, text: ends.append((level, text)),
+        depth=depth,
+    )
+    return starts, ends
+
+
+def test_elements_are_told_in_order_with_level_attributes_and_text() -> None:
+    """Text is that of the element itself, in pieces or as CDATA; comments do not count."""
+    document = b'<a x="1">no<b y="&lt;&#10;">one<!-- not --> &amp; <![CDATA[<two>]]></b><c/></a>'
+    assert read(document) == (
+        [(1, "a", {"x": "1"}), (2, "b", {"y": "<\n"}), (2, "c", {})],
+        [(2, "one & <two>"), (2, ""), (1, "")],
+    )
+
+
+def test_without_an_end_callback_text_is_passed_over() -> None:
+    """A format that lives in attributes alone need not collect text."""
+    starts: list[str] = []
+    safe_xml.read(b"<a>x<b>y</b></a>", lambda _, name, __: starts.append(name), depth=2)
+    assert starts == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '<?xml version="1.0" encoding="ISO-8859-1"?><a>é</a>'.encode("latin-1"),
+        '<?xml version="1.0" encoding="windows-1252"?><a>é</a>'.encode("cp1252"),
+        '<?xml version="1.0"?><a>é</a>'.encode(),
+        "<a>é</a>".encode("utf-8-sig"),
+        "<a>é</a>".encode("utf-16"),
+        '<?xml version="1.0" encoding="UTF-16"?><a>é</a>'.encode("utf-16"),
+        b"\xfe\xff" + "<a>é</a>".encode("utf-16-be"),
+    ],
+)
+def test_the_declared_encoding_and_byte_order_marks_are_obeyed(document: bytes) -> None:
+    """A document may come in another encoding than UTF-8 if it says so."""
+    assert read(document)[1] == [(1, "é")]
+
+
+HOSTILE = {
+    "DTD": b"<!DOCTYPE a><a/>",
+    "DTD of a file": b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>',
+    "external entity": b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
+    "parameter entity": b'<!DOCTYPE a [<!ENTITY % x SYSTEM "http://127.0.0.1/">%x;]><a/>',
+    "entity bomb": b'<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]><a>&c;&c;</a>',
+}
+
+
+@pytest.mark.parametrize("document", HOSTILE.values(), ids=HOSTILE)
+def test_a_document_type_is_refused_with_all_it_could_bring(document: bytes) -> None:
+    """No DTD is read, so no entity is expanded and nothing is fetched."""
+    with pytest.raises(RemoteProtocolError, match="such XML is not read") as caught:
+        read(document)
+    assert caught.value.raw == document
+
+
+UNREADABLE = {
+    "empty": b"",
+    "blank": b" \r\n",
+    "no XML": b"Service Unavailable",
+    "undeclared entity": b"<a>&x;</a>",
+    "truncated": b"<a><b>",
+    "crossed": b"<a><b></a></b>",
+    "two roots": b"<a/><a/>",
+    "text behind the root": b"<a/>x",
+    "attribute twice": b'<a x="1" x="2"/>',
+    "attribute without quotes": b"<a x=1/>",
+    "NUL": b"<a>\x00</a>",
+    "NUL as a reference": b"<a>&#0;</a>",
+    "control character": b"<a>\x01</a>",
+    "invalid UTF-8": b"<a>\xff</a>",
+    "overlong UTF-8": b"<a>\xc0\xbc</a>",
+    "surrogate in UTF-8": b"<a>\xed\xa0\x80</a>",
+    "surrogate as a reference": b"<a>&#xD800;</a>",
+    "half a UTF-16 character": "<a/>".encode("utf-16") + b"\x00",
+    "UTF-16 declared and not meant": b'<?xml version="1.0" encoding="UTF-16"?><a/>',
+    "UTF-8 declared and not meant": b'<?xml version="1.0" encoding="UTF-8"?><a>\xe9</a>',
+    "no such encoding": b'<?xml version="1.0" encoding="X-NONE"?><a/>',
+    "no encoding of text": b'<?xml version="1.0" encoding="hex"?><a/>',
+    "an encoding of several octets": b'<?xml version="1.0" encoding="utf-7"?><a/>',
+    "an encoding that always fails": b'<?xml version="1.0" encoding="undefined"?><a/>',
+    "an encoding that fails here": b'<?xml version="1.0" encoding="idna"?><a/>',
+}
+
+
+@pytest.mark.parametrize("document", UNREADABLE.values(), ids=UNREADABLE)
+def test_what_is_no_xml_is_refused_in_one_way(document: bytes) -> None:
+    """Whatever is wrong, the same error leaves, with the document beside its text."""
+    with pytest.raises(RemoteProtocolError, match="^not readable XML") as caught:
+        read(document)
+    assert caught.value.raw == document
+
+
+def test_a_document_deeper_than_its_format_is_refused() -> None:
+    """The depth is the format's, and the first level below it ends the reading."""
+    assert read(b"<a><b/></a>", depth=2)
+    with pytest.raises(RemoteProtocolError, match=re.escape("more than 2 levels of elements")):
+        read(b"<a><b><c/></b></a>", depth=2)
+
+
+def test_a_tower_of_elements_is_refused_at_once() -> None:
+    """A million levels cost no more than the first ones."""
+    with pytest.raises(RemoteProtocolError, match="more than 3 levels"):
+        read(b"<a>" * 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("octets", "expected"),
+    [
+        (b"<a/>", True),
+        (b"\xef\xbb\xbf<a/>", True),
+        ("<a/>".encode("utf-16"), True),
+        (b"\xfe\xff\x00<", True),
+        (b"", False),
+        (b"%3Ca%2F%3E", False),
+        (b"dlr=<a/>", False),
+        ("éa".encode("latin-1"), False),
+    ],
+)
+def test_a_document_is_told_by_its_first_octets(octets: bytes, *, expected: bool) -> None:
+    """A tag or a byte order mark begins one; a form or an encoded document does not."""
+    assert safe_xml.is_document(octets) is expected
