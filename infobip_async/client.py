@@ -7,7 +7,7 @@ import os
 import secrets
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import tzinfo
 from decimal import Decimal
@@ -288,7 +288,7 @@ class InfobipClient:
             self._pulled.remove(report)
         return tuple(taken)
 
-    async def poll_reports(self, *, interval: float = 60.0) -> AsyncIterator[DeliveryReport]:
+    async def poll_reports(self, *, interval: float = 60.0) -> AsyncGenerator[DeliveryReport, None]:
         """Pull delivery reports again and again, and yield them one by one.
 
         It ends when the client is closed, and can be left at any time: reports that were pulled

@@ -41,6 +41,10 @@ MAX_REPLY: Final = 64 * 1024 * 1024
 # --- connections ----------------------------------------------------------------------------
 
 
+def _key(origin: httpcore.Origin) -> tuple[bytes, bytes, int]:
+    return origin.scheme, origin.host, origin.port
+
+
 @attrs.define
 class _SlotStream(httpx.AsyncByteStream):
     """The body of a reply; closing it gives the connection back."""
@@ -72,7 +76,7 @@ class SlotTransport(httpx.AsyncBaseTransport):
 
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
     keepalive_expiry: float = 5.0
-    _free: dict[httpcore.Origin, list[httpcore.AsyncHTTPConnection]] = attrs.field(
+    _free: dict[tuple[bytes, bytes, int], list[httpcore.AsyncHTTPConnection]] = attrs.field(
         init=False, factory=dict, repr=False
     )
 
@@ -107,7 +111,7 @@ class SlotTransport(httpx.AsyncBaseTransport):
         )
 
     async def _take(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
-        free = self._free.setdefault(origin, [])
+        free = self._free.setdefault(_key(origin), [])
         while free:
             connection = free.pop()
             if connection.is_available() and not connection.has_expired():
@@ -122,7 +126,7 @@ class SlotTransport(httpx.AsyncBaseTransport):
     async def _give_back(
         self, origin: httpcore.Origin, connection: httpcore.AsyncHTTPConnection
     ) -> None:
-        free = self._free[origin]
+        free = self._free[_key(origin)]
         if connection.is_available():
             free.append(connection)
         else:

@@ -1,0 +1,36 @@
+"""The group of all commands; each has a module of its own, loaded when it is called."""
+
+from importlib import import_module
+
+import click
+
+_COMMANDS = ("credits", "demo", "hlr", "preview", "reports", "send", "serve", "simulate")
+
+
+class _Lazy(click.Group):
+    """Loads a command when it is needed: `preview` needs no HTTP client, `--help` nothing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"infobip_async.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="infobip-async")
+def infobip_async() -> None:
+    r"""Send SMS and look numbers up over the HTTP interface.
+
+    The account is taken from options or from INFOBIP_USERNAME, INFOBIP_PASSWORD and
+    INFOBIP_BASE_URL; a password that is not set is asked for, and is no option, since
+    arguments can be seen by others on the machine.
+
+    \b
+    Exit codes: 0 done, 1 something else failed, 2 wrong usage (nothing was sent),
+    3 the gateway refused, 4 not sent, 5 outcome unknown, 6 done in part, 130 interrupted.
+    """

@@ -1,0 +1,120 @@
+"""``infobip-async send`` (§2)."""
+
+import sys
+
+import click
+from rich.console import Console
+
+from infobip_async import (
+    BinaryMessage,
+    Message,
+    SendReceipt,
+    TextMessage,
+    Ucs2Form,
+    WapBookmark,
+    preview,
+)
+from infobip_async.cli.preview import show
+from infobip_async.cli.running import PARTLY, Account, account_options, runs
+
+
+def _octets(_: click.Context, __: click.Parameter, value: str | None) -> bytes | None:
+    try:
+        return None if value is None else bytes.fromhex(value)
+    except ValueError:
+        raise click.BadParameter("not hexadecimal") from None
+
+
+def _message(
+    text: str | None,
+    binary: bytes | None,
+    sender: str,
+    bookmark: str | None,
+    *,
+    flash: bool,
+    udh: bytes,
+    data_coding: int,
+    esm_class: int,
+) -> Message:
+    if (text is None) == (binary is None):
+        raise click.UsageError("give either --text or --binary")
+    if binary is not None:
+        return BinaryMessage(binary, sender, data_coding=data_coding, esm_class=esm_class, udh=udh)
+    if bookmark is not None:
+        return WapBookmark(text or "", bookmark, sender)
+    return TextMessage(text or "", sender, flash=flash)
+
+
+def _announce(message: Message, *, yes: bool) -> None:
+    """Show what costs more than one part before it is sent, and let a person think again."""
+    if not isinstance(message, TextMessage):
+        return
+    parts = preview(message)
+    if len(parts.parts) > 1:
+        show(Console(stderr=True), message.text, parts)
+        if sys.stdin.isatty() and not yes:
+            click.confirm("Send it?", abort=True, err=True)
+
+
+def _print(receipt: SendReceipt) -> None:
+    for recipient in receipt.recipients:
+        click.echo(f"{recipient.msisdn} {recipient.message_id or ''}".rstrip())
+    left = "" if receipt.credits is None else f", {receipt.credits:f} credits left"
+    click.echo(f"accepted {receipt.accepted} of {len(receipt.recipients)}{left}", err=True)
+
+
+@click.command("send")
+@click.argument("recipients", nargs=-1, required=True)
+@click.option("-s", "--sender", required=True, help="1 to 11 characters, or 1 to 14 digits.")
+@click.option("-t", "--text", help="The text, or with --bookmark its title.")
+@click.option("--binary", callback=_octets, help="Octets, in hexadecimal.")
+@click.option("--bookmark", metavar="URL", help="Send a WAP bookmark.")
+@click.option("--flash", is_flag=True, help="Show it at once.")
+@click.option("--udh", callback=_octets, default="", help="The header of --binary.")
+@click.option("--data-coding", default=0, help="The data coding of --binary.")
+@click.option("--esm-class", default=0, help="The ESM class of --binary.")
+@click.option("--get", is_flag=True, help="By GET, which gives the gateway's id; one recipient.")
+@click.option("--plain", is_flag=True, help="Without delivery reports.")
+@click.option("--ucs2", type=click.Choice(["binary", "text"]), default="binary")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before several parts.")
+@account_options
+@runs
+async def command(
+    *,
+    account: Account,
+    recipients: tuple[str, ...],
+    sender: str,
+    text: str | None,
+    binary: bytes | None,
+    bookmark: str | None,
+    ucs2: str,
+    data_coding: int,
+    esm_class: int,
+    udh: bytes,
+    flash: bool,
+    get: bool,
+    plain: bool,
+    yes: bool,
+) -> None:
+    """Send a message, and print each number with the message id that its report will name."""
+    message = _message(
+        text,
+        binary,
+        sender,
+        bookmark,
+        flash=flash,
+        udh=udh,
+        data_coding=data_coding,
+        esm_class=esm_class,
+    )
+    if get and len(recipients) > 1:
+        raise click.UsageError("--get takes one recipient")
+    _announce(message, yes=yes)
+    async with account.client(ucs2=Ucs2Form[ucs2.upper()]) as client:
+        if get:
+            click.echo(await client.send_one(message, recipients[0]))
+            return
+        receipt = await client.send(message, recipients, registered=not plain)
+    _print(receipt)
+    if receipt.accepted < len(recipients):
+        sys.exit(PARTLY)
