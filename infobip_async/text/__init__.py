@@ -1,0 +1,1 @@
+"""What a message is made of: alphabets, data codings, headers, parts, and their reassembly."""

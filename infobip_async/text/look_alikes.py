@@ -1,0 +1,84 @@
+"""GSM-7 characters that look like others: for texts that need UCS-2 for a mere apostrophe."""
+
+import re
+import unicodedata
+
+from infobip_async.text import gsm7
+from infobip_async.text.tables import DEFAULT
+
+_LOOK_ALIKES = {
+    character: look_alike
+    for look_alike, characters in {
+        "'": "\u2018\u2019\u201a\u201b\u2032\u2035\u02b9\u02bb\u02bc\u02c8\u2039\u203a`\u00b4",
+        '"': "\u201c\u201d\u201e\u201f\u2033\u2036\u02ba\u00ab\u00bb",
+        "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043",
+        "*": "\u2022\u2023\u25cf\u25e6\u2217",
+        ".": "\u00b7\u2219",
+        "/": "\u2044\u2215",
+        "|": "\u00a6",
+        "~": "\u02dc\u223c",
+        "x": "\u00d7",
+        "(c)": "\u00a9",
+        "(r)": "\u00ae",
+        "TM": "\u2122",
+        " ": "\t",
+        "\n": "\u0085\u2028\u2029",
+        # soft hyphen, zero-width space, direction marks, word joiner, byte order mark
+        "": "\u00ad\u200b\u200e\u200f\u2060\ufeff",
+    }.items()
+    for character in characters
+} | dict(
+    # The default alphabet leaves out the Greek capitals that look like Latin ones.
+    zip(
+        "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7",
+        "ABEZHIKMNOPTYX",
+        strict=True,
+    )
+)
+
+# Compatibility characters that differ from their equivalents in size, font or breaking only.
+# Superscripts and fractions are not among them: 10² is not 102.
+_HARMLESS = ("<noBreak>", "<compat>", "<wide>", "<narrow>", "<small>", "<font>")
+
+_DECOMPOSED = re.compile(
+    "|".join(
+        decomposed
+        for decomposed in (unicodedata.normalize("NFD", character) for character in DEFAULT)
+        if len(decomposed) > 1
+    )
+)
+
+
+def look_alike(character: str) -> str | None:
+    """Find what looks like a character that is not in GSM-7, and is.
+
+    Quotes, dashes, spaces, bullets and the like have one, and characters that differ in size or
+    font only; invisible characters have the empty text. Letters with accents have none: without
+    them they are other letters.
+
+    Returns:
+        One GSM-7 character, none, or a few (``...``), or None where nothing looks like it.
+    """
+    known = _LOOK_ALIKES.get(character)
+    if known is not None:
+        return known
+    decomposition = unicodedata.decomposition(character)
+    if decomposition.startswith("<") and not decomposition.startswith(_HARMLESS):
+        return None
+    equivalent = unicodedata.normalize("NFKC", character)
+    return equivalent if gsm7.septet_count(equivalent) is not None else None
+
+
+def simplify(text: str) -> str:
+    """Put look-alikes in the place of characters that are not in GSM-7.
+
+    GSM-7 characters stay as they are, and so does everything that nothing looks like. A letter
+    and a combining accent become one character where GSM-7 has it.
+    """
+    composed = _DECOMPOSED.sub(lambda found: unicodedata.normalize("NFC", found[0]), text)
+    return gsm7.OUTSIDE.sub(_replacement, composed)
+
+
+def _replacement(found: re.Match[str]) -> str:
+    replacement = look_alike(found[0])
+    return found[0] if replacement is None else replacement

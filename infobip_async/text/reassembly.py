@@ -1,0 +1,175 @@
+"""Joining the parts of inbound messages (3GPP TS 23.040 clause 9.2.3.24.1)."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Final
+
+import attrs
+
+from infobip_async.models import InboundSms
+from infobip_async.text import data_coding, udh
+
+_Key = tuple[str, str | None, int, int, int]
+
+
+@attrs.define
+class _Parts:
+    """The parts of one message that have come, by number."""
+
+    total: int
+    deadline: float
+    by_number: dict[int, InboundSms] = attrs.field(factory=dict)
+
+    def repeats(self, number: int, sms: InboundSms) -> bool:
+        """Whether the same part has come before, with the same content."""
+        earlier = self.by_number.get(number)
+        return earlier is not None and (earlier.data, earlier.text) == (sms.data, sms.text)
+
+
+class Reassembler:
+    """Joins parts into whole messages, bounded in number and in time.
+
+    Parts belong together when sender, receiver, reference, its width, and the total agree; they
+    may come in any order. A part that came before is ignored, also for some time after its
+    message was whole; one with the number of another but a different content begins a new
+    message, since senders use references again.
+
+    There is no clock inside: `now` is in seconds, of any clock that does not go back.
+
+    Args:
+        timeout: the seconds that a message may wait for its parts after the first that came, and
+            that a whole one is remembered for.
+        limit: the number of messages that may wait at the same time; the oldest is handed on
+            incomplete when there would be more.
+    """
+
+    def __init__(self, *, timeout: float = 3600.0, limit: int = 10_000) -> None:
+        self.timeout: Final = timeout
+        self.limit: Final = limit
+        # Both are in the order of their deadlines, since all wait for the same time.
+        self._waiting: OrderedDict[_Key, _Parts] = OrderedDict()
+        self._whole: OrderedDict[_Key, _Parts] = OrderedDict()
+
+    @property
+    def deadline(self) -> float | None:
+        """When the next waiting message is due to be handed on incomplete; None if none waits."""
+        return next((parts.deadline for parts in self._waiting.values()), None)
+
+    def add(self, sms: InboundSms, now: float) -> tuple[InboundSms, ...]:
+        """Take a message in.
+
+        Returns:
+            What is to be handed on now: the message itself if it is no part, or the whole one
+            that it completes; before it, messages that became due, or had to make room, with the
+            numbers of their `missing` parts.
+        """
+        due = self.expire(now)
+        place = _place(sms)
+        if place is None:
+            return (*due, sms)
+        key, number = place
+        seen = self._waiting.get(key) or self._whole.get(key)
+        if seen is not None and seen.repeats(number, sms):
+            return due
+        return (*due, *self._take(key, number, sms, now))
+
+    def _take(self, key: _Key, number: int, sms: InboundSms, now: float) -> Iterable[InboundSms]:
+        if key in self._waiting and number in self._waiting[key].by_number:
+            yield _join(self._waiting.pop(key))
+        parts = self._waiting.setdefault(key, _Parts(key[-1], now + self.timeout))
+        parts.by_number[number] = sms
+        if len(parts.by_number) == parts.total:
+            self._remember(key, now)
+            yield _join(parts)
+        elif len(self._waiting) > self.limit:
+            yield _join(self._waiting.popitem(last=False)[1])
+
+    def _remember(self, key: _Key, now: float) -> None:
+        self._whole.pop(key, None)
+        self._whole[key] = parts = self._waiting.pop(key)
+        parts.deadline = now + self.timeout
+        if len(self._whole) > self.limit:
+            self._whole.popitem(last=False)
+
+    def withdraw(self, sms: InboundSms, now: float) -> None:
+        """Take back the part that made a message whole, because that could not be handled.
+
+        The other parts wait again, so that the message is whole once more when the gateway
+        repeats this part.
+        """
+        place = _place(sms)
+        if place is None:
+            return
+        key, number = place
+        parts = self._whole.get(key)
+        if parts is None or key in self._waiting or not parts.repeats(number, sms):
+            return
+        del self._whole[key], parts.by_number[number]
+        if parts.by_number:
+            parts.deadline = now + self.timeout
+            self._waiting[key] = parts
+
+    def expire(self, now: float) -> tuple[InboundSms, ...]:
+        """Hand on the messages whose time is up, incomplete, with their `missing` numbers."""
+        _pop_due(self._whole, now)
+        return tuple(map(_join, _pop_due(self._waiting, now)))
+
+    def flush(self) -> tuple[InboundSms, ...]:
+        """Hand on all messages that wait, incomplete, and forget everything."""
+        waiting = tuple(_join(parts) for parts in self._waiting.values())
+        self._waiting.clear()
+        self._whole.clear()
+        return waiting
+
+
+def _place(sms: InboundSms) -> tuple[_Key, int] | None:
+    """Which message a part belongs to, and its number there; None if it is no part."""
+    part = udh.concatenation_of(sms.udh) if sms.udh else None
+    if part is None:
+        return None
+    return (sms.sender, sms.receiver, part.reference, part.width, part.total), part.number
+
+
+def _pop_due(messages: OrderedDict[_Key, _Parts], now: float) -> list[_Parts]:
+    due = []
+    while messages and next(iter(messages.values())).deadline <= now:
+        due.append(messages.popitem(last=False)[1])
+    return due
+
+
+def _join(parts: _Parts) -> InboundSms:
+    """One message of the parts that have come."""
+    numbered = sorted(parts.by_number.items())
+    ordered = [sms for _, sms in numbered]
+    runs = [[sms for _, (_, sms) in run] for _, run in groupby(enumerate(numbered), _run_of)]
+    decoded = [_decode(run) for run in runs]
+    texts = [text for text, _ in decoded if text is not None]
+    octets = [sms.data for sms in ordered if sms.data is not None]
+    header = ordered[0].udh
+    return attrs.evolve(
+        ordered[0],
+        text="".join(texts) if len(texts) == len(runs) else None,
+        data=b"".join(octets) if len(octets) == len(ordered) else None,
+        damaged=any(damaged for _, damaged in decoded),
+        udh=udh.without_concatenation(header) if header else None,
+        parts=parts.total,
+        missing=tuple(n for n in range(1, parts.total + 1) if n not in parts.by_number),
+    )
+
+
+def _run_of(item: tuple[int, tuple[int, InboundSms]]) -> tuple[object, ...]:
+    """Equal for parts that follow each other without a gap and are coded alike.
+
+    Their octets are decoded as one, since a peer may cut a character in two.
+    """
+    index, (number, sms) = item
+    return number - index, sms.data is None, sms.data_coding, data_coding.shifts(sms.udh)
+
+
+def _decode(run: list[InboundSms]) -> tuple[str | None, bool]:
+    first = run[0]
+    if first.data is None:
+        return "".join(sms.text or "" for sms in run), any(sms.damaged for sms in run)
+    octets = b"".join(sms.data or b"" for sms in run)
+    return data_coding.decode(octets, first.data_coding, first.udh)

@@ -1,0 +1,314 @@
+"""Joining the parts of inbound messages."""
+
+import itertools
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infobip_async.models import InboundSms, UserDataHeader
+from infobip_async.text import data_coding, udh
+from infobip_async.text.reassembly import Reassembler
+
+
+def header(
+    number: int, total: int, *more: bytes, reference: int = 7, width: int = 8
+) -> UserDataHeader:
+    """A concatenation header, perhaps with more elements behind."""
+    built = udh.combine(udh.concatenation(reference, total, number, width=width), *more)
+    return udh.parse(built)[0]
+
+
+def part(number: int, total: int, data: bytes, coding: int = 0, /, **fields: object) -> InboundSms:
+    """One part as the receiver hands it in: with its own text decoded."""
+    text, damaged = data_coding.decode(data, coding)
+    sms = InboundSms(
+        "38598123123",
+        "41793026727",
+        text,
+        data,
+        data_coding=coding,
+        esm_class=64,
+        udh=header(number, total),
+        damaged=damaged,
+        params={"part": str(number)},
+    )
+    return attrs.evolve(sms, **fields)  # type: ignore[arg-type]
+
+
+def joined(*parts: InboundSms) -> InboundSms:
+    """The one message that parts make, all but the last of them giving nothing."""
+    reassembler = Reassembler()
+    *firsts, last = parts
+    for sms in firsts:
+        assert reassembler.add(sms, 0.0) == ()
+    (whole,) = reassembler.add(last, 0.0)
+    assert reassembler.deadline is None
+    assert reassembler.flush() == ()
+    return whole
+
+
+ABC = [part(1, 3, b"one "), part(2, 3, b"two "), part(3, 3, b"three")]
+
+
+@pytest.mark.parametrize("parts", list(itertools.permutations(ABC)))
+def test_parts_in_any_order(parts: tuple[InboundSms, ...]) -> None:
+    """The whole message has the fields of its first part."""
+    whole = joined(*parts)
+    assert whole == InboundSms(
+        "38598123123",
+        "41793026727",
+        "one two three",
+        b"one two three",
+        data_coding=0,
+        esm_class=64,
+        udh=None,
+        parts=3,
+        missing=(),
+        params={"part": "1"},
+    )
+    assert not whole.partial
+
+
+def test_what_is_no_part_passes_through() -> None:
+    """Without a header, or with one of other elements, a message is whole."""
+    reassembler = Reassembler()
+    for sms in (
+        InboundSms("1", text="hello"),
+        InboundSms("1", text="hello", udh=udh.parse(udh.application_ports(1, 2))[0]),
+        part(1, 2, b"x", udh=udh.parse(bytes.fromhex("050003CC0203"))[0]),
+    ):
+        assert reassembler.add(sms, 0.0) == (sms,)
+    assert reassembler.deadline is None
+
+
+def test_a_message_of_one_part() -> None:
+    """It is whole at once."""
+    assert joined(part(1, 1, b"all")).text == "all"
+
+
+@pytest.mark.parametrize(
+    ("coding", "octets", "text"),
+    [
+        (8, "044FD83DDE00044F", "я😀я"),
+        (0, "411B6542", "A€B"),
+        (0, "411B1B42", "A B"),
+    ],
+)
+def test_characters_cut_in_two(coding: int, octets: str, text: str) -> None:
+    """Octets are joined before they are decoded, wherever a peer cut them."""
+    data = bytes.fromhex(octets)
+    for cut in range(1, len(data)):
+        whole = joined(part(2, 2, data[cut:], coding), part(1, 2, data[:cut], coding))
+        assert (whole.text, whole.data, whole.damaged) == (text, data, False)
+
+
+def test_damage_and_binary() -> None:
+    """What cannot be decoded marks the whole; what is no text gives none."""
+    whole = joined(part(1, 2, b"a\xff"), part(2, 2, b"b"))
+    assert (whole.text, whole.damaged) == ("a\ufffdb", True)
+    whole = joined(part(1, 2, b"\x01", 4), part(2, 2, b"\x02", 4))
+    assert (whole.text, whole.data, whole.damaged) == (None, b"\x01\x02", False)
+
+
+def test_text_without_octets() -> None:
+    """Where the gateway forwards only text, the texts are joined."""
+    whole = joined(
+        part(2, 2, b"", data=None, text="two", damaged=True),
+        part(1, 2, b"", data=None, text="one "),
+    )
+    assert (whole.text, whole.data, whole.damaged) == ("one two", None, True)
+    whole = joined(part(1, 2, b"", data=None, text=None), part(2, 2, b"", data=None, text="x"))
+    assert (whole.text, whole.damaged) == ("x", False)
+
+
+def test_parts_coded_differently() -> None:
+    """Each run of parts with one coding is decoded by itself."""
+    whole = joined(
+        part(1, 4, b"A\x1b"),
+        part(2, 4, b"e"),
+        part(3, 4, b"\x04", 8),
+        part(4, 4, b"\x4f", 8),
+    )
+    assert (whole.text, whole.data, whole.damaged) == ("A€я", b"A\x1be\x04\x4f", False)
+    whole = joined(part(1, 2, b"A"), part(2, 2, b"", data=None, text="B"))
+    assert (whole.text, whole.data) == ("AB", None)
+    whole = joined(part(1, 2, b"A"), part(2, 2, b"B", 4))
+    assert (whole.text, whole.data) == (None, b"AB")
+
+
+def test_national_tables() -> None:
+    """Each part's own header names its tables, and stays without the concatenation."""
+    turkish, portuguese = b"\x03\x24\x01\x01", b"\x03\x24\x01\x03"
+    whole = joined(
+        part(1, 2, b"\x1b", udh=header(1, 2, turkish)), part(2, 2, b"s", udh=header(2, 2, turkish))
+    )
+    assert (whole.text, whole.udh) == ("ş", udh.parse(turkish)[0])
+    whole = joined(
+        part(1, 2, b"\x1bs", udh=header(1, 2, turkish)),
+        part(2, 2, b"\x1bO", udh=header(2, 2, portuguese)),
+    )
+    assert whole.text == "şÓ"
+
+
+def test_repeated_parts_are_ignored() -> None:
+    """While the message waits, and after it was whole."""
+    first, second = part(1, 2, b"a"), part(2, 2, b"b")
+    reassembler = Reassembler(timeout=10.0)
+    assert reassembler.add(first, 0.0) == ()
+    assert reassembler.add(attrs.evolve(first, params={}), 1.0) == ()
+    assert reassembler.deadline == 10.0
+    assert [sms.text for sms in reassembler.add(second, 2.0)] == ["ab"]
+    for repeated in (first, second):
+        assert reassembler.add(repeated, 11.9) == ()
+    assert reassembler.flush() == ()
+
+
+def test_whole_messages_are_remembered_for_a_time() -> None:
+    """After it, and beyond the limit, a repeated part begins a message anew."""
+    first, second, other = part(1, 2, b"a"), part(2, 2, b"b"), part(1, 1, b"c", sender="1")
+    reassembler = Reassembler(timeout=10.0, limit=1)
+    reassembler.add(first, 0.0)
+    reassembler.add(second, 1.0)
+    assert reassembler.add(second, 11.0) == ()
+    assert reassembler.deadline == 21.0
+    assert [sms.text for sms in reassembler.add(first, 11.0)] == ["ab"]
+    reassembler.add(other, 12.0)
+    assert reassembler.add(other, 13.0) == ()
+    assert reassembler.add(second, 13.0) == ()
+    assert [sms.text for sms in reassembler.flush()] == ["b"]
+    assert [sms.text for sms in reassembler.add(other, 13.0)] == ["c"]
+
+
+def test_references_used_again() -> None:
+    """Another content under the same number is another message."""
+    reassembler = Reassembler(timeout=10.0)
+    old, new = part(1, 2, b"old "), part(1, 2, b"new ")
+    assert reassembler.add(old, 0.0) == ()
+    (partial,) = reassembler.add(new, 5.0)
+    assert (partial.text, partial.missing, partial.partial) == ("old ", (2,), True)
+    assert reassembler.deadline == 15.0
+    assert [sms.text for sms in reassembler.add(part(2, 2, b"end"), 6.0)] == ["new end"]
+    assert reassembler.add(part(1, 2, b"third "), 7.0) == ()
+    assert reassembler.add(part(2, 2, b"other"), 8.0)[0].text == "third other"
+    assert reassembler.add(part(2, 2, b"other"), 9.0) == ()
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"sender": "1"},
+        {"receiver": None},
+        {"udh": header(2, 2, reference=8)},
+        {"udh": header(2, 2, width=16)},
+        {"udh": header(2, 3)},
+    ],
+)
+def test_what_keeps_messages_apart(difference: dict[str, object]) -> None:
+    """Sender, receiver, reference, its width, and the total must all agree."""
+    reassembler = Reassembler()
+    assert reassembler.add(part(1, 2, b"a"), 0.0) == ()
+    assert reassembler.add(part(2, 2, b"b", **difference), 0.0) == ()
+    assert [sms.text for sms in reassembler.add(part(2, 2, b"b"), 0.0)] == ["ab"]
+
+
+def test_expiry() -> None:
+    """After the deadline what has come is handed on, with the numbers that are missing."""
+    reassembler = Reassembler(timeout=10.0)
+    assert reassembler.deadline is None
+    reassembler.add(part(4, 5, b"four", 0), 0.0)
+    reassembler.add(part(1, 2, b"x", sender="1"), 3.0)
+    reassembler.add(part(2, 5, b"two\x1b"), 4.0)
+    assert reassembler.deadline == 10.0
+    assert reassembler.expire(9.9) == ()
+    (partial,) = reassembler.expire(10.0)
+    # The escape does not reach across the gap.
+    assert (partial.text, partial.data) == ("two four", b"two\x1bfour")
+    assert (partial.parts, partial.missing, partial.params) == (5, (1, 3, 5), {"part": "2"})
+    assert reassembler.deadline == 13.0
+    plain = InboundSms("2", text="plain")
+    due, same = reassembler.add(plain, 20.0)
+    assert (due.text, due.missing, same) == ("x", (2,), plain)
+    assert reassembler.deadline is None
+    assert reassembler.expire(99.0) == ()
+
+
+def test_a_late_part_does_not_join_what_has_expired() -> None:
+    """It begins a message of its own, even where nobody called for expiry."""
+    reassembler = Reassembler(timeout=10.0)
+    reassembler.add(part(1, 2, b"a"), 0.0)
+    (partial,) = reassembler.add(part(2, 2, b"b"), 10.0)
+    assert (partial.text, partial.missing) == ("a", (2,))
+    assert [(sms.text, sms.missing) for sms in reassembler.flush()] == [("b", (1,))]
+
+
+def test_bounded_in_number() -> None:
+    """The oldest message makes room."""
+    reassembler = Reassembler(limit=2)
+    for sender in ("1", "2"):
+        assert reassembler.add(part(1, 2, b"a", sender=sender), 0.0) == ()
+    (evicted,) = reassembler.add(part(1, 2, b"a", sender="3"), 0.0)
+    assert (evicted.sender, evicted.missing) == ("1", (2,))
+    assert [sms.sender for sms in reassembler.add(part(2, 2, b"b", sender="2"), 0.0)] == ["2"]
+    assert [sms.sender for sms in reassembler.flush()] == ["3"]
+    assert reassembler.deadline is None
+
+
+def test_withdrawn_parts_count_as_new() -> None:
+    """A message that could not be handled is whole again when its last part is repeated."""
+    reassembler = Reassembler(timeout=10.0)
+    first, second = part(1, 2, b"a"), part(2, 2, b"b")
+    reassembler.add(first, 0.0)
+    for now in (1.0, 2.0):
+        assert [sms.text for sms in reassembler.add(second, now)] == ["ab"]
+        reassembler.withdraw(second, now)
+        assert reassembler.deadline == now + 10.0
+    assert [sms.missing for sms in reassembler.flush()] == [(2,)]
+
+
+def test_withdrawing_what_completed_nothing() -> None:
+    """It changes nothing."""
+    reassembler = Reassembler()
+    first, second, single = part(1, 2, b"a"), part(2, 2, b"b"), part(1, 1, b"c", sender="1")
+    reassembler.withdraw(InboundSms("1", text="plain"), 0.0)
+    reassembler.withdraw(first, 0.0)
+    reassembler.add(first, 0.0)
+    reassembler.withdraw(first, 0.0)
+    assert [sms.text for sms in reassembler.add(second, 0.0)] == ["ab"]
+    reassembler.withdraw(part(2, 2, b"other"), 0.0)
+    assert reassembler.add(second, 0.0) == ()
+    assert reassembler.add(part(1, 2, b"new"), 0.0) == ()
+    reassembler.withdraw(second, 0.0)  # its reference is in use again
+    assert [sms.text for sms in reassembler.flush()] == ["new"]
+    assert [sms.text for sms in reassembler.add(single, 0.0)] == ["c"]
+    reassembler.withdraw(single, 0.0)
+    assert reassembler.deadline is None
+    assert [sms.text for sms in reassembler.add(single, 0.0)] == ["c"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 4),
+            st.integers(1, 4),
+            st.binary(max_size=3),
+            st.sampled_from([0, 1, 4, 8]),
+            st.booleans(),
+        ),
+        max_size=40,
+    ),
+    st.integers(1, 3),
+)
+def test_nothing_is_lost(parts: list[tuple[int, int, bytes, int, bool]], limit: int) -> None:
+    """Every part that came is in exactly one message that is handed on."""
+    reassembler = Reassembler(timeout=5.0, limit=limit)
+    came, handed = 0, []
+    for now, (number, total, data, coding, bare) in enumerate(parts):
+        if number > total:
+            continue
+        came += 1
+        sms = part(number, total, bytes([now]) + data, coding)  # no two are equal
+        handed += reassembler.add(attrs.evolve(sms, data=None, text=chr(now)) if bare else sms, now)
+    handed += reassembler.flush()
+    assert sum(sms.parts - len(sms.missing) for sms in handed) == came
