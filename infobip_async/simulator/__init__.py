@@ -1,0 +1,29 @@
+"""The gateway of the interface, to try clients and services on without an account."""
+
+from infobip_async.simulator.app import Counts, Simulator
+from infobip_async.simulator.clock import Clock, ManualClock, SystemClock
+from infobip_async.simulator.faults import Fault, Faults
+from infobip_async.simulator.gateway import Gateway
+from infobip_async.simulator.records import (
+    HlrAnswer,
+    Lookup,
+    Operation,
+    PushAttempt,
+    SentMessage,
+)
+
+__all__ = [
+    "Clock",
+    "Counts",
+    "Fault",
+    "Faults",
+    "Gateway",
+    "HlrAnswer",
+    "Lookup",
+    "ManualClock",
+    "Operation",
+    "PushAttempt",
+    "SentMessage",
+    "Simulator",
+    "SystemClock",
+]

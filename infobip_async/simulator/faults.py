@@ -1,0 +1,207 @@
+"""Misbehaviour on demand: what goes wrong, how often, and a record of what it struck."""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final
+
+import attrs
+
+from infobip_async.models import DeliveryReport, HlrReport
+from infobip_async.simulator.records import Exchange, Operation, Report
+
+
+class Fault(StrEnum):
+    """What can go wrong. The gateway carries the request out all the same, but for ``REFUSE``."""
+
+    REFUSE = "refuse"
+    """The connection is reset before the body is read; nothing is carried out."""
+    HANG = "hang"
+    """There is no reply until the client gives up."""
+    CUT_BEFORE_REPLY = "cut-before-reply"
+    """The connection is closed instead of a reply."""
+    CUT_INSIDE_REPLY = "cut-inside-reply"
+    """The connection is closed in the middle of the reply's body."""
+    UNREADABLE_REPLY = "unreadable-reply"
+    """The reply is an HTML page, with HTTP status 200."""
+    STATUS_500 = "500"
+    """The reply has HTTP status 500."""
+    STATUS_307 = "307"
+    """The reply redirects to the same address; whoever follows sends again."""
+    SLOW = "slow"
+    """The reply takes its time."""
+    REPORT_BEFORE_REPLY = "report-before-reply"
+    """A report is pushed, and answered, before the reply is written."""
+    DUPLICATE_REPORT = "duplicate-report"
+    """A report is pushed twice."""
+    REORDERED_REPORTS = "reordered-reports"
+    """The reports of one request come in the reverse of its order."""
+    MALFORMED_ROW = "malformed-row"
+    """A report is spoilt: a field too many (§5), or no id (§3.1)."""
+    LOST_REPORT = "lost-report"
+    """A report is never sent."""
+
+
+REPLY_FAULTS: Final = frozenset(
+    {
+        Fault.REFUSE,
+        Fault.HANG,
+        Fault.CUT_BEFORE_REPLY,
+        Fault.CUT_INSIDE_REPLY,
+        Fault.UNREADABLE_REPLY,
+        Fault.STATUS_500,
+        Fault.STATUS_307,
+        Fault.SLOW,
+    }
+)
+"""What strikes a request; the others strike its reports."""
+
+
+@attrs.define
+class Rule:
+    """A fault that was asked for.
+
+    Attributes:
+        fault: what goes wrong.
+        operation: whose requests it strikes; None for all.
+        rate: the share of the chances that it takes.
+        left: how often it can still strike; None without limit.
+        seconds: how long a slow reply takes.
+    """
+
+    fault: Fault
+    operation: Operation | None
+    rate: float
+    left: int | None
+    seconds: float
+
+
+@attrs.frozen
+class Timetable:
+    """The reports of one request, as the faults leave them.
+
+    Attributes:
+        early: to be pushed before the reply.
+        later: to be pushed after it, in this order.
+    """
+
+    early: tuple[Report, ...]
+    later: tuple[Report, ...]
+
+
+@attrs.define
+class Faults:
+    """The faults of a simulator: none until they are asked for.
+
+    Attributes:
+        seed: of the random numbers behind `rate`, so that a run can be repeated.
+    """
+
+    seed: int = 0
+    _random: random.Random = attrs.field(init=False, repr=False)
+    _rules: list[Rule] = attrs.field(init=False, factory=list)
+    _struck: defaultdict[Fault, list[str]] = attrs.field(
+        init=False, factory=lambda: defaultdict(list), repr=False
+    )
+
+    @_random.default
+    def _seeded(self) -> random.Random:
+        return random.Random(self.seed)  # noqa: S311 - repeatable, not secret
+
+    def add(
+        self,
+        fault: Fault | str,
+        *,
+        operation: Operation | str | None = None,
+        times: int | None = None,
+        rate: float | None = None,
+        seconds: float = 1.0,
+    ) -> None:
+        """Ask for a fault. Of several that fit a request, the one asked for first strikes it.
+
+        Args:
+            fault: which, as the member or by its value.
+            operation: whose requests or reports it strikes, such as ``"send"``; None for all.
+            times: how often it strikes. Faults of reports count by report, but for
+                ``REORDERED_REPORTS``. With neither `times` nor `rate` it is once; with a rate
+                alone there is no limit.
+            rate: the share of requests or reports that it strikes, 0 to 1, at random.
+            seconds: how long a ``SLOW`` reply takes.
+
+        Raises:
+            ValueError: no fault or operation of this name is known.
+        """
+        if rate is None:
+            rate, times = 1.0, 1 if times is None else times
+        of = None if operation is None else Operation(operation)
+        self._rules.append(Rule(Fault(fault), of, rate, times, seconds))
+
+    def clear(self) -> None:
+        """Behave well from now on. What was struck stays on record."""
+        self._rules.clear()
+
+    def struck(self, fault: Fault | str) -> tuple[str, ...]:
+        """The ids of the messages and lookups that a fault struck, in order.
+
+        They are as in the reports: the client's message id, the gateway's where there is none
+        (§2/2), the id of the lookup (§5). ``REFUSE`` strikes before there are any.
+        """
+        return tuple(self._struck.get(Fault(fault), ()))
+
+    def draw(self, faults: Iterable[Fault], operation: Operation) -> Rule | None:
+        """The rule that strikes now, if one does; that uses it up by one."""
+        for rule in self._rules:
+            if (
+                rule.fault in faults
+                and rule.operation in {None, operation}
+                and rule.left != 0
+                and (rule.rate >= 1 or self._random.random() < rule.rate)
+            ):
+                rule.left = rule.left and rule.left - 1
+                return rule
+        return None
+
+    def record(self, fault: Fault, ids: Iterable[str]) -> None:
+        """Keep on record what a fault struck."""
+        self._struck[fault].extend(ids)
+
+    def timetable(self, exchange: Exchange) -> Timetable:
+        """Arrange the reports of a request as the faults of reports will have it."""
+        if exchange.operation is None or not self._rules:
+            return Timetable((), exchange.reports)
+        early: list[Report] = []
+        later: list[Report] = []
+        twice: list[Report] = []
+        for report in exchange.reports:
+            if self._strikes(Fault.LOST_REPORT, report, exchange.operation):
+                continue
+            if self._strikes(Fault.MALFORMED_ROW, report, exchange.operation):
+                report = spoil(report)  # noqa: PLW2901 - it goes on in its place
+            if self._strikes(Fault.DUPLICATE_REPORT, report, exchange.operation):
+                twice.append(report)
+            before = self._strikes(Fault.REPORT_BEFORE_REPLY, report, exchange.operation)
+            (early if before else later).append(report)
+        later += twice
+        if len(later) > 1 and self.draw({Fault.REORDERED_REPORTS}, exchange.operation):
+            later.reverse()
+            self.record(Fault.REORDERED_REPORTS, map(report_id, later))
+        return Timetable(tuple(early), tuple(later))
+
+    def _strikes(self, fault: Fault, report: Report, operation: Operation) -> bool:
+        struck = self.draw({fault}, operation) is not None
+        if struck:
+            self.record(fault, [report_id(report)])
+        return struck
+
+
+def report_id(report: Report) -> str:
+    """The id by which a report names its message or lookup."""
+    return report.message_id if isinstance(report, DeliveryReport) else report.lookup_id
+
+
+def spoil(report: Report) -> Report:
+    """Make a report such that the row it is written as cannot be read."""
+    if isinstance(report, HlrReport):
+        return attrs.evolve(report, error_code=f"{report.error_code or ''};?")
+    return attrs.evolve(report, message_id="")

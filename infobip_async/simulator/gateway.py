@@ -1,0 +1,359 @@
+"""The gateway as the document has it, without a socket or a clock of its own.
+
+A request goes in; a reply, and the reports that are to follow, come out. Where the document does
+not say what bad input gets, the nearest of the answers that it lists is given.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from http import HTTPStatus
+from itertools import count
+from typing import Final
+from urllib.parse import urlsplit
+
+import attrs
+
+from infobip_async.errors import RemoteProtocolError
+from infobip_async.models import (
+    CallbackUrls,
+    DeliveryReport,
+    DeliveryStatus,
+    HlrReport,
+    HlrStatus,
+    HlrSubmission,
+    Recipient,
+    Submission,
+)
+from infobip_async.protocol import commands, dlr_pull, hlr_query, send_get, send_xml
+from infobip_async.protocol.exchange import Credentials, Endpoints, HttpReply, HttpRequest
+from infobip_async.simulator import policies
+from infobip_async.simulator.records import (
+    Account,
+    Exchange,
+    HlrAnswer,
+    Lookup,
+    Operation,
+    SentMessage,
+)
+from infobip_async.simulator.rules import good_recipients, is_international, is_msisdn, parts_of
+
+_OPERATIONS: Final = {
+    "send_xml": Operation.SEND,
+    "send_get": Operation.SEND_ONE,
+    "command": Operation.CREDITS,
+    "dlr_pull": Operation.PULL_REPORTS,
+    "hlr_query": Operation.SUBMIT_HLR,
+}
+_ROUTES: Final = {
+    path.lower(): _OPERATIONS[name]
+    for endpoints in (Endpoints.at(""), Endpoints.later(""))
+    for name, path in attrs.asdict(endpoints).items()
+}
+_METHODS: Final = frozenset({"GET", "POST"})
+
+_XML_CODES: Final = {name: code for code, (name, _) in send_xml.RETURN_CODES.items()}
+_GET_CODES: Final = {name: code for code, (name, _) in send_get.RETURN_CODES.items()}
+_PULL_CODES: Final = {name: code for code, (name, _) in dlr_pull.RETURN_CODES.items()}
+_DELIVERY_STATUSES: Final = {status.value: status for status in DeliveryStatus}
+_HLR_STATUSES: Final = {status.value: status for status in HlrStatus}
+
+_FIRST_ID: Final = 20_711_151_112_345_678
+_LINE_BREAKER = re.compile("[\x00-\x1f\x7f]")
+
+
+def operation_of(url: str) -> Operation | None:
+    """What a request asks for, by its path: of either set of addresses, in any case of letters."""
+    return _ROUTES.get(urlsplit(url).path.lower())
+
+
+def _first(*checks: tuple[str, bool]) -> str | None:
+    """The name of the first check that something is wrong with."""
+    return next((name for name, wrong in checks if wrong), None)
+
+
+@attrs.define(kw_only=True)
+class Gateway:
+    """Accounts, what they send and look up, and what becomes of it.
+
+    Attributes:
+        delivery: where a message to a number ends (§3.1): a `DeliveryStatus`, or any other text.
+        hlr: what the HLR says of a number (§5).
+        callbacks: the addresses that were entered for pushes; with them a pull gives nothing.
+        not_covered: prefixes of the numbers without a route: refused by GET (§2/2, -3), reported
+            as ``NOT_ALLOWED`` and not charged by XML (§3.1).
+        message_price: credits for each part of a message.
+        lookup_price: credits for each number that is looked up.
+        report_delay: seconds from a message or a lookup to its report.
+        zone: the gateway's time zone, for the dates in delivery reports.
+        keep: how many of `messages` and of `lookups` to keep, the latest; None for all.
+        accounts: by username.
+        messages: what was accepted for sending, the oldest first.
+        lookups: the numbers of HLR queries, the oldest first.
+        message_count: messages accepted so far, kept or not.
+        lookup_count: numbers accepted for lookup so far, kept or not.
+    """
+
+    delivery: Callable[[str], DeliveryStatus | str] = policies.delivered
+    hlr: Callable[[str], HlrAnswer] = policies.at_home
+    callbacks: CallbackUrls | None = None
+    not_covered: Sequence[str] = ()
+    message_price: Decimal = Decimal(1)
+    lookup_price: Decimal = Decimal("0.001")
+    report_delay: float = 0.0
+    zone: tzinfo = UTC
+    keep: int | None = None
+    accounts: dict[str, Account] = attrs.field(init=False, factory=dict, repr=False)
+    messages: deque[SentMessage] = attrs.field(init=False, repr=False)
+    lookups: deque[Lookup] = attrs.field(init=False, repr=False)
+    message_count: int = attrs.field(init=False, default=0)
+    lookup_count: int = attrs.field(init=False, default=0)
+    _message_ids: "count[int]" = attrs.field(
+        init=False, factory=lambda: count(_FIRST_ID), repr=False
+    )
+    _query_numbers: "count[int]" = attrs.field(init=False, factory=lambda: count(1), repr=False)
+
+    @messages.default
+    def _no_messages(self) -> deque[SentMessage]:
+        return deque(maxlen=self.keep)
+
+    @lookups.default
+    def _no_lookups(self) -> deque[Lookup]:
+        return deque(maxlen=self.keep)
+
+    def open_account(self, username: str, password: str, balance: Decimal) -> Account:
+        """Open an account, in place of one of the same name."""
+        account = self.accounts[username] = Account(username, password, balance)
+        return account
+
+    def hold(self, username: str, reports: Iterable[DeliveryReport]) -> None:
+        """Keep delivery reports until their account pulls them (§3.2)."""
+        self.accounts[username].unclaimed.extend(reports)
+
+    def handle(self, request: HttpRequest, now: float) -> Exchange:
+        """Carry a request out.
+
+        Args:
+            request: as it arrived; its URL may be absolute or a path.
+            now: seconds since the epoch.
+        """
+        operation = operation_of(request.url)
+        if operation is None or request.method not in _METHODS:
+            status = HTTPStatus.METHOD_NOT_ALLOWED if operation else HTTPStatus.NOT_FOUND
+            return Exchange(None, HttpReply(status, status.phrase.encode()))
+        match operation:
+            case Operation.SEND:
+                return self._send(request, now)
+            case Operation.SEND_ONE:
+                return self._send_one(request, now)
+            case Operation.CREDITS:
+                return self._credits(request)
+            case Operation.PULL_REPORTS:
+                return self._pull_reports(request)
+            case Operation.SUBMIT_HLR:
+                return self._submit_hlr(request, now)
+
+    def _account(self, credentials: Credentials) -> Account | None:
+        account = self.accounts.get(credentials.username)
+        return account if account and account.password == credentials.password else None
+
+    # --- §2: messages -----------------------------------------------------------------------
+
+    def _send(self, request: HttpRequest, now: float) -> Exchange:
+        try:
+            asked = send_xml.decode_request(request)
+        except RemoteProtocolError:
+            return _refused(_XML_CODES["XML_ERROR"])
+        account = self._account(asked.credentials)
+        if account is None:
+            return _refused(_XML_CODES["AUTH_FAILED"])
+        recipients = good_recipients(asked.recipients)
+        parts = parts_of(asked.submission)
+        fault = _first(
+            ("NO_RECIPIENTS", not recipients),
+            ("GENERAL_ERROR", not parts),
+            ("NOT_ENOUGH_CREDITS", self._price(parts * len(recipients)) > account.credits),
+        )
+        if fault:
+            return _refused(_XML_CODES[fault], account.credits)
+        messages = self._accept(account, Operation.SEND, asked.submission, recipients, now)
+        reply = send_xml.encode_reply(len(messages), account.credits)
+        return self._sent(Operation.SEND, reply, messages)
+
+    def _send_one(self, request: HttpRequest, now: float) -> Exchange:
+        try:
+            asked = send_get.decode_request(request)
+        except RemoteProtocolError:
+            fault: str | None = "SEND_ERROR"
+        else:
+            fault = self._fault_of(asked)
+        if fault:
+            return Exchange(Operation.SEND_ONE, send_get.encode_reply(_GET_CODES[fault]))
+        account = self.accounts[asked.credentials.username]
+        recipients = [Recipient(asked.msisdn)]
+        messages = self._accept(account, Operation.SEND_ONE, asked.submission, recipients, now)
+        reply = send_get.encode_reply(messages[0].gateway_id)
+        return self._sent(Operation.SEND_ONE, reply, messages)
+
+    def _fault_of(self, asked: send_get.GetRequest) -> str | None:
+        """What is wrong with a GET, by the name of its return value (§2/2)."""
+        account = self._account(asked.credentials)
+        parts = parts_of(asked.submission)
+        return _first(
+            ("MISSING_USERNAME", not asked.credentials.username),
+            ("MISSING_PASS", not asked.credentials.password),
+            ("INVALID_USER_OR_PASS", account is None),
+            ("MISSING_SENDERNAME", not asked.submission.sender.strip()),
+            ("MISSING_DESTINATION_ADDRESS", not asked.msisdn),
+            ("DESTADDR_INVALIDFORMAT", not is_international(asked.msisdn)),
+            ("INVALID_DESTINATION_ADDRESS", not is_msisdn(asked.msisdn)),
+            ("MISSING_SMSTEXT", not (asked.submission.text or asked.submission.binary)),
+            ("SEND_ERROR", not parts),
+            ("NETWORK_NOTCOVERED", self._is_not_covered(asked.msisdn)),
+            ("NOT_ENOUGHCREDITS", account is not None and self._price(parts) > account.credits),
+        )
+
+    def _accept(
+        self,
+        account: Account,
+        operation: Operation,
+        submission: Submission,
+        recipients: Iterable[Recipient],
+        now: float,
+    ) -> list[SentMessage]:
+        """Take a message for each recipient, and its price off the account."""
+        parts = parts_of(submission)
+        messages = [
+            SentMessage(
+                account=account.username,
+                operation=operation,
+                submission=submission,
+                msisdn=recipient.msisdn,
+                message_id=recipient.message_id,
+                gateway_id=f"{next(self._message_ids):018}",
+                at=now,
+                parts=parts,
+                status=self._ending(recipient.msisdn),
+            )
+            for recipient in recipients
+        ]
+        account.credits -= self._price(sum(message.charged_parts for message in messages))
+        self.messages.extend(messages)
+        self.message_count += len(messages)
+        return messages
+
+    def _sent(
+        self, operation: Operation, reply: HttpReply, messages: Sequence[SentMessage]
+    ) -> Exchange:
+        return Exchange(
+            operation,
+            reply,
+            messages[0].account,
+            tuple(message.message_id or message.gateway_id for message in messages),
+            tuple(self._delivery_report(message) for message in messages if message.report_id),
+        )
+
+    def _price(self, parts: int) -> Decimal:
+        return parts * self.message_price
+
+    def _is_not_covered(self, msisdn: str) -> bool:
+        return msisdn.startswith(tuple(self.not_covered))
+
+    def _ending(self, msisdn: str) -> str:
+        """The status under which a message to a number is going to be reported."""
+        if self._is_not_covered(msisdn):
+            return DeliveryStatus.NOT_ALLOWED.value
+        status = self.delivery(msisdn)
+        return status.value if isinstance(status, DeliveryStatus) else status
+
+    def _delivery_report(self, message: SentMessage) -> DeliveryReport:
+        return DeliveryReport(
+            message.report_id or "",
+            _DELIVERY_STATUSES.get(message.status, DeliveryStatus.UNKNOWN),
+            message.status,
+            self.date(message.at),
+            self.date(message.at + self.report_delay),
+        )
+
+    def date(self, at: float) -> datetime:
+        """A time as the gateway writes it: of its own zone, without saying so.
+
+        Args:
+            at: seconds since the epoch.
+        """
+        return datetime.fromtimestamp(int(at), self.zone).replace(tzinfo=None)
+
+    # --- §2/2.1, §3.2: the account ----------------------------------------------------------
+
+    def _credits(self, request: HttpRequest) -> Exchange:
+        asked = commands.decode_request(request)
+        account = self._account(asked.credentials)
+        known = account and asked.command == commands.CREDITS
+        reply = commands.encode_reply(account.credits if account and known else None)
+        return Exchange(Operation.CREDITS, reply)
+
+    def _pull_reports(self, request: HttpRequest) -> Exchange:
+        asked = dlr_pull.decode_request(request)
+        account = self._account(asked.credentials)
+        if account is None:
+            missing = _first(
+                ("MISSING_USERNAME", not asked.credentials.username),
+                ("MISSING_PASS", not asked.credentials.password),
+            )
+            code = _PULL_CODES[missing or "INVALID_USER_OR_PASS"]
+            return Exchange(Operation.PULL_REPORTS, dlr_pull.encode_reply(code))
+        reports = [] if self.callbacks else account.claim(asked.message_ids)
+        return Exchange(Operation.PULL_REPORTS, dlr_pull.encode_reply(reports), account.username)
+
+    # --- §4, §5: HLR ------------------------------------------------------------------------
+
+    def _submit_hlr(self, request: HttpRequest, now: float) -> Exchange:
+        asked = hlr_query.decode_request(request)
+        account = self._account(asked.credentials)
+        if account is None or not asked.destinations:
+            return Exchange(Operation.SUBMIT_HLR, hlr_query.encode_reply(None))
+        prefix = f"{int(now * 1000):X}-{next(self._query_numbers)}"
+        found = [
+            Lookup(account.username, number, f"{prefix}-{row}" if is_msisdn(number) else None, now)
+            for row, number in enumerate(asked.destinations, 1)
+        ]
+        reports = tuple(
+            self._hlr_report(account, lookup.msisdn, lookup.lookup_id)
+            for lookup in found
+            if lookup.lookup_id
+        )
+        self.lookups.extend(found)
+        self.lookup_count += len(reports)
+        ids = tuple(report.lookup_id for report in reports)
+        reply = hlr_query.encode_reply(map(_row, found))
+        return Exchange(Operation.SUBMIT_HLR, reply, account.username, ids, reports)
+
+    def _hlr_report(self, account: Account, msisdn: str, lookup_id: str) -> HlrReport:
+        if account.credits >= self.lookup_price:
+            account.credits -= self.lookup_price
+            answer = self.hlr(msisdn)
+        else:  # "UNKNOWN in case of any other error (no credits etc)"
+            answer = policies.NO_CREDITS
+        status = answer.status.value if isinstance(answer.status, HlrStatus) else answer.status
+        return HlrReport(
+            msisdn,
+            lookup_id,
+            _HLR_STATUSES.get(status, HlrStatus.UNKNOWN),
+            status,
+            answer.imsi,
+            answer.serving_msc,
+            answer.error_code,
+        )
+
+
+def _refused(status: int, balance: Decimal | None = None) -> Exchange:
+    return Exchange(Operation.SEND, send_xml.encode_reply(status, balance))
+
+
+def _row(lookup: Lookup) -> HlrSubmission:
+    # The rows are lines: what a client wrote must not begin another one.
+    destination = _LINE_BREAKER.sub(" ", lookup.msisdn)
+    status = hlr_query.OK if lookup.lookup_id else hlr_query.FAILED
+    return HlrSubmission(destination, bool(lookup.lookup_id), lookup.lookup_id, status)

@@ -1,0 +1,52 @@
+"""What becomes of messages and numbers where the user of the simulator does not say.
+
+A policy is a function of the number alone, so that what should be reported can be asked for again
+afterwards.
+"""
+
+from functools import cache
+from typing import Final
+
+from infobip_async.models import DeliveryStatus, HlrStatus
+from infobip_async.numbering.countries import countries_of
+from infobip_async.numbering.tables import bundled_tables
+from infobip_async.simulator.records import HlrAnswer
+
+UNREACHABLE: Final = HlrAnswer(HlrStatus.UNDELIV, error_code="1")
+"""A number that the HLR does not know, as the document's example has it (§5)."""
+
+NO_CREDITS: Final = HlrAnswer(HlrStatus.UNKNOWN, error_code=None)
+"""A lookup that the account cannot pay for: every field is empty (§5)."""
+
+_IMSI_DIGITS = 15
+
+
+def delivered(msisdn: str) -> DeliveryStatus:  # noqa: ARG001 - a policy is asked about a number
+    """Deliver to every number."""
+    return DeliveryStatus.DELIVERED
+
+
+def at_home(msisdn: str) -> HlrAnswer:
+    """Reach every number in a network of its own country, where it is of one.
+
+    The IMSI has the code of the country's first known network and ends in the number's digits;
+    the MSC's address begins as the number does.
+    """
+    network = _first_network(countries_of(msisdn))
+    if network is None:
+        return UNREACHABLE
+    digits = _IMSI_DIGITS - len(network)
+    imsi = f"{network}{msisdn[-digits:]:0>{digits}}"
+    return HlrAnswer(imsi=imsi, serving_msc=f"{msisdn[:5]}0501")
+
+
+@cache
+def _first_network(countries: tuple[str, ...]) -> str | None:
+    """MCC and MNC of a network in one of some countries."""
+    tables = bundled_tables()
+    of_country = (
+        code
+        for code, network in tables.networks.items()
+        if tables.countries.get(network.mcc) in countries
+    )
+    return next(of_country, None)

@@ -1,0 +1,55 @@
+"""Replies as they leave the socket: whole, spoilt, cut short, or not at all."""
+
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from infobip_async.protocol.exchange import HttpReply
+from infobip_async.simulator.faults import Fault
+
+_PAGE: Final = b"<html><head><title>Runtime Error</title></head><body>Server Error</body></html>"
+_STATUSES: Final = {
+    Fault.UNREADABLE_REPLY: HTTPStatus.OK,
+    Fault.STATUS_500: HTTPStatus.INTERNAL_SERVER_ERROR,
+    Fault.STATUS_307: HTTPStatus.TEMPORARY_REDIRECT,
+}
+
+
+def page_for(fault: Fault) -> HttpReply:
+    """The HTML page that stands in for the reply to a request."""
+    return HttpReply(_STATUSES[fault], _PAGE, "text/html; charset=utf-8")
+
+
+async def answer(request: web.BaseRequest, reply: HttpReply) -> web.StreamResponse:
+    """Write a reply, all of it, now: what follows must not come before it."""
+    headers = {"Content-Type": reply.content_type}
+    if reply.status == HTTPStatus.TEMPORARY_REDIRECT:
+        headers["Location"] = request.raw_path
+    response = web.Response(status=reply.status, body=reply.body, headers=headers)
+    with suppress(ConnectionError):  # the client did not wait for it
+        await response.prepare(request)
+        await response.write_eof()
+    return response
+
+
+async def cut_short(request: web.BaseRequest, reply: HttpReply) -> web.StreamResponse:
+    """Write the head of a reply and half of its body, and hang up."""
+    response = web.StreamResponse(status=reply.status, headers={"Content-Type": reply.content_type})
+    response.content_length = len(reply.body)
+    with suppress(ConnectionError):
+        await response.prepare(request)
+        await response.write(reply.body[: len(reply.body) // 2])
+    hang_up(request)
+    return response
+
+
+def hang_up(request: web.BaseRequest, *, abort: bool = False) -> web.StreamResponse:
+    """Close the connection; what is returned is never written."""
+    if request.transport is not None:
+        if abort:
+            request.transport.abort()
+        else:
+            request.transport.close()
+    return web.Response()
