@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -71,6 +73,15 @@ def _password() -> str:
         raise click.UsageError("INFOBIP_PASSWORD is not set, and there is no terminal to ask at")
     prompted: str = click.prompt("Password", hide_input=True, err=True)
     return prompted
+
+
+async def until_stopped() -> None:
+    """Wait for SIGTERM; Ctrl-C comes as an interrupt of its own."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError):  # Windows has no such signal
+        loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    await stopped.wait()
 
 
 @attrs.frozen(kw_only=True)
