@@ -1,0 +1,256 @@
+"""What an HLR report means: who serves the number, where, and whether it moved.
+
+Every answer is one of three, and what cannot be told is UNKNOWN: nothing here is a guess.
+"""
+
+import re
+from collections.abc import Container
+from enum import Enum
+from typing import NoReturn
+
+import attrs
+
+from infobip_async.models import HlrReport, HlrStatus
+from infobip_async.numbering.countries import EXTRATERRITORIAL, countries_of
+from infobip_async.numbering.imsi import ImsiParts, split_imsi
+from infobip_async.numbering.operators import read_name, same_operator
+from infobip_async.numbering.plan import NumberType
+from infobip_async.numbering.ranges import NumberRange, NumberRanges
+from infobip_async.numbering.tables import Network, Tables, bundled_tables
+
+
+class Answer(Enum):
+    """Yes, no, or not to be told. It has no truth value: compare it."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("an Answer has three values; write `is Answer.YES`")
+
+
+@attrs.frozen(kw_only=True)
+class Interpretation:
+    """What one HLR report says, and what it leaves open. What is not known is None.
+
+    Attributes:
+        reachable: YES where the HLR was queried without an error and names an MSC that serves the
+            number. NO only for error codes that the caller knows to mean it.
+        reachable_reason: why, in words.
+        roaming: whether the number is served outside the country of its SIM's MCC. A network that
+            answers lookups with its own address wherever its subscriber is looks like NO.
+        roaming_reason: why, in words.
+        ported: whether the SIM is of another operator than the holder of the number's range.
+        ported_reason: why, in words.
+        mcc: mobile country code of the IMSI, three digits.
+        mnc: mobile network code of the IMSI, two or three digits.
+        ambiguous: `mnc` may be a digit shorter: both codes exist.
+        assumed: nothing told the length of `mnc`.
+        imsi_country: the country that the MCC is assigned to, ISO 3166 alpha-2; its territories
+            may use it too.
+        operator: the name of the network's operator.
+        operator_source: how good that name is; see `Network`.
+        number_country: the country of the number, where its prefix tells one.
+        number_type: what the number is for; with a numbering plan only.
+        range_holder: the operator to whom the number's range was given; with ranges only.
+        msc_country: the country of the serving MSC, where its prefix tells one.
+    """
+
+    reachable: Answer
+    reachable_reason: str
+    roaming: Answer
+    roaming_reason: str
+    ported: Answer
+    ported_reason: str
+    mcc: str | None = None
+    mnc: str | None = None
+    ambiguous: bool = False
+    assumed: bool = False
+    imsi_country: str | None = None
+    operator: str | None = None
+    operator_source: str | None = None
+    number_country: str | None = None
+    number_type: NumberType | None = None
+    range_holder: str | None = None
+    msc_country: str | None = None
+
+
+@attrs.frozen
+class _Sim:
+    """What the IMSI says."""
+
+    parts: ImsiParts | None
+    country: str | None
+    network: Network | None
+    fault: str
+    """Why `country` is None."""
+
+
+_NO_SIM = _Sim(None, None, None, "the report has no IMSI")
+_UNREADABLE_SIM = _Sim(None, None, None, "the IMSI is not 6 to 15 digits")
+_NO_RANGE = NumberRange()
+_NO_NAMES: frozenset[str] = frozenset()
+_SIGNIFICANT_DIGIT = re.compile("[1-9]")
+
+
+def interpret(
+    report: HlrReport,
+    *,
+    tables: Tables | None = None,
+    ranges: NumberRanges | None = None,
+    unreachable: Container[str] = (),
+) -> Interpretation:
+    """Say what an HLR report means (§5). Takes some microseconds, and raises for no report.
+
+    Args:
+        report: the report.
+        tables: networks and country codes; the bundled ones by default.
+        ranges: the holders of number ranges, without which `ported` stays UNKNOWN.
+        unreachable: the error codes that mean, by what the caller knows of his account, that the
+            subscriber cannot be reached. The document explains none.
+    """
+    known = bundled_tables() if tables is None else tables
+    sim = _read_sim(report.imsi, known)
+    number_range = _NO_RANGE if ranges is None else ranges.find(report.destination)
+    number = _number_countries(report.destination, number_range.region)
+    address = _address(report.serving_msc)
+    msc = () if address is None else countries_of(address)
+    reachable, reachable_reason = _reachable(report, address, unreachable)
+    roaming, roaming_reason = _roaming(sim, address, msc)
+    ported, ported_reason = _ported(sim, number, number_range.holder, known, ranges)
+    parts, network = sim.parts, sim.network
+    return Interpretation(
+        reachable=reachable,
+        reachable_reason=reachable_reason,
+        roaming=roaming,
+        roaming_reason=roaming_reason,
+        ported=ported,
+        ported_reason=ported_reason,
+        mcc=None if parts is None else parts.mcc,
+        mnc=None if parts is None else parts.mnc,
+        ambiguous=parts is not None and parts.ambiguous,
+        assumed=parts is not None and parts.assumed,
+        imsi_country=sim.country,
+        operator=None if network is None else network.operator,
+        operator_source=None if network is None else network.source,
+        number_country=_only(number),
+        number_type=number_range.number_type,
+        range_holder=number_range.holder,
+        msc_country=_only(msc),
+    )
+
+
+def _read_sim(imsi: str | None, known: Tables) -> _Sim:
+    if imsi is None:
+        return _NO_SIM
+    parts = split_imsi(imsi, known)
+    if parts is None:
+        return _UNREADABLE_SIM
+    country = known.countries.get(parts.mcc)
+    fault = "" if country else f"no country is known to have the MCC {parts.mcc}"
+    return _Sim(parts, country, known.network(parts.mcc, parts.mnc), fault)
+
+
+def _address(serving_msc: str | None) -> str | None:
+    """The address of the MSC, unless the field holds a filling such as 0, or is masked wholly."""
+    return serving_msc if serving_msc and _SIGNIFICANT_DIGIT.search(serving_msc) else None
+
+
+def _number_countries(destination: str, region: str | None) -> tuple[str, ...]:
+    """The countries that a number can be of; a numbering plan may know which of several it is."""
+    countries = countries_of(destination)
+    return (region,) if region in countries else countries
+
+
+def _only(countries: tuple[str, ...]) -> str | None:
+    return countries[0] if len(countries) == 1 else None
+
+
+def _may_be_home(country: str, others: tuple[str, ...]) -> bool:
+    """Whether a SIM of one country may be at home in one of others."""
+    territories = EXTRATERRITORIAL.get(country, _NO_NAMES)
+    return any(other == country or other in territories for other in others)
+
+
+def _reachable(
+    report: HlrReport, address: str | None, unreachable: Container[str]
+) -> tuple[Answer, str]:
+    code = report.error_code
+    if code is not None and code in unreachable:
+        return Answer.NO, f"error code {code} is one of those that mean unreachable"
+    if report.status is not HlrStatus.DELIVRD or code not in (None, "0"):
+        return Answer.UNKNOWN, _unexplained(report)
+    if address is None:
+        return Answer.UNKNOWN, "the report names no serving MSC"
+    return Answer.YES, "an MSC serves the number"
+
+
+def _unexplained(report: HlrReport) -> str:
+    code = f"error code {report.error_code}" if report.error_code else "no error code"
+    return f"the status is {report.raw_status} with {code}, which may mean anything"
+
+
+def _roaming(sim: _Sim, address: str | None, msc: tuple[str, ...]) -> tuple[Answer, str]:
+    if sim.country is None:
+        return Answer.UNKNOWN, sim.fault
+    if address is None:
+        return Answer.UNKNOWN, "the report names no serving MSC"
+    if not msc:
+        return Answer.UNKNOWN, "the country of the serving MSC is not known"
+    place = " or ".join(msc)
+    if msc == (sim.country,):
+        return Answer.NO, f"the SIM and the serving MSC are of {place}"
+    if _may_be_home(sim.country, msc):
+        return Answer.UNKNOWN, f"the serving MSC is of {place}; a SIM of {sim.country} may be home"
+    return Answer.YES, f"the SIM is of {sim.country}, the serving MSC of {place}"
+
+
+def _ported(
+    sim: _Sim,
+    number: tuple[str, ...],
+    holder: str | None,
+    known: Tables,
+    ranges: NumberRanges | None,
+) -> tuple[Answer, str]:
+    if sim.country is None:
+        return Answer.UNKNOWN, sim.fault
+    if number and not _may_be_home(sim.country, number):
+        return Answer.UNKNOWN, _foreign(sim.country, number)
+    if ranges is None or holder is None:
+        return Answer.UNKNOWN, "the holder of the number range is not known"
+    if sim.parts is not None and sim.parts.ambiguous:
+        return Answer.UNKNOWN, "the IMSI can be cut into the codes of two networks"
+    if sim.network is None:
+        return Answer.UNKNOWN, "the network of the IMSI is not known"
+    return _compare(sim.country, holder, sim.network, known, ranges)
+
+
+def _foreign(country: str, number: tuple[str, ...]) -> str:
+    """What two countries prove: not a ported number, for numbers stay within their country."""
+    return (
+        f"the number is of {' or '.join(number)} and the SIM of {country}; numbers are not ported "
+        "across borders, so the SIM is a foreign one, or the IMSI is not the real one"
+    )
+
+
+def _compare(
+    country: str, holder: str, network: Network, known: Tables, ranges: NumberRanges
+) -> tuple[Answer, str]:
+    """Judge by names, which are spelt as each list likes.
+
+    NO needs one name in common. YES needs two names without a common word, and each of them known
+    both as a network's and as a range holder's: so neither is a company that was renamed in one
+    of the lists only, nor a reseller.
+    """
+    same = same_operator(country, holder, network.operator)
+    if same:
+        return (
+            Answer.NO,
+            f"{holder} has the range, and {network.operator}, which is the same, the SIM",
+        )
+    runs_a_network = read_name(country, holder).names & known.operators.get(country, _NO_NAMES)
+    has_ranges = read_name(country, network.operator).names & ranges.names.get(country, _NO_NAMES)
+    if same is False and network.well_named and runs_a_network and has_ranges:
+        return Answer.YES, f"{holder} has the range, {network.operator} the SIM"
+    return Answer.UNKNOWN, f"{holder} has the range, {network.operator} the SIM; they may be one"

@@ -1,0 +1,87 @@
+"""To whom number ranges were given: the holder, which "ported" is judged against."""
+
+from collections.abc import Iterator, Mapping
+from typing import Self
+
+import attrs
+
+from infobip_async.numbering.countries import countries_of
+from infobip_async.numbering.operators import names_by_country
+from infobip_async.numbering.plan import NumberingPlan, NumberType
+
+
+@attrs.frozen
+class NumberRange:
+    """What the range of a number says of it.
+
+    Attributes:
+        holder: the operator to whom the range was given, as the table calls it.
+        region: ISO 3166 alpha-2 code of the country or territory.
+        number_type: what the number is for.
+    """
+
+    holder: str | None = None
+    region: str | None = None
+    number_type: NumberType | None = None
+
+
+@attrs.frozen
+class NumberRanges:
+    """The holders of number ranges by prefix, and the numbering plan if there is one.
+
+    Attributes:
+        holders: operator's name by prefix in international format, digits only. To be compared,
+            a name must be known as that of a network too; spelling may differ.
+        plan: gives type and region; None gives neither.
+        names: the names of the holders by country, as names are compared.
+    """
+
+    holders: Mapping[str, str] = attrs.field(repr=False)
+    plan: NumberingPlan | None = attrs.field(default=None, repr=False)
+    names: Mapping[str, frozenset[str]] = attrs.field(init=False, repr=False)
+    _lengths: tuple[int, ...] = attrs.field(init=False, repr=False)
+
+    @names.default
+    def _names_by_country(self) -> Mapping[str, frozenset[str]]:
+        return names_by_country(_by_country(self.holders))
+
+    @_lengths.default
+    def _lengths_in_use(self) -> tuple[int, ...]:
+        return tuple(sorted({len(prefix) for prefix in self.holders}, reverse=True))
+
+    @classmethod
+    def from_phonenumbers(cls) -> Self:
+        """The holders, types and regions that the ``phonenumbers`` package knows.
+
+        Its holders are those of mobile ranges, and of many countries, not of all: of the United
+        States and Canada it knows none.
+
+        Raises:
+            ImportError: the ``phonenumbers`` extra is not installed.
+        """
+        from phonenumbers.carrierdata import CARRIER_DATA  # noqa: PLC0415 - an extra, and large
+
+        holders = {
+            prefix: names.get("en") or next(iter(names.values()))
+            for prefix, names in CARRIER_DATA.items()
+        }
+        return cls(holders, NumberingPlan())
+
+    def find(self, msisdn: str) -> NumberRange:
+        """What is known of the range of a number in international format."""
+        region, number_type = (None, None) if self.plan is None else self.plan.find(msisdn)
+        return NumberRange(self._holder(msisdn), region, number_type)
+
+    def _holder(self, msisdn: str) -> str | None:
+        for length in self._lengths:
+            holder = self.holders.get(msisdn[:length])
+            if holder is not None:
+                return holder
+        return None
+
+
+def _by_country(holders: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    pairs = {
+        (country, name) for prefix, name in holders.items() for country in countries_of(prefix)
+    }
+    return iter(sorted(pairs))
