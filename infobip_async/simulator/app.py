@@ -84,7 +84,8 @@ class Simulator:
         delivery: where a message to a number ends (§3.1).
         hlr: what the HLR says of a number (§5).
         report_delay: seconds from a message or a lookup to its report.
-        keep: how many messages, lookups and pushes to keep for inspection; None for all.
+        keep: how many messages, lookups, pushes and ids that a fault struck to keep for
+            inspection, the latest of each; None for all.
         pushes_in_flight: how many pushes may be under way at once.
         push_timeout: seconds that a receiver may take.
         seed: of the random numbers behind the rates of faults.
@@ -111,7 +112,7 @@ class Simulator:
         self.gateway = Gateway(
             delivery=delivery, hlr=hlr, callbacks=callbacks, report_delay=report_delay, keep=keep
         )
-        self.faults = Faults(seed)
+        self.faults = Faults(seed, keep)
         self.clock = clock or SystemClock()
         self._account = self.gateway.open_account(username, password, Decimal(credits))
         self._host, self._port = host, port
@@ -163,7 +164,11 @@ class Simulator:
             await self._listen()
 
     async def settled(self) -> None:
-        """Wait until every push was taken, or given up. On a `ManualClock`, time must be moved."""
+        """Wait until every report that is due, or will be, was pushed.
+
+        A post of delivery reports that was not taken waits a minute and more for its repetition
+        (§3.1), and is not waited for.
+        """
         await self._pusher.settled()
 
     # --- what it is, and what it did --------------------------------------------------------

@@ -1,7 +1,7 @@
 """Misbehaviour on demand: what goes wrong, how often, and a record of what it struck."""
 
 import random
-from collections import defaultdict
+from collections import deque
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
@@ -96,14 +96,14 @@ class Faults:
 
     Attributes:
         seed: of the random numbers behind `rate`, so that a run can be repeated.
+        keep: how many ids that a fault struck to keep, the latest; None for all.
     """
 
     seed: int = 0
+    keep: int | None = None
     _random: random.Random = attrs.field(init=False, repr=False)
     _rules: list[Rule] = attrs.field(init=False, factory=list)
-    _struck: defaultdict[Fault, list[str]] = attrs.field(
-        init=False, factory=lambda: defaultdict(list), repr=False
-    )
+    _struck: dict[Fault, deque[str]] = attrs.field(init=False, factory=dict, repr=False)
 
     @_random.default
     def _seeded(self) -> random.Random:
@@ -164,7 +164,7 @@ class Faults:
 
     def record(self, fault: Fault, ids: Iterable[str]) -> None:
         """Keep on record what a fault struck."""
-        self._struck[fault].extend(ids)
+        self._struck.setdefault(fault, deque(maxlen=self.keep)).extend(ids)
 
     def timetable(self, exchange: Exchange) -> Timetable:
         """Arrange the reports of a request as the faults of reports will have it."""

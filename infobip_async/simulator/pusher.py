@@ -62,6 +62,7 @@ class Pusher:
         init=False, factory=lambda: defaultdict(deque)
     )
     _tasks: set[asyncio.Task[None]] = attrs.field(init=False, factory=set)
+    _repeating: set[asyncio.Task[None]] = attrs.field(init=False, factory=set)
     _awake: int = attrs.field(init=False, default=0)
     _quiet: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
 
@@ -86,14 +87,17 @@ class Pusher:
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine beside the caller, as work that `settled` waits for."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        self._wake()
-        task.add_done_callback(self._end)
+        self._run(work, self._tasks)
 
-    def _end(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._rest()
+    def _run(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> None:
+        def end(task: asyncio.Task[None]) -> None:
+            among.discard(task)
+            self._rest()
+
+        task = asyncio.create_task(work)
+        among.add(task)
+        self._wake()
+        task.add_done_callback(end)
 
     def _wake(self) -> None:
         self._awake += 1
@@ -117,15 +121,17 @@ class Pusher:
         await self._quiet.wait()
 
     async def settled(self) -> None:
-        """Wait until nothing is left to do."""
+        """Wait until nothing is left to do but to repeat, later, what was not taken."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+        await self.quiet()
 
     async def aclose(self) -> None:
         """Drop what is left to do, and close all connections."""
-        for task in self._tasks:
+        tasks = self._tasks | self._repeating
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._connections.aclose()
 
     # --- pushes -----------------------------------------------------------------------------
@@ -160,7 +166,7 @@ class Pusher:
             post = _post(url, rows)
             status = await self._attempt(kind, post, len(rows))
         if not _is_success(status):
-            self.start(self._repeat(kind, post, len(rows)))
+            self._run(self._repeat(kind, post, len(rows)), self._repeating)
 
     async def _repeat(self, kind: PushKind, post: HttpRequest, rows: int) -> None:
         """Repeat delivery reports on the ladder of §3.1; the document promises no others."""
