@@ -123,7 +123,8 @@ class InfobipClient:
         self._ucs2 = ucs2
         self._reference_width: Literal[8, 16] = reference_width
         self._zone = zone
-        self._ids = (f"{secrets.token_hex(8)}-{number:x}" for number in itertools.count(1))
+        prefix = secrets.token_hex(8)
+        self._ids = (f"{prefix}-{number:x}" for number in itertools.count(1))
         self._references = itertools.count(secrets.randbelow(1 << 16))
         self._pulled: deque[DeliveryReport] = deque()
         protect_logs()
