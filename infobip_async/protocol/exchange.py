@@ -85,6 +85,15 @@ class RawPush:
     received_at: float = 0.0
 
 
+def _scheme_and_host(url: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(url)
+        scheme, host, _ = parts.scheme, parts.hostname, parts.port
+    except ValueError:  # the host in brackets is no address, or the port no number
+        return "", ""
+    return scheme, host or ""
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ip_address(host).is_loopback
@@ -141,10 +150,10 @@ class Endpoints:
                 machine, and `allow_insecure` is not set.
         """
         for name, url in attrs.asdict(self).items():
-            parts = urlsplit(url)
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
+            scheme, host = _scheme_and_host(url)
+            if scheme not in {"http", "https"} or not host:
                 raise LocalProtocolError("not an http or https URL", field=name, section="2")
-            if parts.scheme == "http" and not (allow_insecure or _is_loopback(parts.hostname)):
+            if scheme == "http" and not (allow_insecure or _is_loopback(host)):
                 raise LocalProtocolError(
                     "the password would travel in clear; use https, or allow_insecure=True",
                     field=name,

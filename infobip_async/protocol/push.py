@@ -29,10 +29,8 @@ def decode(push: RawPush, settings: PushFormat) -> Sequence[Event]:
     Raises:
         RemoteProtocolError: the push as a whole cannot be read.
     """
-    match push.kind:
-        case PushKind.DELIVERY_REPORTS:
-            return dlr_xml.decode_push(push.body, zone=settings.zone)
-        case PushKind.HLR_REPORTS:
-            return hlr_dlr.decode_push(push.body)
-        case PushKind.INBOUND_SMS:
-            return [inbound_sms.decode_push(push.query, names=settings.inbound, zone=settings.zone)]
+    if push.kind is PushKind.DELIVERY_REPORTS:
+        return dlr_xml.decode_push(push.body, zone=settings.zone)
+    if push.kind is PushKind.HLR_REPORTS:
+        return hlr_dlr.decode_push(push.body)
+    return [inbound_sms.decode_push(push.query, names=settings.inbound, zone=settings.zone)]

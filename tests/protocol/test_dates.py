@@ -1,5 +1,7 @@
 """Dates as the gateway writes them."""
 
+# ruff: noqa: DTZ001 - dates are naive on the wire
+
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -75,7 +77,7 @@ def test_an_empty_or_a_zero_date_is_none(text: str) -> None:
         "2005/7/19 22:0:0 CET",
         "2005/7/19 22:0:0+02:00",
         "2005/7/19\n22:0:0",
-        "٢٠٠٥/٧/١٩ ٢٢:٠:٠",
+        "2005/7/1\u0669 22:0:0",
         "0" * 65,
         " " * 65,
         "2005/7/19 22:0:0." + "0" * 65,
@@ -83,7 +85,7 @@ def test_an_empty_or_a_zero_date_is_none(text: str) -> None:
 )
 def test_what_is_no_date_raises(text: str) -> None:
     """The caller decides what to do with it; nothing is guessed, and nothing long is cached."""
-    with pytest.raises(ValueError, match="date|range|month|day|hour|second|year"):
+    with pytest.raises(ValueError, match=r"date|range|month|day|hour|second|year"):
         dates.decode(text)
 
 

@@ -105,7 +105,7 @@ UNREADABLE = {
 @pytest.mark.parametrize("document", UNREADABLE.values(), ids=UNREADABLE)
 def test_what_is_no_xml_is_refused_in_one_way(document: bytes) -> None:
     """Whatever is wrong, the same error leaves, with the document beside its text."""
-    with pytest.raises(RemoteProtocolError, match="^not readable XML") as caught:
+    with pytest.raises(RemoteProtocolError, match=r"^not readable XML") as caught:
         read(document)
     assert caught.value.raw == document
 

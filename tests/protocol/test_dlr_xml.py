@@ -1,0 +1,279 @@
+"""Delivery reports as XML."""
+
+# ruff: noqa: DTZ001 - dates are naive on the wire
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from urllib.parse import quote, quote_plus
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infobip_async.errors import RemoteProtocolError
+from infobip_async.models import DeliveryReport, DeliveryStatus, UnreadableRow
+from infobip_async.protocol.dlr_xml import decode_push, encode_push
+
+DONE = datetime(2005, 7, 19, 22)
+
+
+def check(messages: str, *reports: DeliveryReport) -> None:
+    """The document of these elements is read so, and so is written."""
+    document = f"<DeliveryReport>{messages}</DeliveryReport>"
+    assert decode_push(document.encode()) == list(reports)
+    assert encode_push(reports) == document.encode()
+
+
+PAIRS = {
+    "none": ("", ()),
+    "one": (
+        (
+            '<message id="1" sentdate="2005/7/19 21:59:7" donedate="2005/7/19 22:0:0"'
+            ' status="DELIVERED" />'
+        ),
+        (
+            DeliveryReport(
+                "1",
+                DeliveryStatus.DELIVERED,
+                "DELIVERED",
+                datetime(2005, 7, 19, 21, 59, 7),
+                DONE,
+            ),
+        ),
+    ),
+    "two, without dates": (
+        (
+            '<message id="1" sentdate="" donedate="" status="SENT" />'
+            '<message id="2" sentdate="" donedate="" status="NOT_ALLOWED" />'
+        ),
+        (
+            DeliveryReport("1", DeliveryStatus.SENT, "SENT"),
+            DeliveryReport("2", DeliveryStatus.NOT_ALLOWED, "NOT_ALLOWED"),
+        ),
+    ),
+    "more attributes": (
+        (
+            '<message id="1" sentdate="" donedate="" status="REJECTED" gsmerror="0"'
+            ' price="0.0100" pducount="2" />'
+        ),
+        (
+            DeliveryReport(
+                "1",
+                DeliveryStatus.UNKNOWN,
+                "REJECTED",
+                extras={"gsmerror": "0", "price": "0.0100", "pducount": "2"},
+            ),
+        ),
+    ),
+    "a date that is none": (
+        ('<message id="1" sentdate="soon" donedate="2005/7/19 22:0:0" status="SENT" />'),
+        (
+            DeliveryReport(
+                "1", DeliveryStatus.SENT, "SENT", None, DONE, extras={"sentdate": "soon"}
+            ),
+        ),
+    ),
+    "characters to escape": (
+        (
+            '<message id=\'a&amp;&lt;"é\U0001f600\' sentdate="" donedate=""'
+            ' status="" note="&#10;\'" />'
+        ),
+        (DeliveryReport('a&<"é\U0001f600', DeliveryStatus.UNKNOWN, "", extras={"note": "\n'"}),),
+    ),
+}
+
+
+@pytest.mark.parametrize(("messages", "reports"), PAIRS.values(), ids=PAIRS)
+def test_literal_pairs(messages: str, reports: tuple[DeliveryReport, ...]) -> None:
+    """Both ways, byte for byte."""
+    check(messages, *reports)
+
+
+@pytest.mark.parametrize("status", DeliveryStatus)
+def test_every_status_of_the_document(status: DeliveryStatus) -> None:
+    """The ten, and the word UNKNOWN, which is no more than it says."""
+    check(
+        f'<message id="1" sentdate="" donedate="" status="{status.value}" />',
+        DeliveryReport("1", status, status.value),
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        ("delivered", DeliveryStatus.DELIVERED),
+        (" Not_Sent ", DeliveryStatus.NOT_SENT),
+        ("", DeliveryStatus.UNKNOWN),
+        ("REJECTED", DeliveryStatus.UNKNOWN),
+        ("DELIVERED!", DeliveryStatus.UNKNOWN),
+    ],
+)
+def test_a_status_is_kept_as_received(raw: str, status: DeliveryStatus) -> None:
+    """Case and white space do not matter; what the document does not list is unknown."""
+    message = f'<message id="1" status="{raw}"/>'
+    (report,) = decode_push(f"<DeliveryReport>{message}</DeliveryReport>".encode())
+    assert report == DeliveryReport("1", status, raw)
+
+
+def test_the_structure_of_the_document(golden: Callable[[str], str]) -> None:
+    """The root in small letters, and words in place of dates."""
+    assert decode_push(golden("3.1-structure.xml").encode()) == [
+        DeliveryReport(
+            "msgID",
+            DeliveryStatus.UNKNOWN,
+            "xxxxxx",
+            extras={"sentdate": "xxxxx", "donedate": "xxxxx"},
+        )
+    ]
+
+
+def test_the_report_of_the_document(golden: Callable[[str], str]) -> None:
+    """The root in capitals, an empty date, and one without padding."""
+    report = DeliveryReport("1023012301", DeliveryStatus.NOT_SENT, "NOT_SENT", None, DONE)
+    assert decode_push(golden("3.1-report.xml").encode()) == [report]
+    assert encode_push([report]).decode() == " ".join(golden("3.1-report.xml").split())
+
+
+REPORT = '<DeliveryReport><message id="a+b&amp;c" status="SENT"/></DeliveryReport>'
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+BODIES = {
+    "raw": REPORT.encode(),
+    "white space around": f"\r\n {REPORT}\r\n".encode(),
+    "a declaration": (DECLARATION + REPORT).encode(),
+    "a byte order mark": REPORT.encode("utf-8-sig"),
+    "UTF-16": REPORT.encode("utf-16"),
+    "capitals": REPORT.replace("DeliveryReport", "DELIVERYREPORT")
+    .replace("message id", "Message ID")
+    .replace("status", "Status")
+    .encode(),
+    "small letters": REPORT.replace("DeliveryReport", "deliveryreport").encode(),
+    "other content": REPORT.replace("<message", "x<!-- y --><?z?><message").encode(),
+    "not empty": REPORT.replace("/></", ">x</message></").encode(),
+    "a form": f"xml={quote_plus(REPORT)}".encode(),
+    "a form, %20 for a space": f"XML={quote(REPORT, safe='')}".encode(),
+    "a form with more fields": f"a=1&report=+{quote_plus(DECLARATION + REPORT)}%0A&b=2".encode(),
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_every_form_of_a_body_is_read(body: bytes) -> None:
+    """By its content, since its type says little; absent dates are none."""
+    assert decode_push(body) == [DeliveryReport("a+b&c", DeliveryStatus.SENT, "SENT")]
+
+
+@pytest.mark.parametrize("root", ["<DeliveryReport/>", "<deliveryreport> </deliveryreport>"])
+def test_an_empty_root_is_no_report(root: str) -> None:
+    """The gateway has nothing to say."""
+    assert decode_push(root.encode()) == []
+
+
+@pytest.mark.parametrize("zero", ["0000-00-00 00:00:00", "0000/0/0 0:0:0", "  "])
+def test_a_zero_date_is_none(zero: str) -> None:
+    """And nothing to keep."""
+    document = f'<DeliveryReport><message id="1" status="SENT" sentdate="{zero}"/></DeliveryReport>'
+    assert decode_push(document.encode()) == [DeliveryReport("1", DeliveryStatus.SENT, "SENT")]
+
+
+def test_dates_are_in_the_zone_that_the_user_names() -> None:
+    """Without one they are naive."""
+    message = b'<message id="1" status="SENT" donedate="2005/7/19 22:0:0"/>'
+    document = b"<DeliveryReport>%b</DeliveryReport>" % message
+    (naive,) = decode_push(document)
+    (aware,) = decode_push(document, zone=ZoneInfo("Europe/Zagreb"))
+    assert isinstance(naive, DeliveryReport)
+    assert isinstance(aware, DeliveryReport)
+    assert naive.done_at == datetime(2005, 7, 19, 22)
+    assert aware.done_at == datetime(2005, 7, 19, 20, tzinfo=UTC)
+
+
+GOOD = '<message id="1" status="SENT" />'
+SET_ASIDE = {
+    "no id": '<message status="SENT" />',
+    "an empty id": '<message id="" status="SENT" />',
+    "no status": '<message id="1" stat="SENT" />',
+    "another element": '<note id="1" status="SENT" />',
+    "an id twice": '<message id="1" ID="2" status="SENT" />',
+    "a status twice": '<message id="1" status="SENT" Status="DELIVERED" />',
+    "quotes and angles": '<message id="" x="&lt;&quot;&amp;" />'.replace(
+        '"&lt;&quot;&amp;"', "'&lt;\"&amp;'"
+    ),
+}
+
+
+@pytest.mark.parametrize("row", SET_ASIDE.values(), ids=SET_ASIDE)
+def test_a_row_that_cannot_be_read_is_set_aside(row: str) -> None:
+    """As it was received, in its place between good ones."""
+    before, aside, after = decode_push(
+        f"<DeliveryReport>{GOOD}{row}{GOOD}</DeliveryReport>".encode()
+    )
+    assert before == after == DeliveryReport("1", DeliveryStatus.SENT, "SENT")
+    assert isinstance(aside, UnreadableRow)
+    assert aside.raw == row
+    assert aside.reason
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "holds no delivery report"),
+        (b"  ", "holds no delivery report"),
+        (b"hello", "holds no delivery report"),
+        (b"dlr=1;2;DELIVRD;;;0", "holds no delivery report"),
+        (f"a={quote(REPORT)}&b={quote(REPORT)}".encode(), "holds no delivery report"),
+        (REPORT.encode()[:-1], "not readable XML"),
+        (b"<DeliveryReport>\xff</DeliveryReport>", "not readable XML"),
+        (b"<DeliveryReport>\x00</DeliveryReport>", "not readable XML"),
+        (b'<?xml version="1.0" encoding="x"?><DeliveryReport/>', "its encoding"),
+        (b"a=%3CDeliveryReport%3E", "not readable XML"),
+        (b"<html/>", "the root is not <DeliveryReport>"),
+        (b'<reports><DeliveryReport id="1" status="SENT"/></reports>', "the root is not"),
+        (b'<message id="1" status="SENT"/>', "the root is not <DeliveryReport>"),
+        (b"<!DOCTYPE html><html></html>", "such XML is not read"),
+        (b"<DeliveryReport><a><b/></a></DeliveryReport>", "more than 2 levels"),
+        (b"<a>" * 100_000, "more than 2 levels"),
+    ],
+)
+def test_an_unreadable_body(body: bytes, reason: str) -> None:
+    """None of it becomes an event."""
+    with pytest.raises(RemoteProtocolError, match=reason):
+        decode_push(body)
+
+
+def test_a_truncated_document_is_no_report() -> None:
+    """Cut at any octet, not even its first rows count: the gateway sends all of it again."""
+    whole = encode_push([DeliveryReport(str(n), DeliveryStatus.SENT, "SENT") for n in range(3)])
+    for cut in range(len(whole)):
+        with pytest.raises(RemoteProtocolError):
+            decode_push(whole[:cut])
+
+
+text = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff")
+    | st.sampled_from("\r\n\t \"'<>&;")
+)
+names = st.from_regex(r"[a-z_][a-z0-9._-]{0,9}", fullmatch=True).filter(
+    lambda name: name not in {"id", "status", "sentdate", "donedate"}
+)
+dates = st.none() | st.datetimes(datetime(1000, 1, 1)).map(lambda date: date.replace(microsecond=0))
+reports = st.builds(
+    lambda message_id, status, sent_at, done_at, extras: DeliveryReport(
+        message_id,
+        DeliveryStatus.__members__.get(status.strip().upper(), DeliveryStatus.UNKNOWN),
+        status,
+        sent_at,
+        done_at,
+        extras,
+    ),
+    text.filter(bool),
+    text | st.sampled_from([status.value for status in DeliveryStatus]),
+    dates,
+    dates,
+    st.dictionaries(names, text, max_size=3),
+)
+
+
+@given(st.lists(reports, max_size=5))
+def test_what_is_encoded_is_decoded(given_reports: list[DeliveryReport]) -> None:
+    """Ids, statuses and attributes with any character that XML can carry."""
+    assert decode_push(encode_push(given_reports)) == given_reports

@@ -1,0 +1,187 @@
+"""SMS by XML POST: what a gateway reads, in all the forms that clients use."""
+
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from infobip_async.errors import (
+    RemoteProtocolError,
+)
+from infobip_async.models import Recipient, Submission, SubmissionType, Ton
+from infobip_async.protocol.exchange import Credentials, HttpRequest
+from infobip_async.protocol.send_xml import (
+    XmlRequest,
+    decode_request,
+)
+
+LOGIN = Credentials("user", "pass")
+FRIEND = "<sender>Friend</sender>"
+GSM = "<gsm>38598514674</gsm>"
+
+
+def decode(body: bytes) -> XmlRequest:
+    """The body as a gateway reads it."""
+    return decode_request(HttpRequest("POST", "/xml", body))
+
+
+def xml(message: str, recipients: str) -> str:
+    """A document with the test's own login around what is given."""
+    return (
+        "<SMS><authentification><username>user</username><password>pass</password>"
+        f"</authentification><message>{message}</message><recipients>{recipients}</recipients></SMS>"
+    )
+
+
+DOCUMENT = xml(f"{FRIEND}<text>a+b %41 &amp; c=d&amp;e</text>", GSM).encode()
+READ = XmlRequest(
+    LOGIN,
+    Submission(sender="Friend", text="a+b %41 & c=d&e"),
+    (Recipient("38598514674"),),
+)
+DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\r\n'
+BODIES = {
+    "XML= and encoded": b"XML=" + quote_plus(DOCUMENT).encode(),
+    "xml= and encoded": b"xml=" + quote_plus(DOCUMENT).encode(),
+    "encoded with %20": b"XML=" + quote(DOCUMENT, safe="").encode(),
+    "encoded, white space around": b"XML= \r\n" + quote_plus(DOCUMENT).encode() + b"\r\n",
+    "encoded white space around": b"XML=" + quote_plus(b"\r\n " + DOCUMENT + b"\n").encode(),
+    "encoded with a byte order mark": b"XML=%EF%BB%BF" + quote_plus(DOCUMENT).encode(),
+    "encoded without XML=": quote_plus(DOCUMENT).encode(),
+    "encoded with a declaration": b"XML=" + quote_plus(DECLARATION + DOCUMENT).encode(),
+    "XML= and raw": b"XML=" + DOCUMENT,
+    "XML=, white space, raw": b"XML=\r\n  " + DOCUMENT + b"\r\n",
+    "XML= and raw with a declaration": b"XML=" + DECLARATION + DOCUMENT,
+    "raw": DOCUMENT,
+    "raw, white space around": b"\r\n\t " + DOCUMENT + b"\r\n",
+    "raw with a declaration": DECLARATION + DOCUMENT,
+    "raw with a byte order mark": b"\xef\xbb\xbf" + DOCUMENT,
+    "XML= and a byte order mark": b"XML=\xef\xbb\xbf" + DOCUMENT,
+    "raw UTF-16": DOCUMENT.decode().encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_every_form_of_a_body_is_taken(body: bytes) -> None:
+    """A raw document is not percent-decoded, and none is split at an ampersand."""
+    assert decode(body) == READ
+
+
+def test_a_document_in_another_encoding_is_read_by_its_declaration() -> None:
+    """Encoded or raw."""
+    document = '<?xml version="1.0" encoding="ISO-8859-1"?>' + xml(f"{FRIEND}<text>é</text>", GSM)
+    for body in (document.encode("latin-1"), quote_plus(document.encode("latin-1")).encode()):
+        assert decode(b"XML=" + body).submission.text == "é"
+
+
+LIBERTIES = {
+    "another order": (
+        "<SMS><recipients><gsm>1</gsm></recipients><message><text>Hi</text><sender>F</sender>"
+        "</message><authentification><password>p</password><username>u</username>"
+        "</authentification></SMS>"
+    ),
+    "authentication": (
+        "<SMS><authentication><username>u</username><password>p</password></authentication>"
+        "<message><sender>F</sender><text>Hi</text></message>"
+        "<recipients><gsm>1</gsm></recipients></SMS>"
+    ),
+    "capitals": (
+        "<sms><Authentification><UserName>u</UserName><PASSWORD>p</PASSWORD></Authentification>"
+        "<Message><Sender>F</Sender><Text>Hi</Text></Message>"
+        "<RECIPIENTS><GSM>1</GSM></RECIPIENTS></sms>"
+    ),
+    "padding": (
+        "\n<SMS>\n <authentification>\n  <username> u\n</username>\n  <password>\tp </password>\n"
+        " </authentification>\n <message>\n  <sender> F </sender>\n  <text>Hi</text>\n"
+        "  <flash> 0 </flash>\n </message>\n <recipients>\n  <gsm>\n1\n</gsm>\n </recipients>\n"
+        "</SMS>\n"
+    ),
+    "empty and unknown elements": (
+        "<SMS><authentification><username>u</username><password>p</password><token/>"
+        "</authentification><message><colour>red</colour><sender>F</sender><text>Hi</text>"
+        "<flash/><type></type><bookmark/><binary/><datacoding/><esmclass/><srcton/><srcnpi/>"
+        "<destton/><destnpi/></message><campaign>x</campaign>"
+        '<recipients><to>2</to><gsm messageId="">1</gsm></recipients></SMS>'
+    ),
+}
+
+
+@pytest.mark.parametrize("document", LIBERTIES.values(), ids=LIBERTIES)
+def test_the_liberties_that_clients_take(document: str) -> None:
+    """Order, case, padding, an alias, and elements that are empty or unknown do not matter."""
+    assert decode(document.encode()) == XmlRequest(
+        Credentials("u", "p"), Submission(sender="F", text="Hi"), (Recipient("1"),)
+    )
+
+
+@pytest.mark.parametrize("name", ["bookmark", "wapurl", "WapUrl"])
+def test_a_bookmark_has_two_names(name: str) -> None:
+    """The template says one, the table of parameters another (§2/1.1, §2/1.2)."""
+    document = xml(f"<type>Bookmark</type><{name}> a.b </{name}>", "")
+    message = Submission(sender="", type=SubmissionType.BOOKMARK, url="a.b")
+    assert decode(document.encode()) == XmlRequest(LOGIN, message, ())
+
+
+def test_capitals_in_parameters_and_attributes() -> None:
+    """Such as ``<Srcton>`` and ``messageid``."""
+    document = xml("<Srcton>5</Srcton><DataCoding>8</DataCoding>", '<GSM MESSAGEID="x">1</GSM>')
+    assert decode(document.encode()) == XmlRequest(
+        LOGIN,
+        Submission(sender="", data_coding=8, source_addr_ton=Ton.ALPHANUMERIC),
+        (Recipient("1", "x"),),
+    )
+
+
+def test_the_text_alone_is_not_trimmed() -> None:
+    """White space around it is what the user wrote."""
+    assert decode(xml("<text> a\n</text>", "").encode()).submission.text == " a\n"
+
+
+def test_other_white_space_than_that_of_xml_is_no_padding() -> None:
+    """A no-break space may be a part of a password."""
+    document = xml("", "").replace("pass<", "\xa0pass\u2003<").encode()
+    assert decode(document).credentials.password == "\xa0pass\u2003"
+
+
+def test_an_element_counts_where_the_format_has_it() -> None:
+    """A login among the recipients is none, nor is a number in the message."""
+    document = (
+        "<SMS><message><gsm>1</gsm></message><recipients><username>u</username></recipients></SMS>"
+    )
+    assert decode(document.encode()) == XmlRequest(Credentials("", ""), Submission(sender=""), ())
+
+
+# --- what a gateway cannot read ---
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "not readable XML"),
+        (b"XML=", "not readable XML"),
+        (b"XML=hello", "not readable XML"),
+        (b"<SMS>", "not readable XML"),
+        (b"<SMS/>&b=1", "not readable XML"),
+        (b"XML=%3CSMS%2F%3E&b=1", "not readable XML"),
+        (b"<SMS>\x00</SMS>", "not readable XML"),
+        (b"<RESPONSE/>", "the root is not <SMS>"),
+        (b"<html><SMS></SMS></html>", "the root is not <SMS>"),
+        (b"<!DOCTYPE SMS><SMS/>", "such XML is not read"),
+        (b"<SMS><message><text><b>Hi</b></text></message></SMS>", "more than 3 levels"),
+        (xml("<binary>4</binary>", "").encode(), "unreadable value: "),
+        (xml("<flash>yes</flash>", "").encode(), "unreadable value: flash"),
+        (xml("<srcton>7</srcton>", "").encode(), "unreadable value: 7"),
+    ],
+)
+def test_an_unreadable_request(body: bytes, reason: str) -> None:
+    """It is refused in one way, and the password in it is not repeated."""
+    with pytest.raises(RemoteProtocolError, match=reason) as caught:
+        decode(body)
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+    assert "pass" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("cut", range(len(DOCUMENT)))
+def test_a_truncated_request_is_no_request(cut: int) -> None:
+    """At no octet does a part of it make sense."""
+    with pytest.raises(RemoteProtocolError):
+        decode(b"XML=" + DOCUMENT[:cut])
