@@ -1,0 +1,108 @@
+"""Every example is run against the simulator, as its reader would run it."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from infobip_async.simulator import Simulator
+from infobip_async.webhook import callback_urls
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SECRET = "long-random-string"
+
+
+def load(name: str) -> ModuleType:
+    """Import an example without running it."""
+    spec = spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def urls_of(server: TestServer, prefix: str = "/infobip"):
+    """The callback URLs of an example's application."""
+    return callback_urls(str(server.make_url(prefix)), secret=SECRET)
+
+
+async def test_send(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """The text is sent once, and its message id is printed."""
+    await load("send").main()
+    [message] = simulator.messages
+    assert message.text == "Your table is booked for 8 pm."
+    assert f"accepted: {message.message_id}" in capsys.readouterr().out
+
+
+async def test_send_to_many(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each customer gets a text of his own, then all get the same one."""
+    await load("send_to_many").main()
+    texts = sorted(message.text or "" for message in simulator.messages[:3])
+    assert texts == [f"{name}, see you tomorrow!" for name in ("Ana", "Beat", "Carla")]
+    assert {message.text for message in simulator.messages[3:]} == {"We moved to 1 Main Street."}
+    assert "3 of 3 accepted" in capsys.readouterr().out
+
+
+async def test_receive(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """Reports reach the handler, and the application's own pages go on working."""
+    async with TestServer(load("receive").make_app()) as server:
+        simulator.callbacks = urls_of(server)
+        await load("send").main()
+        await simulator.settled()
+    out = capsys.readouterr().out
+    assert f"{simulator.messages[0].message_id} arrived at" in out
+    assert [push.status for push in simulator.pushes] == [200]
+
+
+async def test_look_up(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every number is looked up, and its operator printed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("PORT", str(port))
+    simulator.callbacks = callback_urls(f"http://127.0.0.1:{port}", secret=SECRET)
+    module = load("look_up")
+    await module.main()
+    out = capsys.readouterr().out
+    assert all(number in out for number in module.NUMBERS)
+    assert "True HlrReport(" in out
+
+
+async def test_answer(simulator: Simulator) -> None:
+    """An inbound SMS is answered to its sender, from the number that was texted."""
+    async with TestServer(load("answer").make_app()) as server:
+        simulator.callbacks = urls_of(server)
+        await simulator.inbound("38598123123", "hours", receiver="41793026700")
+        await simulator.inbound("38598123123", data=b"\x01\x02", data_coding=4)
+        texts = [(one.msisdn, one.submission.sender, one.text) for one in simulator.messages]
+    assert texts == [
+        ("38598123123", "41793026700", "Open from 9 to 17, Saturdays to 12."),
+        ("38598123123", "Shop", "Sorry, we can only read text."),
+    ]
+
+
+async def test_poll(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both reports are collected, and the loop ends."""
+    async with asyncio.timeout(10):
+        await load("poll").main()
+    out = capsys.readouterr().out
+    assert all(f"{message.message_id}: DELIVERED" in out for message in simulator.messages)
+
+
+def test_test_my_service() -> None:
+    """The tests of the example service pass in a process that has only the plugin."""
+    arguments = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    arguments += ["-o", "asyncio_mode=auto", "--rootdir", str(EXAMPLES), "test_my_service.py"]
+    run = subprocess.run(  # noqa: S603 - the arguments are ours
+        arguments, cwd=EXAMPLES, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout
