@@ -1,17 +1,29 @@
 """User coroutines by event type, and nothing of how events arrive."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Any, TypeVar, overload
 
 import attrs
 
-from infobip_async.models import Event
+from infobip_async.errors import LocalProtocolError
+from infobip_async.models import Event, InboundSms
+from infobip_async.text.reassembly import Reassembler
 
 E = TypeVar("E", bound=Event)
+F = TypeVar("F", bound=Callable[..., Awaitable[None]])
 
 Handler = Callable[[E], Awaitable[None]]
 """A coroutine function that takes one event."""
+
+BatchHandler = Callable[[Sequence[E]], Awaitable[None]]
+"""A coroutine function that takes several events of one type, in the order of their arrival."""
+
+
+def _registry() -> "defaultdict[type, list[Any]]":
+    # The event type of a handler is checked where it is registered; here the types are mixed.
+    return defaultdict(list)
 
 
 @attrs.define
@@ -24,50 +36,135 @@ class Router:
 
         @router.on(DeliveryReport)
         async def delivered(report: DeliveryReport) -> None: ...
+
+    Attributes:
+        reassembler: joins the parts of inbound messages for handlers that want them whole.
     """
 
-    # The event type of a handler is checked where it is registered; here the types are mixed.
-    _handlers: dict[type, list[Handler[Any]]] = attrs.field(
-        init=False, factory=lambda: defaultdict(list), repr=False
+    reassembler: Reassembler = attrs.field(factory=Reassembler, repr=False)
+    _each: defaultdict[type, list[Handler[Any]]] = attrs.field(
+        init=False, factory=_registry, repr=False
+    )
+    _whole: list[Handler[InboundSms]] = attrs.field(init=False, factory=list, repr=False)
+    _batches: defaultdict[type, list[tuple[int, BatchHandler[Any]]]] = attrs.field(
+        init=False, factory=_registry, repr=False
     )
 
-    def on(self, event: type[E]) -> Callable[[Handler[E]], Handler[E]]:
+    @overload
+    def on(
+        self, event: type[InboundSms], *, whole: bool
+    ) -> Callable[[Handler[InboundSms]], Handler[InboundSms]]: ...
+    @overload
+    def on(self, event: type[E], *, batch: int) -> Callable[[BatchHandler[E]], BatchHandler[E]]: ...
+    @overload
+    def on(self, event: type[E]) -> Callable[[Handler[E]], Handler[E]]: ...
+    def on(
+        self, event: type[Any], *, whole: bool = False, batch: int | None = None
+    ) -> Callable[[Any], Any]:
         """Register the decorated coroutine function for one type of event.
 
         Args:
             event: `DeliveryReport`, `HlrReport`, `InboundSms`, or `UnreadableRow` for what was
                 set aside.
-        """
+            whole: of inbound messages in several parts, give the joined message. Parts that wait
+                for others are in memory only, unless a journal keeps them.
+            batch: give several events at once, up to so many.
 
-        def register(handler: Handler[E]) -> Handler[E]:
-            self._handlers[event].append(handler)
+        Raises:
+            LocalProtocolError: `whole` for another type, or with `batch`; a batch below 1.
+        """
+        if whole and (event is not InboundSms or batch is not None):
+            raise LocalProtocolError("only single inbound messages are joined", field="whole")
+        if batch is not None and batch < 1:
+            raise LocalProtocolError("a batch has 1 event or more", field="batch")
+
+        def register(handler: F) -> F:
+            if whole:
+                self._whole.append(handler)
+            elif batch is not None:
+                self._batches[event].append((batch, handler))
+            else:
+                self._each[event].append(handler)
             return handler
 
         return register
 
-    def off(self, event: type[E], handler: Handler[E]) -> None:
+    def off(self, event: type[Event], handler: Callable[..., Awaitable[None]]) -> None:
         """Take a handler back; one that is not registered is passed over."""
-        if handler in self._handlers[event]:
-            self._handlers[event].remove(handler)
+        self._each[event] = [one for one in self._each[event] if one != handler]
+        self._batches[event] = [one for one in self._batches[event] if one[1] != handler]
+        if event is InboundSms:
+            self._whole = [one for one in self._whole if one != handler]
 
     def handles(self, event: type[Event]) -> bool:
         """Whether any handler is registered for a type of event."""
-        return bool(self._handlers[event])
+        whole = event is InboundSms and self._whole
+        return bool(self._each[event] or self._batches[event] or whole)
 
-    async def dispatch(self, events: Iterable[Event]) -> None:
-        """Await every handler of every event, in order.
+    def batch_size(self, event: type[Event]) -> int:
+        """How many events of a type are best dispatched together: 1 without batch handlers."""
+        return max((size for size, _ in self._batches[event]), default=1)
+
+    async def dispatch(self, events: Iterable[Event], *, now: float = 0.0) -> None:
+        """Await every handler of every event, in order; batch handlers after the others.
 
         All handlers run, even if one raises.
+
+        Args:
+            events: of any types.
+            now: seconds on a clock that does not go back, for parts of messages that wait.
 
         Raises:
             ExceptionGroup: what the handlers raised, together.
         """
         faults: list[Exception] = []
-        for event in events:
-            for handler in tuple(self._handlers[type(event)]):
-                try:
-                    await handler(event)
-                except Exception as fault:  # noqa: BLE001 - it leaves in the group below
-                    faults.append(fault)
+        several = list(events)
+        for event in several:
+            await _run(self._each[type(event)], event, faults)
+            if self._whole and isinstance(event, InboundSms):
+                await self._join(event, now, faults)
+        for kind, batch in groupby(several, type):
+            if self._batches[kind]:
+                await self._run_batches(self._batches[kind], list(batch), faults)
         if faults:
             raise ExceptionGroup("handlers failed", faults)
+
+    async def _join(self, part: InboundSms, now: float, faults: list[Exception]) -> None:
+        """Give whole messages on; what could not be handled waits for its last part again."""
+        before = len(faults)
+        for sms in self.reassembler.add(part, now):
+            await _run(self._whole, sms, faults)
+        if len(faults) > before:
+            self.reassembler.withdraw(part, now)
+
+    @staticmethod
+    async def _run_batches(
+        handlers: list[tuple[int, BatchHandler[Any]]],
+        batch: list[Event],
+        faults: list[Exception],
+    ) -> None:
+        for size, handler in handlers:
+            for start in range(0, len(batch), size):
+                await _run([handler], batch[start : start + size], faults)
+
+    async def expire(self, now: float) -> None:
+        """Give on the inbound messages whose missing parts have not come in time.
+
+        Raises:
+            ExceptionGroup: what the handlers raised, together.
+        """
+        faults: list[Exception] = []
+        for sms in self.reassembler.expire(now):
+            await _run(self._whole, sms, faults)
+        if faults:
+            raise ExceptionGroup("handlers failed", faults)
+
+
+async def _run(
+    handlers: Iterable[Callable[[Any], Awaitable[None]]], value: object, faults: list[Exception]
+) -> None:
+    for handler in tuple(handlers):
+        try:
+            await handler(value)
+        except Exception as fault:  # noqa: BLE001 - it leaves in a group with the others
+            faults.append(fault)
