@@ -8,15 +8,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum, IntEnum
-from types import MappingProxyType
 from typing import Any
 
 import attrs
 
 from infobip_async.errors import LocalProtocolError
-
-NO_EXTRAS: Mapping[str, str] = MappingProxyType({})
-"""The shared empty mapping of values that carried nothing beyond the document."""
 
 
 class Ton(IntEnum):
@@ -243,7 +239,7 @@ class DeliveryReport:
     raw_status: str
     sent_at: datetime | None = None
     done_at: datetime | None = None
-    extras: Mapping[str, str] = NO_EXTRAS
+    extras: Mapping[str, str] = attrs.field(factory=dict, hash=False)
 
 
 class HlrStatus(Enum):
@@ -351,7 +347,7 @@ class InboundSms:
     parts: int = 1
     missing: tuple[int, ...] = ()
     possible_duplicate: bool = False
-    params: Mapping[str, str] = NO_EXTRAS
+    params: Mapping[str, str] = attrs.field(factory=dict, hash=False)
 
     @property
     def partial(self) -> bool:

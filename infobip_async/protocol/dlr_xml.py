@@ -14,7 +14,7 @@ from xml.sax.saxutils import quoteattr
 import attrs
 
 from infobip_async.errors import RemoteProtocolError
-from infobip_async.models import NO_EXTRAS, DeliveryReport, DeliveryStatus, UnreadableRow
+from infobip_async.models import DeliveryReport, DeliveryStatus, UnreadableRow
 from infobip_async.protocol import dates, form, safe_xml
 
 _STATUSES: Final = {status.value: status for status in DeliveryStatus}
@@ -61,7 +61,7 @@ class _Rows:
             raw_status,
             self._date(values, "sentdate", extras),
             self._date(values, "donedate", extras),
-            extras or NO_EXTRAS,
+            extras,
         )
 
     def _date(self, values: dict[str, str], name: str, extras: dict[str, str]) -> datetime | None:
