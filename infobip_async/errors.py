@@ -14,7 +14,8 @@ InfobipError
 ├── ProtocolError                never raised itself
 │   ├── LocalProtocolError       the caller broke a rule of the document (also a ValueError)
 │   └── RemoteProtocolError      the peer sent something unreadable; .raw
-└── LookupTimeoutError           also a TimeoutError
+├── LookupTimeoutError           also a TimeoutError
+└── JournalUnavailableError      a journal or a job could not be written: nothing was kept
 
 No text of these errors holds a password or a webhook secret.
 """
@@ -140,3 +141,10 @@ class LookupTimeoutError(InfobipError, TimeoutError):
     def __init__(self, message: str, *, lookup_id: str | None = None) -> None:
         super().__init__(message)
         self.lookup_id = lookup_id
+
+
+class JournalUnavailableError(InfobipError):
+    """A journal or a job file cannot be written now: what was to be kept is not.
+
+    A full disk, a file that another process holds, a broker that is away. It may pass.
+    """
