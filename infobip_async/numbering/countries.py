@@ -23,7 +23,6 @@ EXTRATERRITORIAL = {
     "CH": frozenset({"LI"}),
     "CW": frozenset({"BQ", "SX"}),
     "FI": frozenset({"AX"}),
-    "FR": frozenset({"BL", "GF", "GP", "MF", "MQ", "PM", "RE", "YT"}),
     "GB": frozenset({"GG", "IM", "JE"}),
     "GP": frozenset({"BL", "GF", "MF", "MQ"}),
     "IL": frozenset({"PS"}),

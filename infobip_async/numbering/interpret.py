@@ -4,7 +4,7 @@ Every answer is one of three, and what cannot be told is UNKNOWN: nothing here i
 """
 
 import re
-from collections.abc import Container
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import NoReturn
 
@@ -99,9 +99,9 @@ def interpret(
     *,
     tables: Tables | None = None,
     ranges: NumberRanges | None = None,
-    unreachable: Container[str] = (),
+    unreachable: AbstractSet[str] = frozenset(),
 ) -> Interpretation:
-    """Say what an HLR report means (§5). Takes some microseconds, and raises for no report.
+    """Say what an HLR report means (§5). It takes some microseconds, and never raises.
 
     Args:
         report: the report.
@@ -174,12 +174,12 @@ def _may_be_home(country: str, others: tuple[str, ...]) -> bool:
 
 
 def _reachable(
-    report: HlrReport, address: str | None, unreachable: Container[str]
+    report: HlrReport, address: str | None, unreachable: AbstractSet[str]
 ) -> tuple[Answer, str]:
-    code = report.error_code
-    if code is not None and code in unreachable:
+    code = report.error_code or ""
+    if code in unreachable:
         return Answer.NO, f"error code {code} is one of those that mean unreachable"
-    if report.status is not HlrStatus.DELIVRD or code not in (None, "0"):
+    if report.status is not HlrStatus.DELIVRD or code.strip("0"):
         return Answer.UNKNOWN, _unexplained(report)
     if address is None:
         return Answer.UNKNOWN, "the report names no serving MSC"

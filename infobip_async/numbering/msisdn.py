@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from infobip_async.errors import LocalProtocolError
 
 _SENDING = "2/1.2"
+_FILTERING = "2/1"
 _LOOKUP = "4"
 
 # E.164 ends at 15 digits. Up to 20 are let through, because routing prefixes are the business of
@@ -77,31 +78,30 @@ def check_destinations(msisdns: Sequence[str], *, field: str = "recipients") -> 
         raise LocalProtocolError("no destination is given", field=field, section=_SENDING)
     joined = ";".join(msisdns)
     if not _MANY_DESTINATIONS.fullmatch(joined) or joined.count(";") >= len(msisdns):
-        _name_the_bad_one(msisdns, field)
+        raise _first_fault(msisdns, field)
     if len(set(msisdns)) < len(msisdns):
-        _name_the_duplicate(msisdns, field)
+        raise _first_duplicate(msisdns, field)
 
 
-def _name_the_bad_one(msisdns: Sequence[str], field: str) -> None:
-    for place, msisdn in enumerate(msisdns, 1):
-        if not _ONE_DESTINATION.fullmatch(msisdn):
-            raise LocalProtocolError(
-                f"number {place} of {len(msisdns)}, {msisdn!r}, {_fault_of(msisdn)}",
-                field=field,
-                section=_SENDING,
-            )
+def _first_fault(msisdns: Sequence[str], field: str) -> LocalProtocolError:
+    place, msisdn = next(
+        (place, msisdn)
+        for place, msisdn in enumerate(msisdns, 1)
+        if not _ONE_DESTINATION.fullmatch(msisdn)
+    )
+    what = f"number {place} of {len(msisdns)}, {msisdn!r}, {_fault_of(msisdn)}"
+    return LocalProtocolError(what, field=field, section=_SENDING)
 
 
-def _name_the_duplicate(msisdns: Sequence[str], field: str) -> None:
-    places: dict[str, int] = {}
-    for place, msisdn in enumerate(msisdns, 1):
-        first = places.setdefault(msisdn, place)
-        if first != place:
-            raise LocalProtocolError(
-                f"{msisdn!r} stands at {first} and at {place}; the gateway would drop one of them",
-                field=field,
-                section="2/1",
-            )
+def _first_duplicate(msisdns: Sequence[str], field: str) -> LocalProtocolError:
+    seen: dict[str, int] = {}
+    place, msisdn = next(
+        (place, msisdn)
+        for place, msisdn in enumerate(msisdns, 1)
+        if seen.setdefault(msisdn, place) != place
+    )
+    what = f"{msisdn!r} stands at {seen[msisdn]} and at {place}; the gateway would drop one of them"
+    return LocalProtocolError(what, field=field, section=_FILTERING)
 
 
 def is_numeric_sender(sender: str) -> bool:
