@@ -102,7 +102,8 @@ def normalise(number: str, *, country: str | None = None) -> str:
     away. With a country, a number without ``+`` is read as a national one where it looks like one
     and otherwise as an international one as it stands: in a Croatian file ``098514674`` and
     ``41793026727`` are both good, and ``98514674``, which lost its zero in a spreadsheet, is
-    taken for an Iranian number.
+    taken for an Iranian number. Short numbers and those of services, such as ``1800 123 456``, are
+    not read as national ones.
 
     Args:
         number: the number.
