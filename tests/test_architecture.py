@@ -1,0 +1,242 @@
+"""Who may import whom, and the rules of the house that a machine can check."""
+
+import ast
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "infobip_async"
+ROOT = Path(__file__).parent.parent / PACKAGE
+
+# The house, from the top. A module imports from lower layers, and of its own layer only from its
+# own room, there only from modules to the left of it: never sideways, never up. A package stands
+# for its `__init__`, and `infobip_async` for what users import.
+LAYERS: dict[int, tuple[str, ...]] = {
+    # users' programs
+    6: (
+        """
+        cli.numbers cli.running cli.receiving cli.preview cli.send cli.credits cli.reports cli.hlr
+        cli.serve cli.simulate cli.demo cli.commands cli
+        """,
+        "pytest_fixtures pytest_plugin",
+    ),
+    # the shells of the server side, and the front door
+    5: (
+        "webhook",
+        "simulator.clock simulator.pusher simulator.replies simulator.app simulator",
+        "infobip_async",
+    ),
+    # the client's side, what keeps pushes, and the pure half of the simulator
+    4: (
+        "redaction transport client",
+        "pace hlr.results hlr.table hlr.queries hlr.stream hlr.lookups hlr",
+        "journal.records journal.writer journal.sqlite journal.nats journal",
+        """
+        simulator.records simulator.faults simulator.inbound simulator.rules simulator.policies
+        simulator.gateway
+        """,
+    ),
+    # coroutines by event type
+    3: ("router",),
+    # without input and output: the wire formats, on what they have in common
+    2: (
+        """
+        protocol.exchange protocol.safe_xml protocol.form protocol.dates protocol.submission
+        protocol.send_xml protocol.send_get protocol.commands protocol.dlr_xml protocol.dlr_pull
+        protocol.hlr_query protocol.hlr_dlr protocol.inbound_sms protocol.push protocol
+        """,
+    ),
+    # what messages and numbers are made of
+    1: (
+        """
+        text.tables text.gsm7 text.look_alikes text.udh text.data_coding text.segments
+        text.reassembly text.replies text
+        """,
+        """
+        numbering.operators numbering.countries numbering.plan numbering.msisdn
+        numbering.statuses numbering.tables numbering.imsi numbering.national numbering.ranges
+        numbering.interpret numbering
+        """,
+    ),
+    # values and errors
+    0: ("errors models",),
+}
+
+# Time and randomness are arguments there, and so is what comes from outside.
+PURE_LAYERS = range(4)
+PURE = {"simulator.gateway", "simulator.records", "simulator.rules", "simulator.policies"}
+IMPURE = {
+    *("httpx", "httpcore", "aiohttp", "asyncio", "sqlite3", "socket", "logging", "time"),
+    *("random", "secrets", "uuid"),
+}
+
+# Each of these libraries is known to these modules only; `cli.*` is every module of it.
+USERS = {
+    "aiohttp": {"webhook", "simulator.app", "simulator.replies", "pytest_fixtures", "cli.*"},
+    "httpx": {"transport", "client"},
+    "httpcore": {"transport", "simulator.pusher"},
+    "sqlite3": {"journal.*"},
+    "nats": {"journal.*"},
+    "defusedxml": {"protocol.safe_xml"},
+    "xml": {"protocol.safe_xml", "protocol.dlr_xml"},
+    "phonenumbers": {"numbering.*"},
+    "click": {"cli.*"},
+    "rich": {"cli.*"},
+    "pytest": {"pytest_fixtures", "pytest_plugin"},
+}
+
+PLACES = {
+    module: (layer, number, place)
+    for layer, rooms in LAYERS.items()
+    for number, room in enumerate(rooms)
+    for place, module in enumerate(room.split())
+}
+
+
+def name_of(path: Path) -> str:
+    """What a file is called in the picture."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__") or PACKAGE
+
+
+FILES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+every_module = pytest.mark.parametrize("module", FILES)
+
+
+@cache
+def tree_of(module: str) -> ast.Module:
+    """The parsed source of a module."""
+    return ast.parse(FILES[module].read_text(encoding="utf-8"))
+
+
+def imports_of(module: str) -> Iterator[tuple[str, str]]:
+    """Every module imported anywhere in the source, and each name that is taken from it."""
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: imports are absolute"
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def siblings_of(module: str) -> set[str]:
+    """The modules of this package that a module imports, as the picture calls them."""
+    found = set()
+    for origin, name in imports_of(module):
+        if origin.split(".")[0] == PACKAGE:
+            short = origin.removeprefix(PACKAGE).lstrip(".")
+            inner = f"{short}.{name}".lstrip(".")
+            found.add(inner if inner in FILES else short or PACKAGE)
+    return found
+
+
+def libraries_of(module: str) -> set[str]:
+    """The top-level names of what a module imports from elsewhere."""
+    return {origin.split(".")[0] for origin, _ in imports_of(module)} - {PACKAGE}
+
+
+def may_import(module: str, other: str) -> bool:
+    """Whether the other is in a lower layer, or to the left in the same room."""
+    (layer, room, place), (other_layer, other_room, other_place) = PLACES[module], PLACES[other]
+    to_the_left = (other_layer, other_room) == (layer, room) and other_place < place
+    return other_layer < layer or to_the_left
+
+
+@every_module
+def test_every_module_has_its_place(module: str) -> None:
+    """What is not in the picture is in nobody's sight."""
+    assert module in PLACES, (
+        f"{FILES[module]} is not in the picture: put {module!r} into LAYERS in {__file__},"
+        " behind everything that it imports"
+    )
+
+
+@every_module
+def test_imports_go_down(module: str) -> None:
+    """Into lower layers, or to the left in the same room."""
+    wrong = {
+        other
+        for other in siblings_of(module)
+        if {module, other} <= PLACES.keys() and not may_import(module, other)
+    }
+    assert not wrong, f"{module} may not import {sorted(wrong)}"
+
+
+@every_module
+def test_pure_modules_touch_nothing_outside(module: str) -> None:
+    """No socket, loop, clock, log or chance below layer 4, nor in the heart of the simulator."""
+    if module in PURE or PLACES.get(module, (9,))[0] in PURE_LAYERS:
+        assert not libraries_of(module) & IMPURE
+
+
+@every_module
+def test_a_library_is_known_to_its_users_only(module: str) -> None:
+    """So that another can take its place there."""
+    family = f"{module.partition('.')[0]}.*"
+    known = {library for library, users in USERS.items() if users & {module, family}}
+    assert not (libraries_of(module) & USERS.keys()) - known
+
+
+@every_module
+def test_nothing_private_is_imported(module: str) -> None:
+    """A leading underscore keeps a name in its module."""
+    private = {
+        name
+        for origin, name in imports_of(module)
+        if origin.split(".")[0] == PACKAGE and name.startswith("_")
+    }
+    assert not private
+
+
+def test_the_package_itself_loads_no_client_and_no_server() -> None:
+    """`import infobip_async` is cheap: what brings a library with it is loaded when asked for."""
+    heavy = sorted({"httpx", "httpcore", "aiohttp", "sqlite3", "nats", "click", "phonenumbers"})
+    code = f"import sys, {PACKAGE}; print(*(name for name in {heavy} if name in sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter and code
+    assert run.stdout.split() == []
+
+
+def test_every_name_of_the_package_can_be_imported() -> None:
+    """The lazy ones as well; the list is sorted and complete."""
+    package = __import__(PACKAGE)
+    assert package.__all__ == sorted(package.__all__)
+    assert set(package.__all__) <= set(dir(package))
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = package.no_such_name
+
+
+# --- the rules of the house ---
+
+
+@every_module
+def test_files_are_short(module: str) -> None:
+    """Under 400 lines."""
+    assert len(FILES[module].read_text(encoding="utf-8").splitlines()) < 400
+
+
+def bodies_of(module: str) -> Iterator[tuple[str, int]]:
+    """Each function with the number of lines of its body, the docstring not counted."""
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+            lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+            yield node.name, lines
+
+
+@every_module
+def test_functions_are_short(module: str) -> None:
+    """No body above 40 lines."""
+    assert {name: lines for name, lines in bodies_of(module) if lines > 40} == {}
+
+
+def test_most_functions_are_very_short() -> None:
+    """Half of them under 10 lines."""
+    assert statistics.median(lines for module in FILES for _, lines in bodies_of(module)) < 10
