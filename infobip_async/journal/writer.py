@@ -97,7 +97,7 @@ class Writer:
         """
         if self._thread is None:
             raise JournalUnavailableError("the journal is not open")
-        work = _Work(run, asyncio.get_running_loop().create_future())
+        work: _Work[T] = _Work(run, asyncio.get_running_loop().create_future())
         self._queue.put(work)
         return await work.outcome
 
@@ -123,7 +123,7 @@ class Writer:
             for work in group:
                 _attempt(connection, work)
             connection.execute("commit")
-        except sqlite3.Error as fault:
+        except Exception as fault:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             for work in group:
                 work.fault = JournalUnavailableError(f"the file cannot be written: {fault}")
             self._close()
