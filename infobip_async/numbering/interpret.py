@@ -4,7 +4,6 @@ Every answer is one of three, and what cannot be told is UNKNOWN: nothing here i
 """
 
 import re
-from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import NoReturn
 
@@ -36,7 +35,8 @@ class Interpretation:
 
     Attributes:
         reachable: YES where the HLR was queried without an error and names an MSC that serves the
-            number. NO only for error codes that the caller knows to mean it.
+            number; NO where the HLR answered with an error (UNDELIV). Errors of any other kind,
+            such as missing credits, say nothing about the number.
         reachable_reason: why, in words.
         roaming: whether the number is served outside the country of its SIM's MCC. A network that
             answers lookups with its own address wherever its subscriber is looks like NO.
@@ -99,7 +99,6 @@ def interpret(
     *,
     tables: Tables | None = None,
     ranges: NumberRanges | None = None,
-    unreachable: AbstractSet[str] = frozenset(),
 ) -> Interpretation:
     """Say what an HLR report means (§5). It takes some microseconds, and never raises.
 
@@ -107,8 +106,6 @@ def interpret(
         report: the report.
         tables: networks and country codes; the bundled ones by default.
         ranges: the holders of number ranges, without which `ported` stays UNKNOWN.
-        unreachable: the error codes that mean, by what the caller knows of his account, that the
-            subscriber cannot be reached. The document explains none.
     """
     known = bundled_tables() if tables is None else tables
     sim = _read_sim(report.imsi, known)
@@ -116,7 +113,7 @@ def interpret(
     number = _number_countries(report.destination, number_range.region)
     address = _address(report.serving_msc)
     msc = () if address is None else countries_of(address)
-    reachable, reachable_reason = _reachable(report, address, unreachable)
+    reachable, reachable_reason = _reachable(report, address)
     roaming, roaming_reason = _roaming(sim, address, msc)
     ported, ported_reason = _ported(sim, number, number_range.holder, known, ranges)
     parts, network = sim.parts, sim.network
@@ -173,22 +170,18 @@ def _may_be_home(country: str, others: tuple[str, ...]) -> bool:
     return any(other == country or other in territories for other in others)
 
 
-def _reachable(
-    report: HlrReport, address: str | None, unreachable: AbstractSet[str]
-) -> tuple[Answer, str]:
-    code = report.error_code or ""
-    if code in unreachable:
-        return Answer.NO, f"error code {code} is one of those that mean unreachable"
-    if report.status is not HlrStatus.DELIVRD or code.strip("0"):
-        return Answer.UNKNOWN, _unexplained(report)
+def _reachable(report: HlrReport, address: str | None) -> tuple[Answer, str]:
+    if report.status is HlrStatus.UNDELIV:
+        return Answer.NO, f"the HLR answers with {_code(report)} (UNDELIV)"
+    if report.status is not HlrStatus.DELIVRD or (report.error_code or "").strip("0"):
+        return Answer.UNKNOWN, f"{report.raw_status} with {_code(report)} may mean anything"
     if address is None:
         return Answer.UNKNOWN, "the report names no serving MSC"
     return Answer.YES, "an MSC serves the number"
 
 
-def _unexplained(report: HlrReport) -> str:
-    code = f"error code {report.error_code}" if report.error_code else "no error code"
-    return f"the status is {report.raw_status} with {code}, which may mean anything"
+def _code(report: HlrReport) -> str:
+    return f"error code {report.error_code}" if report.error_code else "no error code"
 
 
 def _roaming(sim: _Sim, address: str | None, msc: tuple[str, ...]) -> tuple[Answer, str]:

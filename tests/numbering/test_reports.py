@@ -41,7 +41,7 @@ REPORTS = [
     (
         "§5, the example, second row",
         "23423423231;UNDELIV;;;1",
-        (None, None, None, "NG", None, "unknown unknown unknown"),
+        (None, None, None, "NG", None, "no unknown unknown"),
     ),
     (
         "§5: UNKNOWN, as with no credits; the other fields are empty",
@@ -231,7 +231,7 @@ REPORTS = [
     (
         "E.212: 655 01 Vodacom. E.164: 258 Mozambique; an error code that §5 does not explain",
         "27821234567;UNDELIV;655011234567890;258840000001;27",
-        ("655-01", "ZA", "Vodacom", "ZA", "MZ", "unknown yes unknown"),
+        ("655-01", "ZA", "Vodacom", "ZA", "MZ", "no yes unknown"),
     ),
 ]
 
