@@ -118,7 +118,6 @@ class Simulator:
         self._host, self._port = host, port
         self._pusher = Pusher(self.clock, self._address, pushes_in_flight, push_timeout, keep)
         self._references = cycle(range(256))
-        self._stopped = asyncio.Event()
         self._server: web.Server  # needs a running loop, so it is made on entry
         self._runner: web.ServerRunner
 
@@ -142,7 +141,7 @@ class Simulator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stopped.set()
+        await self._vanish()
         await self._pusher.aclose()
         await self._runner.cleanup()
 
@@ -151,13 +150,17 @@ class Simulator:
         await site.start()
         self._host, self._port = self._runner.addresses[0][:2]
 
-    @asynccontextmanager
-    async def down(self) -> AsyncIterator[None]:
-        """Be gone for a while: all connections are closed, and new ones refused."""
+    async def _vanish(self) -> None:
+        """Listen no more, and close every connection, whatever is under way on it."""
         for site in self._runner.sites:
             await site.stop()
         for connection in self._server.connections:
             connection.force_close()
+
+    @asynccontextmanager
+    async def down(self) -> AsyncIterator[None]:
+        """Be gone for a while: all connections are closed, and new ones refused."""
+        await self._vanish()
         try:
             yield
         finally:
@@ -337,7 +340,7 @@ class Simulator:
                 await self.clock.sleep(rule.seconds)
                 return await answer(request, reply)
             case Fault.HANG:
-                await self._stopped.wait()
+                await asyncio.Event().wait()  # until the connection is closed
                 return hang_up(request)
             case Fault.CUT_BEFORE_REPLY:
                 return hang_up(request)

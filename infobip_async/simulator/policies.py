@@ -8,7 +8,7 @@ from functools import cache
 from typing import Final
 
 from infobip_async.models import DeliveryStatus, HlrStatus
-from infobip_async.numbering.countries import countries_of
+from infobip_async.numbering.countries import EXTRATERRITORIAL, countries_of
 from infobip_async.numbering.tables import bundled_tables
 from infobip_async.simulator.records import HlrAnswer
 
@@ -42,11 +42,10 @@ def at_home(msisdn: str) -> HlrAnswer:
 
 @cache
 def _first_network(countries: tuple[str, ...]) -> str | None:
-    """MCC and MNC of a network in one of some countries."""
+    """MCC and MNC of a network that serves one of some countries."""
     tables = bundled_tables()
-    of_country = (
-        code
-        for code, network in tables.networks.items()
-        if tables.countries.get(network.mcc) in countries
-    )
-    return next(of_country, None)
+    for code, network in tables.networks.items():
+        home = tables.countries.get(network.mcc, "")
+        if not {home, *EXTRATERRITORIAL.get(home, ())}.isdisjoint(countries):
+            return code
+    return None

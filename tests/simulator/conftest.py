@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from http import HTTPStatus
 
@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from infobip_async.models import CallbackUrls
-from infobip_async.simulator import ManualClock, Simulator
+from infobip_async.simulator import Gateway, ManualClock, Simulator
 
 USERNAME = "user"
 PASSWORD = "p4ss"
@@ -133,7 +133,51 @@ async def simulator(clock: ManualClock) -> AsyncIterator[Simulator]:
 @pytest.fixture
 async def wire(simulator: Simulator) -> AsyncIterator[Wire]:
     """A connection to the simulator."""
-    port = int(simulator.base_url.rpartition(":")[2])
-    wire = Wire(*await asyncio.open_connection("127.0.0.1", port))
+    wire = await _connect(simulator)
     yield wire
     wire.writer.close()
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    """A gateway without a socket, with an account of 100 credits."""
+    gateway = Gateway()
+    gateway.open_account(USERNAME, PASSWORD, Decimal(100))
+    return gateway
+
+
+async def _connect(simulator: Simulator) -> Wire:
+    port = int(simulator.base_url.rpartition(":")[2])
+    return Wire(*await asyncio.open_connection("127.0.0.1", port))
+
+
+@pytest.fixture
+def connect() -> Callable[[Simulator], Awaitable[Wire]]:
+    """Opens a connection to a simulator of the test's own; the test closes it."""
+    return _connect
+
+
+@pytest.fixture
+def ask() -> Callable[..., Awaitable[Reply]]:
+    """Makes one request to a simulator of the test's own, on a fresh connection."""
+
+    async def exchange(simulator: Simulator, method: str, target: str, body: bytes = b"") -> Reply:
+        wire = await _connect(simulator)
+        try:
+            return await wire.ask(method, target, body)
+        finally:
+            wire.writer.close()
+
+    return exchange
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
+    """Lets the loop run until something is so."""
+
+    async def wait(condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 - what is waited for has no event
+                await asyncio.sleep(0)
+
+    return wait
