@@ -309,7 +309,7 @@ class Simulator:
         operation = operation_of(request.raw_path)
         rule = self.faults.draw(REPLY_FAULTS, operation) if operation else None
         if rule and rule.fault is Fault.REFUSE:
-            return hang_up(request, abort=True)
+            return hang_up(request)
         asked = HttpRequest(
             request.method,
             request.raw_path,
@@ -340,8 +340,8 @@ class Simulator:
                 await self.clock.sleep(rule.seconds)
                 return await answer(request, reply)
             case Fault.HANG:
-                await asyncio.Event().wait()  # until the connection is closed
-                return hang_up(request)
+                never: asyncio.Future[web.StreamResponse] = asyncio.Future()
+                return await never  # cancelled when the connection is closed
             case Fault.CUT_BEFORE_REPLY:
                 return hang_up(request)
             case Fault.CUT_INSIDE_REPLY:

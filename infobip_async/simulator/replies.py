@@ -45,11 +45,7 @@ async def cut_short(request: web.BaseRequest, reply: HttpReply) -> web.StreamRes
     return response
 
 
-def hang_up(request: web.BaseRequest, *, abort: bool = False) -> web.StreamResponse:
+def hang_up(request: web.BaseRequest) -> web.StreamResponse:
     """Close the connection; what is returned is never written."""
-    if request.transport is not None:
-        if abort:
-            request.transport.abort()
-        else:
-            request.transport.close()
+    request.protocol.force_close()
     return web.Response()

@@ -42,7 +42,7 @@ def carried_out(simulator) -> int:
 
 @pytest.mark.parametrize("operation", REQUESTS)
 async def test_refuse(simulator, line, operation) -> None:
-    """The connection is reset, and nothing was carried out."""
+    """The connection is closed, and nothing was carried out."""
     simulator.faults.add(Fault.REFUSE, operation=operation)
     await line.send(*REQUESTS[operation])
     with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
