@@ -1,0 +1,1 @@
+"""Sending many messages: one outcome for each, at most once, resumable."""

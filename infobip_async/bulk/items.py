@@ -1,0 +1,58 @@
+"""What goes into a bulk send, and what comes out of it."""
+
+from enum import Enum
+
+import attrs
+
+from infobip_async.errors import InfobipError
+from infobip_async.models import Message, Recipient
+
+
+@attrs.frozen
+class Outgoing:
+    """One message to one recipient.
+
+    Attributes:
+        message: what to send; items with an equal message can share a request.
+        recipient: a number, or a number with a message id of the caller's.
+        key: tells the item from others in a job; its position in the source where it is None.
+    """
+
+    message: Message
+    recipient: str | Recipient
+    key: str | None = None
+
+
+class SendOutcome(Enum):
+    """What became of one item."""
+
+    SENT = "sent"
+    """The gateway will send it."""
+    REFUSED = "refused"
+    """The gateway refused it, or it breaks a rule of the document."""
+    NOT_SENT = "not sent"
+    """No byte of its request left this machine, or the account was refused before its turn."""
+    UNKNOWN = "unknown"
+    """It may have been sent; a delivery report on `SendResult.message_ids` settles it."""
+
+
+@attrs.frozen
+class SendResult:
+    """The outcome of one item.
+
+    Attributes:
+        item: as it was given.
+        outcome: what became of it.
+        message_ids: what delivery reports will name: the item's id, or of a message that goes out
+            in several requests the id of each part. Empty where nothing was sent.
+        error: the error behind the outcome, where this run met one.
+        reason: in words, why it was not sent, or is not known to be.
+        resumed: the outcome stands in the job since an earlier run.
+    """
+
+    item: Outgoing
+    outcome: SendOutcome
+    message_ids: tuple[str, ...] = ()
+    error: InfobipError | None = None
+    reason: str | None = None
+    resumed: bool = False
