@@ -25,8 +25,6 @@ from infobip_async.protocol.exchange import Credentials, HttpReply, HttpRequest
 OK: Final = "OK"
 FAILED: Final = "FAILED"
 
-_FIELDS: Final = 3
-
 
 @attrs.frozen
 class HlrRequest:
@@ -60,10 +58,8 @@ def encode_request(
 
 
 def _row(line: str) -> HlrSubmission:
-    fields = line.split(";")
-    if len(fields) < _FIELDS:
-        fields += [""] * (_FIELDS - len(fields))
-    destination, status, lookup_id = fields[0].strip(), fields[1].strip(), fields[2].strip()
+    """A row; the fields that it has not are empty, those beyond the format's are passed over."""
+    destination, status, lookup_id, *_ = map(str.strip, [*line.split(";"), "", ""])
     return HlrSubmission(destination, status.upper() == OK, lookup_id or None, status)
 
 

@@ -54,7 +54,9 @@ def test_seconds_may_be_missing() -> None:
     assert dates.decode("2005/7/9 2:3") == datetime(2005, 7, 9, 2, 3)
 
 
-@pytest.mark.parametrize("text", ["", "  ", "0000-00-00 00:00:00", "0000/0/0 0:0:0", "0", "00:00"])
+@pytest.mark.parametrize(
+    "text", ["", "  ", "0000-00-00 00:00:00", "0000/0/0 0:0:0", "0", "00:00", "0" * 64]
+)
 def test_an_empty_or_a_zero_date_is_none(text: str) -> None:
     """Resellers write zeros for what did not happen."""
     assert dates.decode(text) is None

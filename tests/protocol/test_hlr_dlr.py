@@ -83,6 +83,7 @@ BODIES = {
     "encoded": f"dlr={quote(ROWS, safe='')}".encode(),
     "capitals": f"DLR={quote_plus(ROWS)}".encode(),
     "mixed": f"Dlr={quote_plus(ROWS)}".encode(),
+    "white space around the name": f"\r\n dlr +={quote_plus(ROWS)}".encode(),
     "an encoded name": f"%64lr={quote_plus(ROWS)}".encode(),
     "more fields": f"a=1&dlr={quote_plus(ROWS)}&b=2".encode(),
     "ended by a line feed": f"dlr={quote_plus(ROWS)}%0A".encode(),
