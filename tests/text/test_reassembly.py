@@ -181,6 +181,18 @@ def test_whole_messages_are_remembered_for_a_time() -> None:
     assert [sms.text for sms in reassembler.add(other, 13.0)] == ["c"]
 
 
+def test_whole_messages_are_forgotten_in_order() -> None:
+    """A reference that was used again does not keep others in memory."""
+    reassembler = Reassembler(timeout=10.0)
+    other = part(1, 1, b"other", sender="1")
+    reassembler.add(part(1, 1, b"old"), 0.0)
+    reassembler.add(other, 1.0)
+    reassembler.add(part(1, 1, b"new"), 5.0)
+    assert reassembler.add(other, 10.9) == ()
+    assert [sms.text for sms in reassembler.add(other, 11.0)] == ["other"]
+    assert reassembler.add(part(1, 1, b"new"), 14.9) == ()
+
+
 def test_references_used_again() -> None:
     """Another content under the same number is another message."""
     reassembler = Reassembler(timeout=10.0)

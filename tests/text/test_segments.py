@@ -234,6 +234,7 @@ def test_binary(message: BinaryMessage, submission: Submission) -> None:
         (WapBookmark("Title\x1b", "example.com", "Friend"), "text", "U\\+001B at position 5"),
         (WapBookmark("Title", "\udc00", "Friend"), "url", "U\\+DC00 at position 0"),
         (TextMessage("", "Friend"), "text", "empty"),
+        (TextMessage("\x1bя", "Friend"), "text", "U\\+001B at position 0"),
         (TextMessage("a\x1bb", "Friend"), "text", "U\\+001B at position 1"),
         (TextMessage("я\x1b", "Friend"), "text", "U\\+001B at position 1"),
         (TextMessage("ab\ud83d", "Friend"), "text", "lone surrogate U\\+D83D at position 2"),
@@ -298,6 +299,11 @@ def test_offenders() -> None:
     )
     assert preview("It's 5 €").offenders == ()
     assert simplify("It\u2019s 5\u00a0€") == "It's 5 €"
+
+
+def test_previews_do_not_show_the_text() -> None:
+    """What is logged of a message are its measures."""
+    assert "482913" not in repr(preview("Your code is 482913"))
 
 
 @given(st.text(alphabet=MIXED, min_size=1, max_size=60))

@@ -50,6 +50,7 @@ def test_sound_headers(octets: str, elements: list[tuple[int, str]]) -> None:
         "050004CC0201",  # the last element goes past the end
         "050002CC0201",  # the last element has no length
         "0100",
+        "027005",
         "0A0003CC02010504000102",  # so that the sound one before it is ignored as well
     ],
 )
@@ -96,6 +97,46 @@ def test_malformed_elements(octets: str, elements: list[tuple[int, str]]) -> Non
     """What the standard says to ignore is left out, and the octets are kept."""
     check(octets, elements, malformed=True)
     check(octets, elements, rest="00", malformed=True)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "length"),
+    [(0x01, 2), (0x04, 2), (0x05, 4), (0x06, 1), (0x07, 1), (0x20, 1), (0x24, 1), (0x25, 1)],
+)
+def test_elements_whose_length_is_fixed(identifier: int, length: int) -> None:
+    """With an octet less or more they are ignored, and not sent."""
+    for size in (length - 1, length, length + 1):
+        header = bytes([size + 2, identifier, size]) + bytes(size)
+        assert udh.parse(header)[0].malformed == (size != length)
+        if size == length:
+            udh.check(header)
+        else:
+            with pytest.raises(LocalProtocolError, match=f"has {length} octets, not {size}"):
+                udh.check(header)
+
+
+@pytest.mark.parametrize(
+    ("element", "once"),
+    [
+        ("0003010201", True),
+        ("04020102", True),
+        ("050401020304", True),
+        ("060101", True),
+        ("080400010201", True),
+        ("200101", True),
+        ("220101", True),
+        ("240101", True),
+        ("250101", True),
+        ("01020101", False),
+        ("070101", False),
+        ("700101", False),
+    ],
+)
+def test_elements_that_may_stand_once(element: str, *, once: bool) -> None:
+    """A second one replaces the first, or stands beside it."""
+    octets = bytes.fromhex(element)
+    header, _ = udh.parse(bytes([2 * len(octets)]) + octets * 2)
+    assert (len(header.elements), header.malformed) == ((1, True) if once else (2, False))
 
 
 @given(st.binary(max_size=40), st.booleans())
