@@ -1,7 +1,8 @@
 """The gateway on a socket of this machine, and its pushes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from itertools import cycle
@@ -12,7 +13,7 @@ import attrs
 from aiohttp import web
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import CallbackUrls, DeliveryReport, DeliveryStatus, InboundSms
+from infobip_async.models import CallbackUrls, DeliveryReport, DeliveryStatus
 from infobip_async.protocol import inbound_sms
 from infobip_async.protocol.exchange import HttpReply, HttpRequest, PushKind
 from infobip_async.simulator import policies
@@ -30,7 +31,7 @@ from infobip_async.simulator.records import (
     Report,
     SentMessage,
 )
-from infobip_async.simulator.replies import answer, cut_short, hang_up, page_for
+from infobip_async.simulator.replies import answer, cut_short, hang_up, page_for, whole
 
 _STOP_TIMEOUT: Final = 0.1
 
@@ -40,13 +41,15 @@ class Counts:
     """What a simulator did so far, in numbers.
 
     Attributes:
+        requests: requests that were answered, or carried out and not answered, by operation.
         messages: messages accepted for sending.
         lookups: numbers accepted for lookup.
         answers: pushes by the HTTP status of their answer; None stands for no answer.
         given_up: posts that no receiver took, with all repetitions that they had.
-        unaddressed: reports for which no URL was entered, and which cannot be pulled.
+        unaddressed: reports that were lost because no URL was entered for them.
     """
 
+    requests: Mapping[Operation, int]
     messages: int
     lookups: int
     answers: Mapping[int | None, int]
@@ -117,6 +120,7 @@ class Simulator:
         self._account = self.gateway.open_account(username, password, Decimal(credits))
         self._host, self._port = host, port
         self._pusher = Pusher(self.clock, self._address, pushes_in_flight, push_timeout, keep)
+        self._requests: Counter[Operation] = Counter()
         self._references = cycle(range(256))
         self._server: web.Server  # needs a running loop, so it is made on entry
         self._runner: web.ServerRunner
@@ -219,6 +223,7 @@ class Simulator:
     def counts(self) -> Counts:
         """What it did so far, in numbers, whatever was kept."""
         return Counts(
+            requests=dict(self._requests),
             messages=self.gateway.message_count,
             lookups=self.gateway.lookup_count,
             answers=dict(self._pusher.answers),
@@ -263,19 +268,15 @@ class Simulator:
             contents = [Content(data, data_coding, esm_class)]
         else:
             contents = contents_of(text or "", next(self._references))
-        now = self.gateway.date(self.clock.now())
+        template, now = self.callbacks.inbound_sms, self.gateway.date(self.clock.now())
+        messages = (message_of(content, sender, receiver, now) for content in contents)
+        urls = [inbound_sms.encode_push(template, message) for message in messages]
         return tuple(
             [
-                await self._forward(
-                    self.callbacks.inbound_sms, message_of(content, sender, receiver, now)
-                )
-                for content in contents
+                await self._pusher.request(PushKind.INBOUND_SMS, HttpRequest("GET", url))
+                for url in urls
             ]
         )
-
-    async def _forward(self, template: str, sms: InboundSms) -> int | None:
-        request = HttpRequest("GET", inbound_sms.encode_push(template, sms))
-        return await self._pusher.request(PushKind.INBOUND_SMS, request)
 
     # --- reports ----------------------------------------------------------------------------
 
@@ -286,14 +287,22 @@ class Simulator:
         return urls.hlr_reports if kind is PushKind.HLR_REPORTS else urls.delivery_reports
 
     async def _report(
-        self, exchange: Exchange, reports: Sequence[Report], replied: asyncio.Event
+        self, exchange: Exchange, may_reply: asyncio.Event, replied: asyncio.Event
     ) -> None:
-        """Report when the reply is out, or will never be, and the gateway has heard itself."""
+        """Report what is to come before the reply, and the rest when that is out or never will be.
+
+        This goes on though the client goes away: the request was carried out.
+        """
+        timetable = self.faults.timetable(exchange)
+        kind = _kind(exchange)
+        if timetable.early and not self._held(exchange, timetable.early):
+            await self._pusher.push_now(kind, timetable.early)
+        may_reply.set()
         await replied.wait()
         if self.gateway.report_delay:
             await self._pusher.pause(self.gateway.report_delay)
-        if not self._held(exchange, reports):
-            self._pusher.publish(_kind(exchange), reports)
+        if not self._held(exchange, timetable.later):
+            self._pusher.publish(kind, timetable.later)
 
     def _held(self, exchange: Exchange, reports: Iterable[Report]) -> bool:
         """Keep delivery reports for a pull, where no URL for them was entered."""
@@ -310,20 +319,16 @@ class Simulator:
         rule = self.faults.draw(REPLY_FAULTS, operation) if operation else None
         if rule and rule.fault is Fault.REFUSE:
             return hang_up(request)
-        asked = HttpRequest(
-            request.method,
-            request.raw_path,
-            await request.content.read(),
-            request.headers.get("Content-Type"),
-        )
-        exchange = self.gateway.handle(asked, self.clock.now())
-        timetable = self.faults.timetable(exchange)
-        if timetable.early and not self._held(exchange, timetable.early):
-            await self._pusher.push_now(_kind(exchange), timetable.early)
-        replied = asyncio.Event()
-        if timetable.later:
-            self._pusher.start(self._report(exchange, timetable.later, replied))
+        exchange = self.gateway.handle(await whole(request), self.clock.now())
+        if exchange.operation:
+            self._requests[exchange.operation] += 1
+        may_reply, replied = asyncio.Event(), asyncio.Event()
+        if exchange.reports:
+            self._pusher.start(self._report(exchange, may_reply, replied))
+        else:
+            may_reply.set()
         try:
+            await may_reply.wait()
             if rule is None:
                 return await answer(request, exchange.reply)
             self.faults.record(rule.fault, exchange.ids)

@@ -16,7 +16,10 @@ class Fault(StrEnum):
     """What can go wrong. The gateway carries the request out all the same, but for ``REFUSE``."""
 
     REFUSE = "refuse"
-    """The connection is closed before the body is read; nothing is carried out."""
+    """The connection is closed before the body is read; nothing is carried out.
+
+    For a port on which nothing listens there is `Simulator.down`.
+    """
     HANG = "hang"
     """There is no reply until the client gives up."""
     CUT_BEFORE_REPLY = "cut-before-reply"

@@ -1,4 +1,4 @@
-"""Replies as they leave the socket: whole, spoilt, cut short, or not at all."""
+"""Requests as they come from the socket, and replies as they leave it: whole, cut short, or not."""
 
 from contextlib import suppress
 from http import HTTPStatus
@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from infobip_async.protocol.exchange import HttpReply
+from infobip_async.protocol.exchange import HttpReply, HttpRequest
 from infobip_async.simulator.faults import Fault
 
 _PAGE: Final = b"<html><head><title>Runtime Error</title></head><body>Server Error</body></html>"
@@ -15,6 +15,15 @@ _STATUSES: Final = {
     Fault.STATUS_500: HTTPStatus.INTERNAL_SERVER_ERROR,
     Fault.STATUS_307: HTTPStatus.TEMPORARY_REDIRECT,
 }
+
+
+async def whole(request: web.BaseRequest) -> HttpRequest:
+    """Read all of a request, of any size."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    body = await request.content.read()
+    content_type = request.headers.get("Content-Type")
+    return HttpRequest(request.method, request.raw_path, body, content_type)
 
 
 def page_for(fault: Fault) -> HttpReply:

@@ -37,7 +37,8 @@ async def line(request, wire):
 
 def carried_out(simulator) -> int:
     """How many copies of what was asked the gateway has."""
-    return len(simulator.messages) + len(simulator.lookups)
+    assert sum(simulator.counts.requests.values()) == len(simulator.messages + simulator.lookups)
+    return len(simulator.messages + simulator.lookups)
 
 
 @pytest.mark.parametrize("operation", REQUESTS)
@@ -47,6 +48,7 @@ async def test_refuse(simulator, line, operation) -> None:
     await line.send(*REQUESTS[operation])
     with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
         await line.read()
+    assert simulator.counts.requests == {}
     assert carried_out(simulator) == 0
     assert simulator.credits == 100
 
@@ -218,3 +220,18 @@ async def test_rates_over_many_requests(simulator, ask) -> None:
     assert carried_out(simulator) == 50
     assert 0 < cut < 50
     assert len(simulator.faults.struck(Fault.CUT_BEFORE_REPLY)) == cut
+
+
+async def test_reports_outlive_the_client(simulator, sink, connect, until) -> None:
+    """A client that goes away before the reply does not take the reports with it."""
+    simulator.callbacks = sink.urls
+    simulator.faults.add(Fault.REPORT_BEFORE_REPLY)
+    sink.held = asyncio.Event()
+    wire = await connect(simulator)
+    await wire.send("POST", "/api/hlr", f"{LOGIN}385981;385982".encode())
+    await until(lambda: sink.pushes)
+    wire.writer.transport.abort()
+    await until(lambda: not simulator._server.connections)
+    sink.held.set()
+    await simulator.settled()
+    assert [push.status for push in simulator.pushes] == [200, 200]

@@ -71,6 +71,22 @@ async def test_chunked_bodies_and_large_ones(connect) -> None:
         wire.writer.close()
 
 
+async def test_a_client_that_waits_to_be_asked_for_its_body(connect) -> None:
+    """Some write the body only after the interim reply."""
+    async with Simulator() as simulator:
+        wire = await connect(simulator)
+        body = b"user=user&pass=password&destinations=385981"
+        wire.writer.write(
+            b"POST /api/hlr HTTP/1.1\r\nHost: g\r\nExpect: 100-Continue\r\n"
+            b"Content-Length: %d\r\n\r\n" % len(body)
+        )
+        assert await wire.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        wire.writer.write(body)
+        assert (await wire.read()).body.startswith(b"OK\n385981;OK;")
+        wire.writer.close()
+        assert simulator.counts.requests == {"submit_hlr": 1}
+
+
 async def test_octets_that_are_no_utf_8(ask) -> None:
     """A text in another charset is read, not refused."""
     async with Simulator() as simulator:
