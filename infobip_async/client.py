@@ -7,22 +7,18 @@ import os
 import secrets
 import ssl
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import suppress
 from datetime import tzinfo
 from decimal import Decimal
+from functools import partial
 from types import TracebackType
-from typing import Literal, NoReturn, Self, TypeVar
+from typing import Literal, Self
 
 import httpx
 
-from infobip_async.errors import (
-    GatewayUnreachableError,
-    InfobipError,
-    LocalProtocolError,
-    OutcomeUnknownError,
-    RemoteProtocolError,
-)
+from infobip_async.errors import GatewayUnreachableError, LocalProtocolError
+from infobip_async.exchanges import Exchanges
 from infobip_async.models import (
     DeliveryReport,
     HlrSubmission,
@@ -33,12 +29,10 @@ from infobip_async.models import (
     Submission,
 )
 from infobip_async.protocol import commands, dlr_pull, hlr_query, send_get, send_xml
-from infobip_async.protocol.exchange import Credentials, Endpoints, HttpReply, HttpRequest
-from infobip_async.redaction import protect_logs, spellings
+from infobip_async.protocol.exchange import Credentials, Endpoints, HttpReply
+from infobip_async.redaction import protect_logs
 from infobip_async.text.segments import Ucs2Form, compose
-from infobip_async.transport import Carrier, Flights, default_transport, directly, through
-
-T = TypeVar("T")
+from infobip_async.transport import Carrier, Flights, default_transport
 
 Recipients = str | Recipient | Iterable[str | Recipient]
 """One recipient, or several."""
@@ -77,7 +71,8 @@ class InfobipClient:
         zone: the gateway's time zone; without it the dates of reports are naive.
 
     Raises:
-        LocalProtocolError: a credential is empty, or an endpoint is no URL or insecure.
+        LocalProtocolError: a credential is empty, an endpoint is no URL or insecure, or a number
+            is too small.
     """
 
     def __init__(
@@ -100,24 +95,30 @@ class InfobipClient:
         reference_width: Literal[8, 16] = 8,
         zone: tzinfo | None = None,
     ) -> None:
-        if not (username and password):
+        self._credentials = Credentials(username, password)
+        del password  # or the traceback of what is raised below could show it
+        if not (username and self._credentials.password):
             raise LocalProtocolError("username and password must be given", field="username")
-        if http and (proxy or ssl_context):
+        if http is not None and (proxy or ssl_context):
             raise LocalProtocolError("it brings its own proxy and TLS settings", field="http")
+        if concurrency < 1 or connect_retries < 0:
+            field = "concurrency" if concurrency < 1 else "connect_retries"
+            raise LocalProtocolError("is too small", field=field)
         self._endpoints = endpoints or Endpoints()
         self._endpoints.check(allow_insecure=allow_insecure)
-        self._credentials = Credentials(username, password)
+        timeouts = {"connect": connect_timeout, "read": read_timeout, "write": write_timeout}
+        timeouts["pool"] = None
         self._transport: httpx.AsyncBaseTransport | None = None
         if http is None:
             self._transport = default_transport(proxy, ssl_context, concurrency)
-            send = directly(self._transport)
+            # Past httpx's client layer, which logs URLs and costs as much as all the rest.
+            build, send = httpx.Request, self._transport.handle_async_request
+            carrier = Carrier(build, send, timeouts, connect_retries)
         else:
-            send = through(http)
-        timeouts = {"connect": connect_timeout, "read": read_timeout, "write": write_timeout}
-        self._carrier = Carrier(
-            send, timeouts | {"pool": None}, connect_retries, spellings(password)
-        )
-        self._flights = Flights(concurrency)
+            # A redirect would repeat a send.
+            through = partial(http.send, stream=True, follow_redirects=False)
+            carrier = Carrier(http.build_request, through, timeouts, connect_retries)
+        self._exchanges = Exchanges(carrier, Flights(concurrency))
         self._close_timeout = close_timeout
         self._closing = asyncio.Event()
         self._ucs2 = ucs2
@@ -147,8 +148,11 @@ class InfobipClient:
                 raise LocalProtocolError("not set in the environment", field=name)
         if base := os.environ.get("INFOBIP_BASE_URL"):
             options.setdefault("endpoints", Endpoints.at(base))
-        username, password = os.environ["INFOBIP_USERNAME"], os.environ["INFOBIP_PASSWORD"]
-        return cls(username, password, **options)  # type: ignore[arg-type]  # checked by the class
+        return cls(
+            os.environ["INFOBIP_USERNAME"],
+            os.environ["INFOBIP_PASSWORD"],
+            **options,  # type: ignore[arg-type]  # checked by the class
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._credentials.username!r}, {self._endpoints!r})"
@@ -167,12 +171,15 @@ class InfobipClient:
     async def aclose(self) -> None:
         """Start nothing more, wait for what is under way, and close the connections.
 
-        What takes longer than `close_timeout` is cancelled; its outcome stays unknown.
+        What takes longer than `close_timeout` is cancelled, and raises `OutcomeUnknownError`. What
+        still waits for its turn, and what is called later, raises `NotSentError`.
         """
         self._closing.set()
-        await self._flights.land(self._close_timeout)
-        if self._transport is not None:
-            await self._transport.aclose()
+        try:
+            await self._exchanges.flights.land(self._close_timeout)
+        finally:
+            if self._transport is not None:
+                await self._transport.aclose()
         if self._pulled:
             _log.warning("%d delivery reports were pulled and not taken", len(self._pulled))
 
@@ -201,9 +208,8 @@ class InfobipClient:
         parts = self._compose(message)
         plan = [(part, _of_part(addressed, at, len(parts))) for at, part in enumerate(parts, 1)]
         url = self._endpoints.send_xml
-        requests = (send_xml.encode_request(url, self._credentials, part, to) for part, to in plan)
-        replies = await self._order(
-            requests,
+        replies = await self._exchanges.order(
+            [partial(send_xml.encode_request, url, self._credentials, *one) for one in plan],
             send_xml.decode_reply,
             tuple(one.message_id for _, to in plan for one in to if one.message_id),
         )
@@ -229,11 +235,11 @@ class InfobipClient:
             OutcomeUnknownError: it may have been sent, whole or in part.
         """
         url = self._endpoints.send_get
-        requests = (
-            send_get.encode_request(url, self._credentials, part, recipient)
+        encoders = [
+            partial(send_get.encode_request, url, self._credentials, part, recipient)
             for part in self._compose(message)
-        )
-        return (await self._order(requests, send_get.decode_reply))[0]
+        ]
+        return (await self._exchanges.order(encoders, send_get.decode_reply))[0]
 
     def _addressed(self, recipients: Recipients, *, registered: bool) -> tuple[Recipient, ...]:
         several = [recipients] if isinstance(recipients, str | Recipient) else recipients
@@ -265,8 +271,8 @@ class InfobipClient:
             AuthenticationError: the gateway does not know the account.
             RemoteProtocolError: the reply is no number.
         """
-        request = commands.encode_request(self._endpoints.command, self._credentials)
-        return await self._ask(request, commands.decode_reply)
+        encode = partial(commands.encode_request, self._endpoints.command, self._credentials)
+        return await self._exchanges.ask(encode, commands.decode_reply)
 
     # --- delivery reports ---
 
@@ -284,10 +290,12 @@ class InfobipClient:
         """
         wanted = (message_ids,) if isinstance(message_ids, str) else tuple(message_ids)
         await self._pull(wanted)
-        taken = [one for one in self._pulled if not wanted or one.message_id in wanted]
-        for report in taken:
-            self._pulled.remove(report)
-        return tuple(taken)
+        every = tuple(self._pulled)
+        self._pulled.clear()
+        if not wanted:
+            return every
+        self._pulled.extend(one for one in every if one.message_id not in wanted)
+        return tuple(one for one in every if one.message_id in wanted)
 
     async def poll_reports(self, *, interval: float = 60.0) -> AsyncGenerator[DeliveryReport, None]:
         """Pull delivery reports again and again, and yield them one by one.
@@ -316,7 +324,8 @@ class InfobipClient:
 
     async def _pull(self, message_ids: tuple[str, ...]) -> None:
         """Bring reports into `_pulled`, even where the caller is cancelled meanwhile."""
-        request = dlr_pull.encode_request(self._endpoints.dlr_pull, self._credentials, message_ids)
+        url = self._endpoints.dlr_pull
+        encode = partial(dlr_pull.encode_request, url, self._credentials, message_ids)
 
         def keep(reply: HttpReply) -> None:
             for row in dlr_pull.decode_reply(reply, zone=self._zone):
@@ -325,7 +334,7 @@ class InfobipClient:
                 else:
                     _log.warning("an unreadable report was pulled: %s: %r", row.reason, row.raw)
 
-        await self._ask(request, keep)
+        await self._exchanges.ask(encode, keep)
 
     # --- lookups ---
 
@@ -348,59 +357,9 @@ class InfobipClient:
         """
         several = [destinations] if isinstance(destinations, str) else list(destinations)
         url = self._endpoints.hlr_query
-        request = hlr_query.encode_request(url, self._credentials, several, method=method)
-
-        def decode(reply: HttpReply) -> tuple[HlrSubmission, ...]:
-            return hlr_query.decode_reply(reply, several)
-
-        return (await self._order(iter([request]), decode))[0]
-
-    # --- exchanges ---
-
-    async def _ask(self, request: HttpRequest, decode: Callable[[HttpReply], T]) -> T:
-        """Make an exchange that changes nothing: an unreadable reply is just that."""
-
-        async def exchange() -> T:
-            return decode(await self._carrier.carry(request))
-
-        return await self._flights.fly(exchange)
-
-    async def _order(
-        self,
-        requests: Iterator[HttpRequest],
-        decode: Callable[[HttpReply], T],
-        message_ids: tuple[str, ...] = (),
-    ) -> list[T]:
-        """Make one exchange after the other, each of which does something at the gateway.
-
-        The first request is made before anything is sent, so that a caller's mistake is raised
-        here; a failure after the first reply leaves the whole in doubt.
-        """
-        first = next(requests)
-        replies: list[T] = []
-
-        async def exchange() -> list[T]:
-            for request in itertools.chain([first], requests):
-                try:
-                    replies.append(decode(await self._carrier.carry(request)))
-                except InfobipError as fault:
-                    _raise_outcome(fault, len(replies), message_ids)
-            return replies
-
-        return await self._flights.fly(exchange)
-
-
-def _raise_outcome(fault: InfobipError, done: int, message_ids: tuple[str, ...]) -> NoReturn:
-    """Raise what a failed exchange means, after so many that were carried out."""
-    if done:
-        raise OutcomeUnknownError(
-            f"{done} of several parts were sent, then: {fault}", message_ids=message_ids
-        ) from fault
-    if isinstance(fault, OutcomeUnknownError | RemoteProtocolError):
-        raise OutcomeUnknownError(
-            f"the outcome is unknown: {fault}", message_ids=message_ids
-        ) from fault
-    raise fault
+        encode = partial(hlr_query.encode_request, url, self._credentials, several, method=method)
+        decode = partial(hlr_query.decode_reply, destinations=several)
+        return (await self._exchanges.order([encode], decode))[0]
 
 
 def _of_part(recipients: tuple[Recipient, ...], number: int, total: int) -> tuple[Recipient, ...]:

@@ -4,44 +4,35 @@ import logging
 import re
 from contextvars import ContextVar
 from typing import Final
-from urllib.parse import quote, quote_plus
 
-secrets_of_this_exchange: ContextVar[tuple[str, ...]] = ContextVar(
-    "secrets_of_this_exchange", default=()
+exchange_of_ours: ContextVar[bool] = ContextVar("exchange_of_ours", default=False)
+"""Whether what is logged in this context is about an exchange that may hold a password."""
+
+_HPACK: Final = "hpack"
+_LOGGERS: Final = (
+    *("httpx", "httpx2", f"{_HPACK}.hpack", f"{_HPACK}.table"),
+    *(
+        f"{library}.{part}"
+        for library in ("httpcore", "httpcore2")
+        for part in ("connection", "http11", "http2", "proxy", "socks")
+    ),
 )
-"""What no record may hold that is logged in the context of an exchange."""
-
-_QUERY: Final = re.compile(r"\?[^\s\"']+")
-_LOGGERS: Final = tuple(
-    name
-    for library in ("", "2")
-    for name in (
-        f"httpx{library}",
-        *(f"httpcore{library}.{part}" for part in ("connection", "http11", "http2", "proxy")),
-    )
-)
-
-
-def spellings(secret: str) -> tuple[str, ...]:
-    """The forms that a secret has in URLs, bodies and reprs."""
-    forms = (secret, quote_plus(secret), quote(secret, safe=""), repr(secret)[1:-1])
-    return tuple(dict.fromkeys(form for form in forms if form))
+_TELLTALE: Final = re.compile(r"[?\"]| (?:return_value|exception)=")
 
 
 class _Redaction(logging.Filter):
-    """Masks queries and secrets in what the HTTP libraries log while one of ours is under way.
+    """Cuts the HTTP libraries' records of our exchanges off where they can hold a secret.
 
-    httpx logs each URL at INFO, and httpcore the headers of replies at DEBUG, which may repeat
-    it (a redirect does).
+    httpx logs each URL with its query at INFO, and the reason phrase of the reply. httpcore logs
+    the headers of replies at DEBUG, and exceptions that quote what was received: a gateway may
+    repeat a request in these, in any spelling. hpack logs all headers of HTTP/2.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if secrets := secrets_of_this_exchange.get():
-            text = _QUERY.sub("?***", record.getMessage())
-            for secret in secrets:
-                text = text.replace(secret, "***")
-            record.msg, record.args = text, ()
-        return True
+        if not exchange_of_ours.get():
+            return True
+        record.msg, record.args = _TELLTALE.split(record.getMessage(), maxsplit=1)[0], ()
+        return not record.name.startswith(_HPACK)
 
 
 _REDACTION: Final = _Redaction()

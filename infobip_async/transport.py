@@ -13,9 +13,11 @@ cancelled request costs at most its own connection.
 import asyncio
 import logging
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from typing import Any, Final, Protocol, TypeVar
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import attrs
 import httpcore
@@ -23,12 +25,14 @@ import httpx
 
 from infobip_async.errors import (
     GatewayUnreachableError,
+    LocalProtocolError,
     NotSentError,
     OutcomeUnknownError,
     RemoteProtocolError,
 )
 from infobip_async.protocol.exchange import HttpReply, HttpRequest
-from infobip_async.redaction import secrets_of_this_exchange
+from infobip_async.redaction import exchange_of_ours
+from infobip_async.sockets import SocketNetwork, SocketStream
 
 T = TypeVar("T")
 
@@ -40,9 +44,7 @@ MAX_REPLY: Final = 64 * 1024 * 1024
 
 # --- connections ----------------------------------------------------------------------------
 
-
-def _key(origin: httpcore.Origin) -> tuple[bytes, bytes, int]:
-    return origin.scheme, origin.host, origin.port
+_Free = list[httpcore.AsyncHTTPConnection]
 
 
 @attrs.define
@@ -52,13 +54,14 @@ class _SlotStream(httpx.AsyncByteStream):
     _body: httpcore.Response
     _give_back: Callable[[], Awaitable[None]]
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._body.aiter_stream():
-            yield chunk
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._body.aiter_stream()
 
     async def aclose(self) -> None:
-        await self._body.aclose()
-        await self._give_back()
+        try:
+            await self._body.aclose()
+        finally:
+            await self._give_back()
 
 
 @attrs.define(eq=False)
@@ -76,7 +79,8 @@ class SlotTransport(httpx.AsyncBaseTransport):
 
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
     keepalive_expiry: float = 5.0
-    _free: dict[tuple[bytes, bytes, int], list[httpcore.AsyncHTTPConnection]] = attrs.field(
+    _network: SocketNetwork = attrs.field(init=False, factory=SocketNetwork, repr=False)
+    _free: dict[tuple[bytes, bytes, int | None], _Free] = attrs.field(
         init=False, factory=dict, repr=False
     )
 
@@ -88,7 +92,8 @@ class SlotTransport(httpx.AsyncBaseTransport):
             port=request.url.port,
             target=request.url.raw_path,
         )
-        connection = await self._take(url.origin)
+        free = self._free.setdefault((url.scheme, url.host, url.port), [])
+        connection = await self._idle(free) or self._new(url.origin)
         try:
             response = await connection.handle_async_request(
                 httpcore.Request(
@@ -99,34 +104,32 @@ class SlotTransport(httpx.AsyncBaseTransport):
                     extensions=request.extensions,
                 )
             )
+            _check_order(response)
         except BaseException:
             await connection.aclose()
             raise
+        body = _SlotStream(response, partial(self._give_back, free, connection))
+        return httpx.Response(response.status, headers=response.headers, stream=body)
 
-        async def give_back() -> None:
-            await self._give_back(url.origin, connection)
-
-        return httpx.Response(
-            response.status, headers=response.headers, stream=_SlotStream(response, give_back)
-        )
-
-    async def _take(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
-        free = self._free.setdefault(_key(origin), [])
+    async def _idle(self, free: _Free) -> httpcore.AsyncHTTPConnection | None:
         while free:
             connection = free.pop()
             if connection.is_available() and not connection.has_expired():
                 return connection
             await connection.aclose()
+        return None
+
+    def _new(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
         if origin.scheme == b"https" and self.ssl_context is None:
             self.ssl_context = httpx.create_ssl_context(trust_env=False)
         return httpcore.AsyncHTTPConnection(
-            origin, ssl_context=self.ssl_context, keepalive_expiry=self.keepalive_expiry
+            origin,
+            ssl_context=self.ssl_context,
+            keepalive_expiry=self.keepalive_expiry,
+            network_backend=self._network,
         )
 
-    async def _give_back(
-        self, origin: httpcore.Origin, connection: httpcore.AsyncHTTPConnection
-    ) -> None:
-        free = self._free[_key(origin)]
+    async def _give_back(self, free: _Free, connection: httpcore.AsyncHTTPConnection) -> None:
         if connection.is_available():
             free.append(connection)
         else:
@@ -140,6 +143,13 @@ class SlotTransport(httpx.AsyncBaseTransport):
         for free in self._free.values():
             while free:
                 await free.pop().aclose()
+
+
+def _check_order(response: httpcore.Response) -> None:
+    """Refuse a reply that was there before the request: it is a leftover of another exchange."""
+    stream = response.extensions.get("network_stream")
+    if isinstance(stream, SocketStream) and not stream.answered:
+        raise httpcore.RemoteProtocolError("the reply was there before the request")
 
 
 def default_transport(
@@ -181,84 +191,32 @@ class _Evidence:
         return self.started or not self.traced
 
 
-class Sender(Protocol):
-    """Whatever sends one request and gives the response, its body unread."""
-
-    def __call__(  # noqa: D102 - the class says it
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        content: bytes | None,
-        extensions: Mapping[str, object],
-    ) -> Awaitable[httpx.Response]: ...
-
-
-def directly(transport: httpx.AsyncBaseTransport) -> Sender:
-    """Send through a transport, past httpx's client layer, which would log the URL."""
-
-    async def send(
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        content: bytes | None,
-        extensions: Mapping[str, object],
-    ) -> httpx.Response:
-        return await transport.handle_async_request(
-            httpx.Request(
-                method, url, headers=headers, content=content, extensions=dict(extensions)
-            )
-        )
-
-    return send
-
-
-def through(http: httpx.AsyncClient) -> Sender:
-    """Send through a caller's client, without following redirects, which would repeat a send."""
-
-    async def send(
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        content: bytes | None,
-        extensions: Mapping[str, object],
-    ) -> httpx.Response:
-        request = http.build_request(
-            method, url, headers=headers, content=content, extensions=dict(extensions)
-        )
-        return await http.send(request, stream=True, follow_redirects=False)
-
-    return send
-
-
 @attrs.frozen
 class Carrier:
     """Makes exchanges through whatever sends requests.
 
     Attributes:
-        send: sends one request.
+        build: makes a request, as ``httpx.Request`` and ``httpx.AsyncClient.build_request`` do.
+        send: sends one and gives the response, its body unread, without following redirects.
         timeouts: seconds for ``connect``, ``read``, ``write`` and ``pool``, as httpx has them.
         connect_retries: times that a request is tried again of which no byte had left.
-        secrets: what no log record may hold.
     """
 
-    send: Sender
+    build: Callable[..., httpx.Request]
+    send: Callable[[httpx.Request], Awaitable[httpx.Response]]
     timeouts: Mapping[str, float | None]
     connect_retries: int = 0
-    secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
 
     async def carry(self, request: HttpRequest) -> HttpReply:
         """Send a request and read the whole reply.
 
         Raises:
+            LocalProtocolError: the request cannot be made: its URL is longer than httpx allows.
             NotSentError: it failed, and no byte of the request had left.
             OutcomeUnknownError: it failed after that, or nothing proves that it did not; or the
                 HTTP status is not 2xx, whatever stands behind it.
         """
-        secrets_of_this_exchange.set(self.secrets)
+        exchange_of_ours.set(True)
         for retries_left in range(self.connect_retries, -1, -1):
             outcome = await self._attempt(request)
             if not (retries_left and isinstance(outcome, NotSentError)):
@@ -273,17 +231,9 @@ class Carrier:
     async def _attempt(self, request: HttpRequest) -> HttpReply | GatewayUnreachableError:
         """One attempt. The failure is returned, so that no traceback leads to the request."""
         evidence = _Evidence()
-        headers = {"Accept-Encoding": "identity"}
-        if request.content_type:
-            headers["Content-Type"] = request.content_type
+        built = self._built(request, evidence)
         try:
-            response = await self.send(
-                request.method,
-                request.url,
-                headers=headers,
-                content=request.body or None,
-                extensions={"timeout": dict(self.timeouts), "trace": evidence},
-            )
+            response = await self.send(built)
             try:
                 return HttpReply(response.status_code, await _read(response))
             finally:
@@ -291,16 +241,31 @@ class Carrier:
         except Exception as fault:  # noqa: BLE001 - the class of a failure proves nothing
             return _failure(fault, evidence)
 
+    def _built(self, request: HttpRequest, evidence: _Evidence) -> httpx.Request:
+        headers = {"Accept-Encoding": "identity"}
+        if request.content_type:
+            headers["Content-Type"] = request.content_type
+        try:
+            return self.build(
+                request.method,
+                request.url,
+                headers=headers,
+                content=request.body or None,
+                extensions={"timeout": dict(self.timeouts), "trace": evidence},
+            )
+        except Exception as fault:  # noqa: BLE001 - any client can be given
+            raise LocalProtocolError(
+                f"the request cannot be made ({type(fault).__name__})", field="url"
+            ) from None
+
 
 async def _read(response: httpx.Response) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
+    received = bytearray()
     async for chunk in response.aiter_bytes():
-        size += len(chunk)
-        if size > MAX_REPLY:
+        received += chunk
+        if len(received) > MAX_REPLY:
             raise OverflowError(f"a reply of more than {MAX_REPLY} octets")
-        chunks.append(chunk)
-    return b"".join(chunks)
+    return bytes(received)
 
 
 def _failure(fault: Exception, evidence: _Evidence) -> GatewayUnreachableError:
@@ -309,12 +274,22 @@ def _failure(fault: Exception, evidence: _Evidence) -> GatewayUnreachableError:
     link: BaseException | None = fault
     while link is not None:
         if isinstance(link, OSError) and link.errno:
-            kind = f"{kind}: {os.strerror(link.errno)}"
+            kind = f"{kind}: {_reason(link)}"
             break
         link = link.__cause__ or link.__context__
     if evidence.may_have_left:
         return OutcomeUnknownError(f"no reply, and the request may have arrived ({kind})")
     return NotSentError(f"the gateway could not be reached, nothing was sent ({kind})")
+
+
+def _reason(fault: OSError) -> str:
+    match fault:
+        case ssl.SSLError():
+            return str(fault.reason)
+        case socket.gaierror():
+            return "the name of the host cannot be resolved"
+        case _:
+            return os.strerror(fault.errno or 0)
 
 
 # --- what is under way ----------------------------------------------------------------------
@@ -335,24 +310,36 @@ class Flights:
     def __len__(self) -> int:
         return len(self._flying)
 
-    async def fly(self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine in a task of its own and await it, shielded from cancellation.
+    async def fly(
+        self, start: Callable[[], Coroutine[Any, Any, T]], message_ids: tuple[str, ...] = ()
+    ) -> T:
+        """Run a coroutine in a task of its own, and wait for it.
+
+        A caller that is cancelled waits no longer; the task goes on, and its end is logged.
+
+        Args:
+            start: makes the coroutine, once it is its turn.
+            message_ids: what can settle an unknown outcome later.
 
         Raises:
-            RuntimeError: `land` was called; nothing starts any more.
+            NotSentError: `land` was called; nothing starts any more.
+            OutcomeUnknownError: `land` has cancelled it.
         """
         await self._slots.acquire()
         if self._closed:
             self._slots.release()
-            raise RuntimeError("the client is closed")
+            raise NotSentError("the client is closed, nothing was sent")
         task = asyncio.create_task(start())
         self._flying.add(task)
         task.add_done_callback(self._landed)
         try:
-            return await asyncio.shield(task)
+            await asyncio.wait([task])
         except asyncio.CancelledError:
-            task.add_done_callback(_report)
+            task.add_done_callback(partial(_report, message_ids))
             raise
+        if task.cancelled():
+            raise OutcomeUnknownError("the client was closed meanwhile", message_ids=message_ids)
+        return task.result()
 
     def _landed(self, task: asyncio.Task[Any]) -> None:
         self._flying.discard(task)
@@ -361,18 +348,23 @@ class Flights:
     async def land(self, timeout: float) -> None:  # noqa: ASYNC109 - the rest is cancelled after it
         """Start nothing more, and wait for what is under way; cancel what takes longer."""
         self._closed = True
-        if self._flying:
-            _, late = await asyncio.wait(self._flying, timeout=timeout)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        if flying := set(self._flying):
+            try:
+                await asyncio.wait(flying, timeout=timeout)
+            finally:
+                for task in flying:
+                    task.cancel()
+                await asyncio.gather(*flying, return_exceptions=True)
 
 
-def _report(task: asyncio.Task[Any]) -> None:
+def _report(message_ids: tuple[str, ...], task: asyncio.Task[Any]) -> None:
     """Say what became of an exchange whose caller no longer waits."""
     if task.cancelled():
-        _log.warning("an exchange was cancelled when its client closed: its outcome is unknown")
+        end = "was cancelled when the client closed: its outcome is unknown"
     elif fault := task.exception():
-        _log.warning("an exchange whose caller was cancelled failed: %s", fault)
+        end = f"failed: {fault}"
     else:
-        _log.info("an exchange whose caller was cancelled ended: %r", task.result())
+        _log.info("an exchange whose caller was cancelled ended: %.200r", task.result())
+        return
+    ids = ", ".join(message_ids) or "none"
+    _log.warning("an exchange whose caller was cancelled %s (message ids: %.200s)", end, ids)

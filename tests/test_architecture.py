@@ -33,7 +33,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     ),
     # the client's side, what keeps pushes, and the pure half of the simulator
     4: (
-        "redaction transport client",
+        "redaction sockets transport exchanges client",
         "pace hlr.results hlr.table hlr.queries hlr.stream hlr.lookups hlr",
         "journal.records journal.writer journal.sqlite journal.nats journal",
         """
@@ -79,7 +79,7 @@ IMPURE = {
 USERS = {
     "aiohttp": {"webhook", "simulator.app", "simulator.replies", "pytest_fixtures", "cli.*"},
     "httpx": {"transport", "client"},
-    "httpcore": {"transport", "simulator.pusher"},
+    "httpcore": {"sockets", "transport", "simulator.pusher"},
     "sqlite3": {"journal.*"},
     "nats": {"journal.*"},
     "defusedxml": {"protocol.safe_xml"},
