@@ -26,10 +26,6 @@ def _element(name: str, attributes: Iterable[tuple[str, str]]) -> str:
     return f"<{name}{spelt} />"
 
 
-def _unreadable(name: str, attributes: Iterable[tuple[str, str]], reason: str) -> UnreadableRow:
-    return UnreadableRow(_element(name, attributes), reason)
-
-
 @attrs.define
 class _Rows:
     """The rows of one document, in order."""
@@ -45,12 +41,12 @@ class _Rows:
             return
         given = attributes.items()
         values = {key.lower(): value for key, value in given}
-        if lower != "message" or not values.get("id") or "status" not in values:
-            self.rows.append(_unreadable(name, given, "not a <message> with an id and a status"))
-        elif len(values) < len(given):
-            self.rows.append(_unreadable(name, given, "an attribute twice"))
-        else:
+        once = len(values) == len(given)  # but for the case of their letters
+        if lower == "message" and values.get("id") and "status" in values and once:
             self.rows.append(self._report(values))
+        else:
+            reason = "not a <message> with an id and a status, and nothing twice"
+            self.rows.append(UnreadableRow(_element(name, given), reason))
 
     def _report(self, values: dict[str, str]) -> DeliveryReport:
         raw_status = values["status"]

@@ -229,17 +229,18 @@ def decode_reply(reply: HttpReply) -> XmlReply:
 # --- gateway side ---------------------------------------------------------------------------
 
 _PADDING: Final = " \t\r\n"
+_BLANK: Final = _PADDING.encode()
 _ALIASES: Final = {"authentication": "authentification", "wapurl": "bookmark"}
 
 
 def _document(body: bytes) -> bytes:
     """The XML of a body in any of the forms that clients use: raw or encoded, with XML= or not."""
+    body = body.lstrip(_BLANK)
     if body[:4].lower() == b"xml=":
-        body = body[4:]
-    body = body.lstrip(b" \t\r\n")
+        body = body[4:].lstrip(_BLANK)
     if safe_xml.is_document(body):
         return body
-    return unquote_to_bytes(body.replace(b"+", b" ")).strip()
+    return unquote_to_bytes(body.replace(b"+", b" ")).strip(_BLANK)
 
 
 @attrs.define

@@ -43,6 +43,7 @@ BODIES = {
     "XML= and encoded": b"XML=" + quote_plus(DOCUMENT).encode(),
     "xml= and encoded": b"xml=" + quote_plus(DOCUMENT).encode(),
     "encoded with %20": b"XML=" + quote(DOCUMENT, safe="").encode(),
+    "white space before XML=": b"\r\n XML=" + quote_plus(DOCUMENT).encode(),
     "encoded, white space around": b"XML= \r\n" + quote_plus(DOCUMENT).encode() + b"\r\n",
     "encoded white space around": b"XML=" + quote_plus(b"\r\n " + DOCUMENT + b"\n").encode(),
     "encoded with a byte order mark": b"XML=%EF%BB%BF" + quote_plus(DOCUMENT).encode(),
