@@ -1,0 +1,114 @@
+"""A gateway in place of the client, that can be told what to answer."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
+
+import attrs
+import pytest
+
+from infobip_async import Message, PartReceipt, Recipient, SendReceipt
+from infobip_async.bulk.items import SendResult
+from infobip_async.bulk.run import BulkSend, BulkSettings, Source
+
+
+async def _nothing() -> None:
+    """Answer at once."""
+
+
+@attrs.define
+class Gateway:
+    """What was sent, and what is answered: an exception, or how many are accepted."""
+
+    answer: Callable[[Message, Sequence[Recipient]], int | Exception] = lambda _, recipients: len(
+        recipients
+    )
+    requests: list[tuple[Message, list[Recipient]]] = attrs.field(factory=list)
+    pause: Callable[[], Awaitable[object]] = _nothing
+    entered: asyncio.Event = attrs.field(factory=asyncio.Event)
+    in_flight: int = 0
+    most_in_flight: int = 0
+    ids: "itertools.count[int]" = attrs.field(factory=lambda: itertools.count(1))
+
+    async def send(self, message: Message, recipients: Sequence[Recipient]) -> SendReceipt:
+        """Count what arrives, and answer."""
+        self.entered.set()
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await self.pause()
+            answer = self.answer(message, recipients)
+            if isinstance(answer, Exception):
+                raise answer
+            self.requests.append((message, list(recipients)))
+            several = tuple(recipients)
+            return SendReceipt(several, (PartReceipt(answer, Decimal(1), several),))
+        finally:
+            self.in_flight -= 1
+
+    def make_message_id(self) -> str:
+        """One after the other."""
+        return f"id-{next(self.ids)}"
+
+    def message_ids(self, _: Message, message_id: str) -> tuple[str, ...]:
+        """Every message goes out in one request."""
+        return (message_id,)
+
+    @property
+    def sent(self) -> list[str]:
+        """The numbers of all requests, in order."""
+        return [recipient.msisdn for _, several in self.requests for recipient in several]
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    """A gateway that accepts everything."""
+    return Gateway()
+
+
+USUAL = BulkSettings(
+    batch_size=10,
+    batch_age=0.01,
+    requests=4,
+    window=100,
+    rate=None,
+    attempts=3,
+    job=None,
+    guarantee="at_most_once",
+    stop_timeout=1.0,
+)
+
+
+@pytest.fixture
+def bulk(gateway: Gateway):
+    """Make a bulk send with small settings."""
+
+    def make(source: Source, **settings: object) -> BulkSend:
+        return BulkSend(gateway, source, attrs.evolve(USUAL, **settings))
+
+    return make
+
+
+@pytest.fixture
+def run(bulk):
+    """Run a bulk send to its end, and give all of its results."""
+
+    async def run(source: Source, **settings: object) -> list[SendResult]:
+        return [result async for result in bulk(source, **settings).results()]
+
+    return run
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that are asked for, none of which takes any time."""
+    asked: list[float] = []
+    sleep = asyncio.sleep
+
+    async def note(seconds: float) -> None:
+        asked.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", note)
+    return asked
