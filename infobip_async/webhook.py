@@ -1,0 +1,374 @@
+"""The receiver: an aiohttp application for what the gateway pushes (§3.1, §5, §6).
+
+::
+
+    POST /<secret>/dlr        delivery reports
+    POST /<secret>/hlr        HLR reports
+    GET  /<secret>/inbound    inbound SMS
+
+It keeps limits of its own, whatever application it is mounted in, and answers with short fixed
+bodies. The gateway gets its 200 after the handlers succeeded, never before.
+"""
+
+import asyncio
+import hmac
+import logging
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import tzinfo
+from http import HTTPStatus
+from time import time
+from typing import Final
+from urllib.parse import urlsplit
+
+import attrs
+from aiohttp import HttpVersion11, web
+from aiohttp.http import HttpProcessingError
+
+from infobip_async.errors import LocalProtocolError, RemoteProtocolError
+from infobip_async.models import CallbackUrls, Event, UnreadableRow
+from infobip_async.protocol.exchange import PushKind, RawPush
+from infobip_async.protocol.inbound_sms import USUAL_NAMES, template
+from infobip_async.protocol.push import PushFormat, decode
+from infobip_async.router import Router
+
+_logger = logging.getLogger("infobip_async.webhook")
+
+_ROUTES: Final = {
+    PushKind.DELIVERY_REPORTS.value: ("POST", PushKind.DELIVERY_REPORTS),
+    PushKind.HLR_REPORTS.value: ("POST", PushKind.HLR_REPORTS),
+    PushKind.INBOUND_SMS.value: ("GET", PushKind.INBOUND_SMS),
+}
+# Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
+_BIG: Final = 64 * 1024
+_SECRET: Final = re.compile(r"[A-Za-z0-9._-]{8,200}")  # what no encoder of URLs touches
+_QUERY: Final = re.compile(rf'(/(?:{"|".join(_ROUTES)})[^\s"?]*)\?[^\s"]*', re.IGNORECASE)
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """What one post may cost.
+
+    Attributes:
+        body_bytes: octets of a body; more are refused with 413.
+        rows: rows of a body; a post with more is refused with 400 as unreadable.
+        read_seconds: the time that a body may take to arrive; a slower one is refused with 408.
+    """
+
+    body_bytes: int = 2 * 1024 * 1024
+    rows: int = 10_000
+    read_seconds: float = 10.0
+
+
+_USUAL_LIMITS: Final = Limits()
+
+
+def _secrets(secret: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The secrets, each fit for one segment of a path; none where none is wanted."""
+    if secret is None:
+        return ()
+    secrets = (secret,) if isinstance(secret, str) else tuple(secret)
+    if not secrets or not all(map(_SECRET.fullmatch, secrets)):
+        # The value stays out of the text: it may be nearly the right one.
+        raise LocalProtocolError(
+            "a secret has 8 to 200 letters, digits, '-', '.' and '_'", field="secret"
+        )
+    return secrets
+
+
+def callback_urls(
+    base: str,
+    *,
+    secret: str | Sequence[str] | None,
+    inbound: Mapping[str, str] = USUAL_NAMES,
+) -> CallbackUrls:
+    """Make the addresses to enter in the account's profile page (§3.1, §5, §6).
+
+    Args:
+        base: where the application can be reached from outside, its mount point included, such
+            as ``https://sms.example.com/infobip``.
+        secret: as given to `webhook_app`; of several, the first.
+        inbound: query parameter to field of the inbound URL, as given to `webhook_app`.
+
+    Raises:
+        LocalProtocolError: one of them cannot be part of such an address.
+    """
+    parts = urlsplit(base)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise LocalProtocolError("not an http(s) address without query and fragment", field="base")
+    root = "/".join((base.rstrip("/"), *_secrets(secret)[:1]))
+    return CallbackUrls(
+        f"{root}/{PushKind.DELIVERY_REPORTS.value}",
+        f"{root}/{PushKind.HLR_REPORTS.value}",
+        f"{root}/{PushKind.INBOUND_SMS.value}?{template(inbound)}",
+    )
+
+
+class _Mask(logging.Filter):
+    """Takes the secrets, and the queries of our routes, out of the records of aiohttp's loggers.
+
+    The access log holds the path, and with it the secret, and the query, and with it numbers and
+    texts (§6). The server's errors quote requests that cannot be parsed.
+    """
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        super().__init__()
+        self._secret = re.compile("|".join(map(re.escape, secrets)) or "(?!)", re.IGNORECASE)
+        self._loggers: set[logging.Logger] = set()
+
+    def guard(self, *loggers: logging.Logger | None) -> None:
+        """Filter what is logged there from now on; once is enough."""
+        for logger in loggers:
+            if logger and logger not in self._loggers:
+                self._loggers.add(logger)
+                logger.addFilter(self)
+
+    async def while_serving(self, _: web.Application) -> AsyncIterator[None]:
+        """Guard aiohttp's own loggers, and in the end leave every logger as it was."""
+        self.guard(logging.getLogger("aiohttp.access"), logging.getLogger("aiohttp.server"))
+        yield
+        for logger in self._loggers:
+            logger.removeFilter(self)
+        self._loggers.clear()
+
+    def _clean(self, value: object) -> object:
+        match value:
+            case str():
+                return _QUERY.sub(r"\1", self._secret.sub("***", value))
+            case dict():
+                return {key: self._clean(item) for key, item in value.items()}
+        return value
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, without what is not to be in it."""
+        message = record.getMessage()
+        if self._clean(message) != message:
+            record.msg, record.args = message, ()  # cleaned below, as all attributes are
+        if record.exc_info:
+            trace = logging.Formatter().formatException(record.exc_info)
+            if self._clean(trace) != trace:
+                record.exc_text, record.exc_info = trace, None
+        record.__dict__.update({key: self._clean(item) for key, item in record.__dict__.items()})
+        return True
+
+
+@attrs.define
+class _Dispatch:
+    """Takes a push by handling it at once, and answers for what became of it."""
+
+    _router: Router
+    _format: PushFormat
+    _most_rows: int
+    _warned: set[type[Event]] = attrs.field(init=False, factory=set)
+
+    async def take(self, push: RawPush) -> HTTPStatus:
+        """Decode and dispatch; log what goes wrong, without the contents of the push."""
+        try:
+            events = await self._decode(push)
+        except RemoteProtocolError as fault:
+            _logger.warning("refused a post to %s: %s", push.kind.value, fault)
+            return HTTPStatus.BAD_REQUEST
+        types = set(map(type, events))
+        self._log_unhandled(types, events)
+        try:
+            await self._router.dispatch(events)
+        except Exception:
+            _logger.exception("handlers failed on a post to %s", push.kind.value)
+            return HTTPStatus.INTERNAL_SERVER_ERROR
+        return HTTPStatus.BAD_REQUEST if types == {UnreadableRow} else HTTPStatus.OK
+
+    async def _decode(self, push: RawPush) -> Sequence[Event]:
+        if len(push.body) > _BIG:
+            events = await asyncio.to_thread(decode, push, self._format)
+        else:
+            events = decode(push, self._format)
+        if len(events) > self._most_rows:
+            raise RemoteProtocolError(f"more than {self._most_rows} rows", raw=push.body)
+        return events
+
+    def _log_unhandled(self, types: Iterable[type[Event]], events: Sequence[Event]) -> None:
+        for unhandled in [
+            event_type for event_type in types if not self._router.handles(event_type)
+        ]:
+            if unhandled is UnreadableRow:
+                self._log_rows([event for event in events if isinstance(event, UnreadableRow)])
+            elif unhandled not in self._warned:
+                self._warned.add(unhandled)
+                _logger.warning("%s is acknowledged without a handler", unhandled.__name__)
+
+    @staticmethod
+    def _log_rows(rows: Sequence[UnreadableRow]) -> None:
+        _logger.warning("set %d unreadable rows aside, the first: %s", len(rows), rows[0].reason)
+        for row in rows:
+            _logger.debug("unreadable row, %s: %r", row.reason, row.raw)
+
+
+async def _hang_up(request: web.Request, refusal: web.HTTPException) -> None:
+    """Answer, and close without reading what is left of the request.
+
+    Left to itself aiohttp would read the rest first, and decompress it: a gzip bomb would hold
+    the event loop although it was refused.
+    """
+    refusal.force_close()
+    with suppress(ConnectionError):  # the peer hung up before
+        await refusal.prepare(request)
+        await refusal.write_eof()
+    request.protocol.force_close()
+
+
+@attrs.define
+class _Receiver:
+    """The HTTP side: who may post, what, and how much of it."""
+
+    # Where an authentic push goes; the status it gives is what the gateway gets.
+    _take: Callable[[RawPush], Coroutine[object, object, HTTPStatus]]
+    _prefixes: Sequence[bytes] = attrs.field(repr=False)
+    _mask: _Mask = attrs.field(repr=False)
+    _limits: Limits
+    _shutdown_timeout: float
+    _running: set[asyncio.Task[None]] = attrs.field(init=False, factory=set)
+    _stopping: bool = attrs.field(init=False, default=False)
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer one request, whatever it asks for."""
+        self._mask.guard(request.protocol.access_log, request.protocol.logger)
+        try:
+            kind = self._admit(request)
+            body = await self._read(request)
+            if self._stopping:
+                raise web.HTTPServiceUnavailable
+        except web.HTTPException as refusal:
+            await _hang_up(request, refusal)
+            raise
+        status = await self._settle(RawPush(kind, request.rel_url.raw_query_string, body, time()))
+        if status is not HTTPStatus.OK:
+            return web.Response(status=status, text=f"{status.value}: {status.phrase}")
+        return web.Response(text="" if kind is PushKind.INBOUND_SMS else "OK")
+
+    async def expect(self, request: web.Request) -> None:
+        """Ask a client that waits for it (``Expect: 100-continue``) for a body to be read."""
+        waits = request.headers.get("Expect", "").lower() == "100-continue"
+        with suppress(web.HTTPException):  # raised again by `handle`
+            self._admit(request)
+            if waits and request.version == HttpVersion11 and request.transport:
+                request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _admit(self, request: web.Request) -> PushKind:
+        """Refuse what its head alone condemns; a wrong secret before anything else shows."""
+        tail = request.match_info["tail"]
+        prefix, slash, name = tail.rpartition("/")
+        given = (prefix + slash).encode("utf-8", "surrogatepass")
+        # All are compared, so that the time does not tell how near the given one was.
+        authentic = True in [hmac.compare_digest(given, known) for known in self._prefixes]
+        method, kind = _ROUTES.get(name, ("", None))
+        plain = request.rel_url.raw_path.endswith(tail)  # as against %2F for a slash
+        if not authentic or kind is None or not plain:
+            raise web.HTTPNotFound
+        if request.method != method:
+            raise web.HTTPMethodNotAllowed(request.method, (method,))
+        codings = request.headers.getall("Content-Encoding", ())
+        if any(coding.strip().lower() not in {"", "identity"} for coding in codings):
+            raise web.HTTPUnsupportedMediaType
+        self._check_size(request.content_length or 0)
+        return kind
+
+    def _check_size(self, size: int) -> None:
+        if size > self._limits.body_bytes:
+            raise web.HTTPRequestEntityTooLarge(0, 0, text="413: the body is too big")
+
+    async def _read(self, request: web.Request) -> bytes:
+        """Read the body under our own limits: the host application has others, or none."""
+        content = request.content
+        body = bytearray()
+        try:
+            if content.is_eof():  # all of it arrived with the head
+                body += content.read_nowait()
+                self._check_size(len(body))
+                return bytes(body)
+            async with asyncio.timeout(self._limits.read_seconds):
+                while chunk := await content.readany():
+                    body += chunk
+                    self._check_size(len(body))
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
+        except (HttpProcessingError, web.RequestPayloadError, ConnectionError):
+            raise web.HTTPBadRequest from None
+        return bytes(body)
+
+    async def _settle(self, push: RawPush) -> HTTPStatus:
+        """Await what becomes of a push, in a task that outlives a client which goes away."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[HTTPStatus] = loop.create_future()
+        task = loop.create_task(self._run(push, answer))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await answer
+
+    async def _run(self, push: RawPush, answer: asyncio.Future[HTTPStatus]) -> None:
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        try:
+            status = await self._take(push)
+        except asyncio.CancelledError:
+            _logger.warning("handlers were cancelled on a post to %s", push.kind.value)
+            raise
+        finally:
+            if not answer.done():  # else nobody waits for it any more
+                answer.set_result(status)
+
+    async def stop(self, _: web.Application) -> None:
+        """Take no more, and let handlers in flight finish; cancel those that do not in time."""
+        self._stopping = True
+        if self._running:
+            _done, late = await asyncio.wait(self._running, timeout=self._shutdown_timeout)
+            for task in late:
+                task.cancel()
+
+
+def webhook_app(
+    router: Router,
+    *,
+    secret: str | Sequence[str] | None,
+    limits: Limits = _USUAL_LIMITS,
+    inbound: Mapping[str, str] = USUAL_NAMES,
+    zone: tzinfo | None = None,
+    shutdown_timeout: float = 20.0,
+) -> web.Application:
+    """Make the application that receives pushes, to be mounted in another or to run alone.
+
+    ::
+
+        app.add_subapp("/infobip", webhook_app(router, secret="long-random-string"))
+
+    It answers 200 after all handlers succeeded, 500 when one failed, so that the gateway sends
+    again (§3.1), and 400 to what cannot be read. A post whose secret is wrong cannot be told
+    from one to a wrong path: both get 404. While it serves, it takes the secrets and the
+    queries of its routes out of the records of aiohttp's access and server loggers.
+
+    Args:
+        router: where the events go.
+        secret: the segment of the path that only the gateway knows, 8 to 200 letters, digits,
+            ``-``, ``.`` and ``_``; several while one replaces another; None for no such
+            segment, where something else keeps strangers out.
+        limits: what one post may cost.
+        inbound: query parameter to field of the inbound URL (§6).
+        zone: the gateway's time zone; without it dates are naive.
+        shutdown_timeout: seconds that a stop waits for handlers in flight before it cancels
+            them; posts that arrive meanwhile get 503.
+
+    Raises:
+        LocalProtocolError: a secret that is too short or cannot stand in one segment of a path,
+            or a mapping that no inbound URL can have.
+    """
+    template(inbound)  # raises where it is none
+    secrets = _secrets(secret)
+    mask = _Mask(secrets)
+    dispatch = _Dispatch(router, PushFormat(zone=zone, inbound=inbound), limits.rows)
+    prefixes = [f"{known}/".encode() for known in secrets] or [b""]
+    receiver = _Receiver(dispatch.take, prefixes, mask, limits, shutdown_timeout)
+    # Alone, nothing is decompressed at all; mounted, the host application's choice counts.
+    app = web.Application(handler_args={"auto_decompress": False})
+    app.router.add_route("*", "/{tail:.*}", receiver.handle, expect_handler=receiver.expect)
+    app.cleanup_ctx.append(mask.while_serving)
+    app.on_shutdown.append(receiver.stop)
+    return app

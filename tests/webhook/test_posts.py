@@ -1,0 +1,220 @@
+"""What good posts become, and what the gateway is answered."""
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+import pytest
+
+from infobip_async import webhook
+from infobip_async.errors import RemoteProtocolError
+from infobip_async.models import (
+    DeliveryReport,
+    DeliveryStatus,
+    HlrReport,
+    HlrStatus,
+    InboundSms,
+    UnreadableRow,
+)
+from infobip_async.protocol.exchange import PushKind, RawPush
+
+EXAMPLE = (
+    b'<DeliveryReport><message  id="1023012301"  sentdate="" '
+    b'donedate="2005/7/19 22:0:0"  status="NOT_SENT" /></DeliveryReport>'
+)
+DONE = datetime(2005, 7, 19, 22)  # noqa: DTZ001 - the wire has no zone
+NOT_SENT = DeliveryReport("1023012301", DeliveryStatus.NOT_SENT, "NOT_SENT", None, DONE)
+HLR_ROW = "23423423232;234234sdfsds-01-01;DELIVRD;2019011231213;385980501;0"
+LOOKED_UP = HlrReport(
+    "23423423232",
+    "234234sdfsds-01-01",
+    HlrStatus.DELIVRD,
+    "DELIVRD",
+    "2019011231213",
+    "385980501",
+    "0",
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        EXAMPLE,
+        EXAMPLE.replace(b"DeliveryReport", b"deliveryreport"),
+        b"\r\n " + EXAMPLE,
+        b'<?xml version="1.0" encoding="UTF-8"?>' + EXAMPLE,
+        b"xml=" + quote(EXAMPLE).encode(),
+    ],
+)
+@pytest.mark.parametrize(
+    "content_type", ["text/xml", "application/x-www-form-urlencoded", "image/png"]
+)
+async def test_the_documents_delivery_report(receiver, body, content_type):
+    """The example of §3.1 is read in every form it comes in, whatever its Content-Type says."""
+    reply = await receiver.post("dlr", body, Content_Type=content_type)
+
+    assert (reply.status, reply.body) == (200, b"OK")
+    assert receiver.events == [NOT_SENT]
+
+
+@pytest.mark.parametrize("status", DeliveryStatus)
+async def test_every_status(receiver, status):
+    """All ten statuses of §3.1, and one beyond them."""
+    reply = await receiver.post("dlr", EXAMPLE.replace(b"NOT_SENT", status.value.encode()))
+
+    assert reply.status == 200
+    assert [event.status for event in receiver.events] == [status]
+
+
+async def test_an_empty_report(receiver):
+    """A report without messages is a report."""
+    reply = await receiver.post("dlr", b"<DeliveryReport/>")
+
+    assert (reply.status, receiver.events) == (200, [])
+
+
+@pytest.mark.parametrize("name", ["dlr", "DLR"])
+async def test_a_hundred_hlr_rows(receiver, name):
+    """The example of §5 a hundred times, which is what one post holds at the most."""
+    body = f"{name}={quote(chr(10).join([HLR_ROW] * 100))}".encode()
+
+    reply = await receiver.post("hlr", body)
+
+    assert (reply.status, reply.body) == (200, b"OK")
+    assert receiver.events == [LOOKED_UP] * 100
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("sender=38598&text=ABC", InboundSms("38598", text="ABC")),
+        ("sender=38598&text=caf%E9", InboundSms("38598", text="café")),  # Windows-1252
+        (
+            "sender=38598&text=&bin=00410042&datacoding=8",
+            InboundSms("38598", text="AB", data=b"\0A\0B", data_coding=8),
+        ),
+        (
+            "sender=38598&text=&bin=00FF&datacoding=4",
+            InboundSms("38598", data=b"\0\xff", data_coding=4),
+        ),
+    ],
+)
+async def test_inbound_sms(receiver, query, expected):
+    """Texts and octets of §6, each answered with an empty 200."""
+    reply = await receiver.inbound(query)
+
+    assert (reply.status, reply.body) == (200, b"")
+    (sms,) = receiver.events
+    assert (sms.sender, sms.text, sms.data) == (expected.sender, expected.text, expected.data)
+    assert sms.data_coding == expected.data_coding
+
+
+async def test_names_of_the_inbound_url(start):
+    """The parameters are named as the account's URL names them, as in the example of §6."""
+    receiver = await start(inbound={"who": "sender", "what": "text"})
+
+    await receiver.inbound("who=38598123123&what=ABC")
+
+    (sms,) = receiver.events
+    assert (sms.sender, sms.text) == ("38598123123", "ABC")
+
+
+async def test_zone(start):
+    """Dates get the zone of the gateway where the user names it."""
+    receiver = await start(zone=UTC)
+
+    await receiver.post("dlr", EXAMPLE)
+
+    assert receiver.events[0].done_at == datetime(2005, 7, 19, 22, tzinfo=UTC)
+
+
+async def test_what_is_taken(receiver, monkeypatch):
+    """A push is taken with its kind, its raw query and body, and the time of its arrival."""
+    taken = []
+    monkeypatch.setattr(webhook, "decode", lambda push, _: taken.append(push) or [])
+    before = time.time()
+
+    await receiver.request("GET", "/a-secret-of-the-tests/inbound?text=a%20b+c", b"body")
+
+    assert before <= taken[0].received_at <= time.time()
+    at = taken[0].received_at
+    assert taken == [RawPush(PushKind.INBOUND_SMS, "text=a%20b+c", b"body", at)]
+
+
+async def test_a_failing_handler(receiver, caplog):
+    """One failure answers 500, so that the gateway sends again; the other handlers run."""
+
+    @receiver.router.on(DeliveryReport)
+    async def fail(report: DeliveryReport) -> None:
+        raise RemoteProtocolError("a fault of the handler")
+
+    reply = await receiver.post("dlr", EXAMPLE)
+
+    assert (reply.status, reply.body) == (500, b"500: Internal Server Error")
+    assert receiver.events == [NOT_SENT]
+    (record,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
+    assert record.name == "infobip_async.webhook"
+    assert "a fault of the handler" in caplog.text
+    assert "in fail" in caplog.text
+    assert "1023012301" not in caplog.text
+
+
+async def test_a_cancelled_handler(receiver, warnings_of):
+    """A handler that ends in a cancellation has not succeeded either."""
+
+    @receiver.router.on(DeliveryReport)
+    async def cancelled(report: DeliveryReport) -> None:
+        raise asyncio.CancelledError
+
+    assert (await receiver.post("dlr", EXAMPLE)).status == 500
+    assert warnings_of() == ["handlers were cancelled on a post to dlr"]
+
+
+async def test_a_row_is_set_aside(receiver, warnings_of, caplog):
+    """A bad row costs its neighbours nothing; what it holds is logged for debugging only."""
+    rows = [HLR_ROW.encode(), b"385981;1;DELIVRD;\xff;;0", b"385982;too;few", HLR_ROW.encode()]
+
+    reply = await receiver.post("hlr", b"dlr=" + b"%0A".join(rows))
+
+    assert reply.status == 200
+    assert receiver.events == [LOOKED_UP] * 2
+    (warning,) = warnings_of()
+    assert warning.startswith("set 2 unreadable rows aside, the first: ")
+    assert "3859" not in warning
+    assert "385982;too;few" in caplog.text
+
+
+async def test_a_handler_of_unreadable_rows(receiver, warnings_of):
+    """What was set aside goes to the handlers that ask for it, instead of the log."""
+    rows = []
+
+    @receiver.router.on(UnreadableRow)
+    async def unreadable(row: UnreadableRow) -> None:
+        rows.append(row.raw)
+
+    reply = await receiver.post("dlr", EXAMPLE.replace(b"</D", b"<message/></D"))
+
+    assert (reply.status, rows, warnings_of()) == (200, ["<message />"], [])
+
+
+async def test_nothing_but_unreadable_rows(receiver):
+    """A post without one readable row was not understood."""
+    reply = await receiver.post("hlr", b"dlr=a;b\nc;d")
+
+    assert (reply.status, receiver.events) == (400, [])
+
+
+async def test_no_handler(start, warnings_of):
+    """Without a handler an event is acknowledged, with one warning per type."""
+    receiver = await start(handlers=False)
+
+    replies = [await receiver.post("dlr", EXAMPLE) for _ in range(2)]
+    replies.append(await receiver.post("hlr", f"dlr={HLR_ROW}".encode()))
+
+    assert [reply.status for reply in replies] == [200] * 3
+    assert warnings_of() == [
+        "DeliveryReport is acknowledged without a handler",
+        "HlrReport is acknowledged without a handler",
+    ]

@@ -1,0 +1,107 @@
+"""Handlers in flight: when the application stops, and when the client goes away."""
+
+import asyncio
+
+import attrs
+import pytest
+
+from infobip_async.models import DeliveryReport
+
+REPORT = b'<DeliveryReport><message id="1" status="SENT"/></DeliveryReport>'
+
+
+@attrs.define
+class Slow:
+    """A handler that ends when it is told to."""
+
+    begun: asyncio.Event = attrs.field(factory=asyncio.Event)
+    release: asyncio.Event = attrs.field(factory=asyncio.Event)
+    ended: str = ""
+
+    async def __call__(self, _: DeliveryReport) -> None:
+        """Handle a report."""
+        self.begun.set()
+        try:
+            await self.release.wait()
+        except asyncio.CancelledError:
+            self.ended = "cancelled"
+            raise
+        self.ended = "finished"
+
+
+@pytest.fixture
+async def slow() -> Slow:
+    """A handler of delivery reports, to be registered."""
+    return Slow()
+
+
+async def test_a_stop_waits(receiver, slow):
+    """The server stops after the handlers have ended and the client has its answer."""
+    receiver.router.on(DeliveryReport)(slow)
+    post = asyncio.create_task(receiver.post("dlr", REPORT))
+    await slow.begun.wait()
+
+    stop = asyncio.create_task(receiver.runner.cleanup())
+    await asyncio.sleep(0.01)
+    assert not stop.done()
+    slow.release.set()
+
+    assert (await post).status == 200
+    await stop
+    assert slow.ended == "finished"
+
+
+async def test_posts_during_a_stop(receiver, slow):
+    """What arrives meanwhile is to be sent again."""
+    receiver.router.on(DeliveryReport)(slow)
+    first = asyncio.create_task(receiver.post("dlr", REPORT))
+    await slow.begun.wait()
+    stop = asyncio.create_task(receiver.app.shutdown())
+    await asyncio.sleep(0)
+
+    second = await receiver.post("dlr", REPORT)
+    slow.release.set()
+
+    assert (second.status, second.headers["Connection"]) == (503, "close")
+    assert (await first).status == 200
+    await stop
+    assert len(receiver.events) == 1
+
+
+async def test_a_stop_does_not_wait_for_ever(start, slow, warnings_of):
+    """Handlers that take too long are cancelled, and their post is not acknowledged."""
+    receiver = await start(shutdown_timeout=0.01)
+    receiver.router.on(DeliveryReport)(slow)
+    post = asyncio.create_task(receiver.post("dlr", REPORT))
+    await slow.begun.wait()
+
+    await receiver.app.shutdown()
+
+    assert (await post).status == 500
+    assert slow.ended == "cancelled"
+    assert warnings_of() == ["handlers were cancelled on a post to dlr"]
+
+
+async def test_a_stop_with_nothing_to_do(receiver):
+    """Nothing in flight, nothing to wait for."""
+    await receiver.post("dlr", REPORT)
+
+    await asyncio.wait_for(receiver.app.shutdown(), 0.5)
+
+
+@pytest.mark.parametrize("handler_cancellation", [False, True])
+async def test_a_client_that_goes_away(start, slow, handler_cancellation):
+    """Its handlers run to their end, also where the host cancels its own."""
+    receiver = await start(runner={"handler_cancellation": handler_cancellation})
+    receiver.router.on(DeliveryReport)(slow)
+    post = asyncio.create_task(receiver.post("dlr", REPORT))
+    await slow.begun.wait()
+    (connection,) = receiver.runner.server.connections
+    post.cancel()
+    while connection.transport is not None:  # noqa: ASYNC110 - aiohttp has no event for it
+        await asyncio.sleep(0.001)
+
+    slow.release.set()
+    await receiver.app.shutdown()
+
+    assert slow.ended == "finished"
