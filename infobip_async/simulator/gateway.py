@@ -66,7 +66,10 @@ _LINE_BREAKER = re.compile("[\x00-\x1f\x7f]")
 
 def operation_of(url: str) -> Operation | None:
     """What a request asks for, by its path: of either set of addresses, in any case of letters."""
-    return _ROUTES.get(urlsplit(url).path.lower())
+    try:
+        return _ROUTES.get(urlsplit(url).path.lower())
+    except ValueError:  # no URL at all
+        return None
 
 
 def _first(*checks: tuple[str, bool]) -> str | None:
@@ -178,7 +181,9 @@ class Gateway:
         )
         if fault:
             return _refused(_XML_CODES[fault], account.credits)
-        messages = self._accept(account, Operation.SEND, asked.submission, recipients, now)
+        messages = self._accept(
+            account, asked.submission, recipients, now, operation=Operation.SEND, parts=parts
+        )
         reply = send_xml.encode_reply(len(messages), account.credits)
         return self._sent(Operation.SEND, reply, messages)
 
@@ -186,25 +191,24 @@ class Gateway:
         try:
             asked = send_get.decode_request(request)
         except RemoteProtocolError:
-            fault: str | None = "SEND_ERROR"
-        else:
-            fault = self._fault_of(asked)
+            return _refused_one("SEND_ERROR")
+        account = self._account(asked.credentials)
+        if account is None:
+            return _refused_one(_login_fault(asked.credentials))
+        parts = parts_of(asked.submission)
+        fault = self._fault_of(asked, parts, account.credits)
         if fault:
-            return Exchange(Operation.SEND_ONE, send_get.encode_reply(_GET_CODES[fault]))
-        account = self.accounts[asked.credentials.username]
+            return _refused_one(fault)
         recipients = [Recipient(asked.msisdn)]
-        messages = self._accept(account, Operation.SEND_ONE, asked.submission, recipients, now)
+        messages = self._accept(
+            account, asked.submission, recipients, now, operation=Operation.SEND_ONE, parts=parts
+        )
         reply = send_get.encode_reply(messages[0].gateway_id)
         return self._sent(Operation.SEND_ONE, reply, messages)
 
-    def _fault_of(self, asked: send_get.GetRequest) -> str | None:
+    def _fault_of(self, asked: send_get.GetRequest, parts: int, balance: Decimal) -> str | None:
         """What is wrong with a GET, by the name of its return value (§2/2)."""
-        account = self._account(asked.credentials)
-        parts = parts_of(asked.submission)
         return _first(
-            ("MISSING_USERNAME", not asked.credentials.username),
-            ("MISSING_PASS", not asked.credentials.password),
-            ("INVALID_USER_OR_PASS", account is None),
             ("MISSING_SENDERNAME", not asked.submission.sender.strip()),
             ("MISSING_DESTINATION_ADDRESS", not asked.msisdn),
             ("DESTADDR_INVALIDFORMAT", not is_international(asked.msisdn)),
@@ -212,19 +216,20 @@ class Gateway:
             ("MISSING_SMSTEXT", not (asked.submission.text or asked.submission.binary)),
             ("SEND_ERROR", not parts),
             ("NETWORK_NOTCOVERED", self._is_not_covered(asked.msisdn)),
-            ("NOT_ENOUGHCREDITS", account is not None and self._price(parts) > account.credits),
+            ("NOT_ENOUGHCREDITS", self._price(parts) > balance),
         )
 
     def _accept(
         self,
         account: Account,
-        operation: Operation,
         submission: Submission,
         recipients: Iterable[Recipient],
         now: float,
+        *,
+        operation: Operation,
+        parts: int,
     ) -> list[SentMessage]:
         """Take a message for each recipient, and its price off the account."""
-        parts = parts_of(submission)
         messages = [
             SentMessage(
                 account=account.username,
@@ -298,11 +303,7 @@ class Gateway:
         asked = dlr_pull.decode_request(request)
         account = self._account(asked.credentials)
         if account is None:
-            missing = _first(
-                ("MISSING_USERNAME", not asked.credentials.username),
-                ("MISSING_PASS", not asked.credentials.password),
-            )
-            code = _PULL_CODES[missing or "INVALID_USER_OR_PASS"]
+            code = _PULL_CODES[_login_fault(asked.credentials)]
             return Exchange(Operation.PULL_REPORTS, dlr_pull.encode_reply(code))
         reports = [] if self.callbacks else account.claim(asked.message_ids)
         return Exchange(Operation.PULL_REPORTS, dlr_pull.encode_reply(reports), account.username)
@@ -346,6 +347,19 @@ class Gateway:
             answer.serving_msc,
             answer.error_code,
         )
+
+
+def _login_fault(credentials: Credentials) -> str:
+    """What is wrong with credentials of no account, as §2/2 and §3.2 tell it apart."""
+    missing = _first(
+        ("MISSING_USERNAME", not credentials.username),
+        ("MISSING_PASS", not credentials.password),
+    )
+    return missing or "INVALID_USER_OR_PASS"
+
+
+def _refused_one(fault: str) -> Exchange:
+    return Exchange(Operation.SEND_ONE, send_get.encode_reply(_GET_CODES[fault]))
 
 
 def _refused(status: int, balance: Decimal | None = None) -> Exchange:

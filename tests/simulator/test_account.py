@@ -89,6 +89,7 @@ def test_a_pull_gives_nothing_while_a_url_is_set(gateway: Gateway) -> None:
     ("method", "url", "status"),
     [
         ("GET", "/", 404),
+        ("GET", "//[", 404),
         ("GET", "/api/v3/sendsms/xml", 404),
         ("PUT", "/api/dlrpull", 405),
         ("HEAD", "/api/command", 405),
