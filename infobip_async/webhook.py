@@ -14,7 +14,7 @@ import asyncio
 import hmac
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import tzinfo
 from http import HTTPStatus
@@ -26,11 +26,12 @@ import attrs
 from aiohttp import HttpVersion11, web
 from aiohttp.http import HttpProcessingError
 
-from infobip_async.errors import LocalProtocolError, RemoteProtocolError
-from infobip_async.models import CallbackUrls, Event, UnreadableRow
+from infobip_async.dispatch import Dispatch
+from infobip_async.errors import LocalProtocolError
+from infobip_async.models import CallbackUrls
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.inbound_sms import USUAL_NAMES, template
-from infobip_async.protocol.push import PushFormat, decode
+from infobip_async.protocol.push import PushFormat
 from infobip_async.router import Router
 
 _logger = logging.getLogger("infobip_async.webhook")
@@ -40,8 +41,6 @@ _ROUTES: Final = {
     PushKind.HLR_REPORTS.value: ("POST", PushKind.HLR_REPORTS),
     PushKind.INBOUND_SMS.value: ("GET", PushKind.INBOUND_SMS),
 }
-# Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
-_BIG: Final = 64 * 1024
 _SECRET: Final = re.compile(r"[A-Za-z0-9._-]{8,200}")  # what no encoder of URLs touches
 _QUERY: Final = re.compile(rf'(/(?:{"|".join(_ROUTES)})[^\s"?]*)\?[^\s"]*', re.IGNORECASE)
 
@@ -124,10 +123,8 @@ class _Mask(logging.Filter):
                 self._loggers.add(logger)
                 logger.addFilter(self)
 
-    async def while_serving(self, _: web.Application) -> AsyncIterator[None]:
-        """Guard aiohttp's own loggers, and in the end leave every logger as it was."""
-        self.guard(logging.getLogger("aiohttp.access"), logging.getLogger("aiohttp.server"))
-        yield
+    def release(self) -> None:
+        """Leave every logger as it was."""
         for logger in self._loggers:
             logger.removeFilter(self)
         self._loggers.clear()
@@ -153,57 +150,6 @@ class _Mask(logging.Filter):
         return True
 
 
-@attrs.define
-class _Dispatch:
-    """Takes a push by handling it at once, and answers for what became of it."""
-
-    _router: Router
-    _format: PushFormat
-    _most_rows: int
-    _warned: set[type[Event]] = attrs.field(init=False, factory=set)
-
-    async def take(self, push: RawPush) -> HTTPStatus:
-        """Decode and dispatch; log what goes wrong, without the contents of the push."""
-        try:
-            events = await self._decode(push)
-        except RemoteProtocolError as fault:
-            _logger.warning("refused a post to %s: %s", push.kind.value, fault)
-            return HTTPStatus.BAD_REQUEST
-        types = set(map(type, events))
-        self._log_unhandled(types, events)
-        try:
-            await self._router.dispatch(events)
-        except Exception:
-            _logger.exception("handlers failed on a post to %s", push.kind.value)
-            return HTTPStatus.INTERNAL_SERVER_ERROR
-        return HTTPStatus.BAD_REQUEST if types == {UnreadableRow} else HTTPStatus.OK
-
-    async def _decode(self, push: RawPush) -> Sequence[Event]:
-        if len(push.body) > _BIG:
-            events = await asyncio.to_thread(decode, push, self._format)
-        else:
-            events = decode(push, self._format)
-        if len(events) > self._most_rows:
-            raise RemoteProtocolError(f"more than {self._most_rows} rows", raw=push.body)
-        return events
-
-    def _log_unhandled(self, types: Iterable[type[Event]], events: Sequence[Event]) -> None:
-        for unhandled in [
-            event_type for event_type in types if not self._router.handles(event_type)
-        ]:
-            if unhandled is UnreadableRow:
-                self._log_rows([event for event in events if isinstance(event, UnreadableRow)])
-            elif unhandled not in self._warned:
-                self._warned.add(unhandled)
-                _logger.warning("%s is acknowledged without a handler", unhandled.__name__)
-
-    @staticmethod
-    def _log_rows(rows: Sequence[UnreadableRow]) -> None:
-        _logger.warning("set %d unreadable rows aside, the first: %s", len(rows), rows[0].reason)
-        for row in rows:
-            _logger.debug("unreadable row, %s: %r", row.reason, row.raw)
-
-
 async def _hang_up(request: web.Request, refusal: web.HTTPException) -> None:
     """Answer, and close without reading what is left of the request.
 
@@ -221,8 +167,7 @@ async def _hang_up(request: web.Request, refusal: web.HTTPException) -> None:
 class _Receiver:
     """The HTTP side: who may post, what, and how much of it."""
 
-    # Where an authentic push goes; the status it gives is what the gateway gets.
-    _take: Callable[[RawPush], Coroutine[object, object, HTTPStatus]]
+    _dispatch: Dispatch
     _prefixes: Sequence[bytes] = attrs.field(repr=False)
     _mask: _Mask = attrs.field(repr=False)
     _limits: Limits
@@ -308,13 +253,21 @@ class _Receiver:
     async def _run(self, push: RawPush, answer: asyncio.Future[HTTPStatus]) -> None:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         try:
-            status = await self._take(push)
+            status = await self._dispatch.take(push)
         except asyncio.CancelledError:
             _logger.warning("handlers were cancelled on a post to %s", push.kind.value)
             raise
         finally:
             if not answer.done():  # else nobody waits for it any more
                 answer.set_result(status)
+
+    async def while_serving(self, _: web.Application) -> AsyncIterator[None]:
+        """Guard aiohttp's own loggers, and hand on what waits too long."""
+        self._mask.guard(logging.getLogger("aiohttp.access"), logging.getLogger("aiohttp.server"))
+        expiry = asyncio.create_task(self._dispatch.expire())
+        yield
+        expiry.cancel()
+        self._mask.release()
 
     async def stop(self, _: web.Application) -> None:
         """Take no more, and let handlers in flight finish; cancel those that do not in time."""
@@ -323,6 +276,7 @@ class _Receiver:
             _done, late = await asyncio.wait(self._running, timeout=self._shutdown_timeout)
             for task in late:
                 task.cancel()
+        await self._dispatch.finish(self._shutdown_timeout)
 
 
 def webhook_app(
@@ -354,7 +308,7 @@ def webhook_app(
         inbound: query parameter to field of the inbound URL (§6).
         zone: the gateway's time zone; without it dates are naive.
         shutdown_timeout: seconds that a stop waits for handlers in flight before it cancels
-            them; posts that arrive meanwhile get 503.
+            them, and then for those of incomplete messages; posts that arrive meanwhile get 503.
 
     Raises:
         LocalProtocolError: a secret that is too short or cannot stand in one segment of a path,
@@ -363,12 +317,13 @@ def webhook_app(
     template(inbound)  # raises where it is none
     secrets = _secrets(secret)
     mask = _Mask(secrets)
-    dispatch = _Dispatch(router, PushFormat(zone=zone, inbound=inbound), limits.rows)
+    settings = PushFormat(zone=zone, inbound=inbound)
+    dispatch = Dispatch(router, settings, limits.rows)
     prefixes = [f"{known}/".encode() for known in secrets] or [b""]
-    receiver = _Receiver(dispatch.take, prefixes, mask, limits, shutdown_timeout)
+    receiver = _Receiver(dispatch, prefixes, mask, limits, shutdown_timeout)
     # Alone, nothing is decompressed at all; mounted, the host application's choice counts.
     app = web.Application(handler_args={"auto_decompress": False})
     app.router.add_route("*", "/{tail:.*}", receiver.handle, expect_handler=receiver.expect)
-    app.cleanup_ctx.append(mask.while_serving)
+    app.cleanup_ctx.append(receiver.while_serving)
     app.on_shutdown.append(receiver.stop)
     return app

@@ -36,6 +36,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "redaction sockets transport exchanges client",
         "pace hlr.results hlr.table hlr.queries hlr.stream hlr.lookups hlr",
         "journal.records journal.writer journal.sqlite journal.nats journal",
+        "dispatch",
         """
         simulator.records simulator.faults simulator.inbound simulator.rules simulator.policies
         simulator.gateway

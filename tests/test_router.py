@@ -2,13 +2,16 @@
 
 import pytest
 
+from infobip_async.errors import LocalProtocolError
 from infobip_async.models import (
     DeliveryReport,
     DeliveryStatus,
     HlrReport,
     HlrStatus,
     InboundSms,
+    UdhElement,
     UnreadableRow,
+    UserDataHeader,
 )
 from infobip_async.router import Router
 
@@ -150,3 +153,140 @@ def test_repr(router, recorder):
     router.on(DeliveryReport)(recorder.handler("a"))
 
     assert repr(router) == "Router()"
+
+
+async def test_batches(router, recorder):
+    """A batch handler gets the neighbours of its type at once, up to its size, after the others."""
+    router.on(DeliveryReport, batch=2)(recorder.handler("pairs"))
+    router.on(DeliveryReport, batch=5)(recorder.handler("fives"))
+    router.on(DeliveryReport)(recorder.handler("each"))
+
+    await router.dispatch([REPORT, LATER, REPORT, LOOKED_UP, LATER])
+
+    assert recorder.calls == [
+        *(("each", report) for report in (REPORT, LATER, REPORT, LATER)),
+        ("pairs", [REPORT, LATER]),
+        ("pairs", [REPORT]),
+        ("fives", [REPORT, LATER, REPORT]),
+        ("pairs", [LATER]),
+        ("fives", [LATER]),
+    ]
+
+
+async def test_a_batch_that_fails(router, recorder):
+    """One batch that fails keeps no other from its turn."""
+    router.on(DeliveryReport, batch=1)(recorder.handler("a", ValueError("no")))
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await router.dispatch([REPORT, LATER])
+
+    assert recorder.calls == [("a", [REPORT]), ("a", [LATER])]
+    assert len(caught.value.exceptions) == 2
+
+
+def test_batch_size(router, recorder):
+    """The largest batch that a handler asks for is what is best dispatched together."""
+    assert router.batch_size(DeliveryReport) == 1
+
+    for size in (20, 500, 3):
+        router.on(DeliveryReport, batch=size)(recorder.handler("a"))
+
+    assert (router.batch_size(DeliveryReport), router.batch_size(HlrReport)) == (500, 1)
+
+
+@pytest.mark.parametrize(
+    ("event", "settings", "field"),
+    [
+        (DeliveryReport, {"whole": True}, "whole"),
+        (InboundSms, {"whole": True, "batch": 2}, "whole"),
+        (DeliveryReport, {"batch": 0}, "batch"),
+    ],
+)
+def test_refused_settings(router, event, settings, field):
+    """Only single inbound messages are joined, and a batch is not empty."""
+    with pytest.raises(LocalProtocolError) as caught:
+        router.on(event, **settings)
+
+    assert caught.value.field == field
+    assert not router.handles(event)
+
+
+def part(number: int, text: str = "x") -> InboundSms:
+    """One part of two."""
+    elements = (UdhElement(0, bytes((7, 2, number))),)
+    udh = UserDataHeader(bytes((5, 0, 3, 7, 2, number)), elements)
+    return InboundSms("1", text=text, data=text.encode(), data_coding=1, esm_class=64, udh=udh)
+
+
+async def test_whole_messages(router, recorder):
+    """A handler of whole messages gets them joined, others get each part."""
+    router.on(InboundSms, whole=True)(recorder.handler("whole"))
+    router.on(InboundSms)(recorder.handler("each"))
+    plain = InboundSms("1", text="plain")
+
+    await router.dispatch([part(2, "b"), plain, part(1, "a")], now=1.0)
+
+    names_and_texts = [(name, sms.text) for name, sms in recorder.calls]
+    assert names_and_texts == [
+        ("each", "b"),
+        ("each", "plain"),
+        ("whole", "plain"),
+        ("each", "a"),
+        ("whole", "ab"),
+    ]
+
+
+async def test_a_whole_message_that_is_not_handled(router, recorder):
+    """When the gateway repeats the part that was not acknowledged, the message is whole again."""
+    failing = recorder.handler("whole", ValueError("no"))
+    router.on(InboundSms, whole=True)(failing)
+    await router.dispatch([part(1, "a")], now=1.0)
+    for _ in range(2):
+        with pytest.raises(ExceptionGroup):
+            await router.dispatch([part(2, "b")], now=2.0)
+    router.off(InboundSms, failing)
+    router.on(InboundSms, whole=True)(recorder.handler("whole"))
+
+    await router.dispatch([part(2, "b")], now=3.0)
+    await router.dispatch([part(2, "b")], now=4.0)  # a repetition of what was acknowledged
+
+    assert [sms.text for _, sms in recorder.calls] == ["ab"] * 3
+
+
+async def test_incomplete_messages(router, recorder):
+    """What waits is handed on when its time is up, and failures leave together."""
+    router.on(InboundSms, whole=True)(recorder.handler("whole", ValueError("no")))
+    timeout = router.reassembler.timeout
+    await router.dispatch([part(1, "a")], now=1.0)
+
+    await router.expire(timeout)
+    assert recorder.calls == []
+    with pytest.raises(ExceptionGroup, match="handlers failed"):
+        await router.expire(timeout + 1.0)
+    await router.expire(timeout + 2.0)
+
+    assert [(sms.text, sms.missing) for _, sms in recorder.calls] == [("a", (2,))]
+
+
+def test_off_takes_back_every_kind(router, recorder):
+    """A handler is taken back from wherever it was registered, and no other is."""
+    gone, kept = recorder.handler("a"), recorder.handler("b")
+    for handler in (gone, kept):
+        router.on(InboundSms)(handler)
+        router.on(InboundSms, batch=2)(handler)
+        router.on(InboundSms, whole=True)(handler)
+
+    router.off(InboundSms, gone)
+    assert router.handles(InboundSms)
+    router.off(InboundSms, kept)
+
+    assert not router.handles(InboundSms)
+
+
+@pytest.mark.parametrize("settings", [{}, {"batch": 2}, {"whole": True}])
+def test_handles_every_kind(router, recorder, settings):
+    """A handler of any kind is one; a batch of inbound messages says nothing of reports."""
+    router.on(InboundSms, **settings)(recorder.handler("a"))
+
+    assert router.handles(InboundSms)
+    assert not router.handles(DeliveryReport)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from infobip_async import webhook
+from infobip_async import dispatch
 from infobip_async.errors import RemoteProtocolError
 from infobip_async.models import (
     DeliveryReport,
@@ -133,7 +133,7 @@ async def test_zone(start):
 async def test_what_is_taken(receiver, monkeypatch):
     """A push is taken with its kind, its raw query and body, and the time of its arrival."""
     taken = []
-    monkeypatch.setattr(webhook, "decode", lambda push, _: taken.append(push) or [])
+    monkeypatch.setattr(dispatch, "decode", lambda push, _: taken.append(push) or [])
     before = time.time()
 
     await receiver.request("GET", "/a-secret-of-the-tests/inbound?text=a%20b+c", b"body")

@@ -1,0 +1,109 @@
+"""Pushes handled as they come: the gateway is answered when their handlers are done.
+
+The gateway itself is what keeps a push meanwhile, since it sends again what was not answered
+with 200 (§3.1).
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from time import monotonic
+from typing import Final
+
+import attrs
+
+from infobip_async.errors import RemoteProtocolError
+from infobip_async.models import Event, UnreadableRow
+from infobip_async.protocol.exchange import RawPush
+from infobip_async.protocol.push import PushFormat, decode
+from infobip_async.router import Router
+
+_logger = logging.getLogger("infobip_async.webhook")
+
+# Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
+_BIG: Final = 64 * 1024
+
+
+@attrs.define
+class Dispatch:
+    """Decodes and dispatches pushes, and logs what goes wrong without what they hold.
+
+    Attributes:
+        router: where the events go.
+        settings: how the pushes are to be read.
+        most_rows: rows of a push; one with more is unreadable.
+        expiry_seconds: the time between looks for incomplete messages to be handed on.
+    """
+
+    router: Router
+    settings: PushFormat
+    most_rows: int
+    expiry_seconds: float = 10.0
+    _warned: set[type[Event]] = attrs.field(init=False, factory=set, repr=False)
+
+    async def take(self, push: RawPush) -> HTTPStatus:
+        """Handle a push.
+
+        Returns:
+            200 after all handlers succeeded, 500 when one failed; 400 where the push as a whole,
+            or each of its rows, cannot be read.
+        """
+        try:
+            events = await self._decode(push)
+        except RemoteProtocolError as fault:
+            _logger.warning("refused a post to %s: %s", push.kind.value, fault)
+            return HTTPStatus.BAD_REQUEST
+        types = set(map(type, events))
+        self._log_unhandled(types, events)
+        try:
+            await self.router.dispatch(events, now=monotonic())
+        except Exception:
+            _logger.exception("handlers failed on a post to %s", push.kind.value)
+            return HTTPStatus.INTERNAL_SERVER_ERROR
+        return HTTPStatus.BAD_REQUEST if types == {UnreadableRow} else HTTPStatus.OK
+
+    async def _decode(self, push: RawPush) -> Sequence[Event]:
+        if len(push.body) > _BIG:
+            events = await asyncio.to_thread(decode, push, self.settings)
+        else:
+            events = decode(push, self.settings)
+        if len(events) > self.most_rows:
+            raise RemoteProtocolError(f"more than {self.most_rows} rows", raw=push.body)
+        return events
+
+    def _log_unhandled(self, types: Iterable[type[Event]], events: Sequence[Event]) -> None:
+        for unhandled in [one for one in types if not self.router.handles(one)]:
+            if unhandled is UnreadableRow:
+                self._log_rows([event for event in events if isinstance(event, UnreadableRow)])
+            elif unhandled not in self._warned:
+                self._warned.add(unhandled)
+                _logger.warning("%s is acknowledged without a handler", unhandled.__name__)
+
+    @staticmethod
+    def _log_rows(rows: Sequence[UnreadableRow]) -> None:
+        _logger.warning("set %d unreadable rows aside, the first: %s", len(rows), rows[0].reason)
+        for row in rows:
+            _logger.debug("unreadable row, %s: %r", row.reason, row.raw)
+
+    async def expire(self) -> None:
+        """Hand on, from time to time and for ever, messages whose parts do not come in time."""
+        while True:
+            await asyncio.sleep(self.expiry_seconds)
+            await self._expire(monotonic())
+
+    async def finish(self, seconds: float) -> None:
+        """Hand on all parts that wait: they were acknowledged, and nothing else keeps them.
+
+        Args:
+            seconds: what their handlers may take.
+        """
+        await self._expire(math.inf, seconds)
+
+    async def _expire(self, now: float, seconds: float | None = None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self.router.expire(now)
+        except Exception:
+            _logger.exception("handlers failed on incomplete messages")

@@ -1,0 +1,96 @@
+"""Inbound messages in parts, which wait in memory for each other."""
+
+import asyncio
+from functools import partial
+from time import monotonic
+
+import pytest
+
+from infobip_async import webhook
+from infobip_async.dispatch import Dispatch
+from infobip_async.models import InboundSms
+
+PART = "sender=38598&esmclass=64&datacoding=8&bin=050003AA02{:02}00{}"
+FIRST, SECOND = PART.format(1, "41"), PART.format(2, "42")
+
+
+class Whole:
+    """A handler of whole messages."""
+
+    def __init__(self) -> None:
+        self.got = asyncio.Queue()
+        self.fault: Exception | None = None
+
+    async def __call__(self, sms: InboundSms) -> None:
+        """Handle a message."""
+        self.got.put_nowait((sms.text, sms.missing))
+        if self.fault:
+            raise self.fault
+
+
+@pytest.fixture
+async def whole(receiver) -> Whole:
+    """A handler of whole messages on the receiver."""
+    handler = Whole()
+    receiver.router.on(InboundSms, whole=True)(handler)
+    return handler
+
+
+async def test_parts_are_joined(receiver, whole):
+    """A message is handled when its last part has come."""
+    assert (await receiver.inbound(SECOND)).status == 200
+    assert whole.got.empty()
+    assert (await receiver.inbound(FIRST)).status == 200
+
+    assert whole.got.get_nowait() == ("AB", ())
+    assert len(receiver.events) == 2
+
+
+async def test_a_part_waits_from_its_arrival(receiver, whole):
+    """Parts are told the time as it is, on a clock that does not go back."""
+    receiver.router.reassembler.timeout = 60.0
+    before = monotonic()
+    await receiver.inbound(FIRST)
+
+    assert before <= receiver.router.reassembler.deadline - 60.0 <= monotonic()
+
+
+async def test_parts_that_do_not_come(start, monkeypatch, caplog):
+    """After some time an incomplete message is handed on, though handlers fail now and then."""
+    monkeypatch.setattr(webhook, "Dispatch", partial(Dispatch, expiry_seconds=0.005))
+    receiver = await start()
+    receiver.router.reassembler.timeout = 0.01
+    handler = Whole()
+    handler.fault = ValueError("a handler's fault")
+    receiver.router.on(InboundSms, whole=True)(handler)
+
+    await receiver.inbound(FIRST)
+    assert await handler.got.get() == ("A", (2,))
+    await receiver.inbound(SECOND)
+    assert await handler.got.get() == ("B", (1,))
+
+    assert "handlers failed on incomplete messages" in caplog.text
+    assert "a handler's fault" in caplog.text
+
+
+async def test_a_stop_hands_on_what_waits(receiver, whole):
+    """What was acknowledged is not lost with the memory that it waits in."""
+    await receiver.inbound(FIRST)
+
+    await receiver.aclose()
+
+    assert whole.got.get_nowait() == ("A", (2,))
+
+
+async def test_a_stop_does_not_wait_for_ever_for_it(start, caplog):
+    """A handler of what waited that takes too long does not hold the stop."""
+    receiver = await start(shutdown_timeout=0.01)
+
+    @receiver.router.on(InboundSms, whole=True)
+    async def hang(_: InboundSms) -> None:
+        await asyncio.Event().wait()
+
+    await receiver.inbound(FIRST)
+    await receiver.app.shutdown()
+
+    assert "handlers failed on incomplete messages" in caplog.text
