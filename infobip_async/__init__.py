@@ -7,6 +7,7 @@ Everything that users need stands here, but for what brings a server with it:
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from infobip_async.bulk.items import Outgoing, SendOutcome, SendResult
 from infobip_async.errors import (
     AuthenticationError,
     GatewayFailureError,
@@ -86,13 +87,16 @@ __all__ = [
     "NotSentError",
     "Npi",
     "OutcomeUnknownError",
+    "Outgoing",
     "PartReceipt",
     "Preview",
     "ProtocolError",
     "Recipient",
     "RemoteProtocolError",
     "Router",
+    "SendOutcome",
     "SendReceipt",
+    "SendResult",
     "TextMessage",
     "Ton",
     "Ucs2Form",

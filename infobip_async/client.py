@@ -1,22 +1,22 @@
 """The client: what to send, and what became of it."""
 
 import asyncio
-import itertools
 import logging
 import os
-import secrets
 import ssl
-from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import suppress
 from datetime import tzinfo
 from decimal import Decimal
 from functools import partial
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, Unpack
 
 import httpx
 
+from infobip_async.bulk.items import SendResult
+from infobip_async.bulk.run import BulkOptions, BulkSend, BulkSettings, Source
+from infobip_async.composer import Composer, Recipients
 from infobip_async.errors import GatewayUnreachableError, LocalProtocolError
 from infobip_async.exchanges import Exchanges
 from infobip_async.models import (
@@ -24,18 +24,15 @@ from infobip_async.models import (
     HlrSubmission,
     Message,
     PartReceipt,
-    Recipient,
     SendReceipt,
-    Submission,
 )
-from infobip_async.protocol import commands, dlr_pull, hlr_query, send_get, send_xml
-from infobip_async.protocol.exchange import Credentials, Endpoints, HttpReply
+from infobip_async.protocol import commands, hlr_query, send_get, send_xml
+from infobip_async.protocol.exchange import Credentials, Endpoints
+from infobip_async.pulling import Pulling
 from infobip_async.redaction import protect_logs
-from infobip_async.text.segments import Ucs2Form, compose
+from infobip_async.router import Router
+from infobip_async.text.segments import Ucs2Form
 from infobip_async.transport import Carrier, Flights, default_transport
-
-Recipients = str | Recipient | Iterable[str | Recipient]
-"""One recipient, or several."""
 
 _log = logging.getLogger(__name__)
 
@@ -121,13 +118,9 @@ class InfobipClient:
         self._exchanges = Exchanges(carrier, Flights(concurrency))
         self._close_timeout = close_timeout
         self._closing = asyncio.Event()
-        self._ucs2 = ucs2
-        self._reference_width: Literal[8, 16] = reference_width
-        self._zone = zone
-        prefix = secrets.token_hex(8)
-        self._ids = (f"{prefix}-{number:x}" for number in itertools.count(1))
-        self._references = itertools.count(secrets.randbelow(1 << 16))
-        self._pulled: deque[DeliveryReport] = deque()
+        self._composer = Composer(ucs2, reference_width)
+        dlr_url = self._endpoints.dlr_pull
+        self._pulling = Pulling(self._exchanges, dlr_url, self._credentials, zone)
         protect_logs()
 
     @classmethod
@@ -180,8 +173,8 @@ class InfobipClient:
         finally:
             if self._transport is not None:
                 await self._transport.aclose()
-        if self._pulled:
-            _log.warning("%d delivery reports were pulled and not taken", len(self._pulled))
+        if waiting := len(self._pulling.waiting):
+            _log.warning("%d delivery reports were pulled and not taken", waiting)
 
     # --- sending ---
 
@@ -204,9 +197,8 @@ class InfobipClient:
             OutcomeUnknownError: it may have been sent, whole or in part; its `message_ids` are
                 what reports will name.
         """
-        addressed = self._addressed(recipients, registered=registered)
-        parts = self._compose(message)
-        plan = [(part, _of_part(addressed, at, len(parts))) for at, part in enumerate(parts, 1)]
+        addressed = self._composer.addressed(recipients, registered=registered)
+        plan = self._composer.plan(message, addressed)
         url = self._endpoints.send_xml
         replies = await self._exchanges.order(
             [partial(send_xml.encode_request, url, self._credentials, *one) for one in plan],
@@ -237,30 +229,39 @@ class InfobipClient:
         url = self._endpoints.send_get
         encoders = [
             partial(send_get.encode_request, url, self._credentials, part, recipient)
-            for part in self._compose(message)
+            for part in self._composer.parts(message)
         ]
         return (await self._exchanges.order(encoders, send_get.decode_reply))[0]
 
-    def _addressed(self, recipients: Recipients, *, registered: bool) -> tuple[Recipient, ...]:
-        several = [recipients] if isinstance(recipients, str | Recipient) else recipients
-        every = [Recipient(one) if isinstance(one, str) else one for one in several]
-        if registered:
-            return tuple(
-                one if one.message_id else Recipient(one.msisdn, next(self._ids)) for one in every
-            )
-        if any(one.message_id for one in every):
-            raise LocalProtocolError(
-                "a message id asks for registered delivery", field="registered", section="2/1.1"
-            )
-        return tuple(every)
+    def send_many(
+        self, source: Source, **options: Unpack[BulkOptions]
+    ) -> AsyncGenerator[SendResult, None]:
+        """Send many messages, and yield the outcome of each item as it comes.
 
-    def _compose(self, message: Message) -> Sequence[Submission]:
-        return compose(
-            message,
-            ucs2=self._ucs2,
-            reference=next(self._references) % (1 << self._reference_width),
-            reference_width=self._reference_width,
-        ).submissions
+        Nothing is raised for an item. A refusal that concerns the account (login, credits) stops
+        the run: what was not sent by then is reported as `SendOutcome.NOT_SENT`. What the source
+        raises is raised after the outcomes of the items before it.
+
+        Args:
+            source: an iterable or async iterable, of any length, of `Outgoing` or of pairs of
+                message and recipient. It is read no faster than outcomes are taken.
+            options: the fields of `BulkSettings`, such as ``rate`` and ``job``.
+
+        Raises:
+            LocalProtocolError: an option is out of its range.
+        """
+        return BulkSend(self, source, BulkSettings(**options)).results()
+
+    def make_message_id(self) -> str:
+        """Make a message id that no other message has."""
+        return self._composer.make_message_id()
+
+    def message_ids(self, message: Message, message_id: str) -> tuple[str, ...]:
+        """The ids that delivery reports name of a message that is sent under an id (§3.1).
+
+        They are that id alone, or of a text that goes out in several requests one for each.
+        """
+        return self._composer.message_ids(message, message_id)
 
     # --- the account ---
 
@@ -289,13 +290,29 @@ class InfobipClient:
             RemoteProtocolError: the reply cannot be read; its `raw` may be the only copy.
         """
         wanted = (message_ids,) if isinstance(message_ids, str) else tuple(message_ids)
-        await self._pull(wanted)
-        every = tuple(self._pulled)
-        self._pulled.clear()
-        if not wanted:
-            return every
-        self._pulled.extend(one for one in every if one.message_id not in wanted)
-        return tuple(one for one in every if one.message_id in wanted)
+        return await self._pulling.take(wanted)
+
+    async def reconcile(
+        self, message_ids: Iterable[str], *, router: Router | None = None
+    ) -> Mapping[str, DeliveryReport]:
+        """Ask about messages whose outcome is unknown (§3.2).
+
+        A report proves that its message was sent. No report proves nothing: it may be on its way,
+        have been taken before, or be pushed, if the account has a URL for that.
+
+        Args:
+            message_ids: of `OutcomeUnknownError`, or of `SendResult`.
+            router: gets the reports like any others; the gateway gives them once.
+
+        Returns:
+            The latest report of each message that was sent, by its id.
+
+        Raises:
+            AuthenticationError: the username or password is wrong or missing.
+            RemoteProtocolError: a reply cannot be read; its `raw` may be the only copy.
+            ExceptionGroup: what the router's handlers raised.
+        """
+        return await self._pulling.reconcile(message_ids, router)
 
     async def poll_reports(self, *, interval: float = 60.0) -> AsyncGenerator[DeliveryReport, None]:
         """Pull delivery reports again and again, and yield them one by one.
@@ -313,28 +330,14 @@ class InfobipClient:
         """
         while not self._closing.is_set():
             try:
-                await self._pull(())
+                await self._pulling.pull()
             except GatewayUnreachableError as fault:
                 _log.warning("delivery reports could not be pulled: %s", fault)
-            while self._pulled:
-                yield self._pulled.popleft()
+            while self._pulling.waiting:
+                yield self._pulling.waiting.popleft()
             with suppress(TimeoutError):
                 async with asyncio.timeout(interval):
                     await self._closing.wait()
-
-    async def _pull(self, message_ids: tuple[str, ...]) -> None:
-        """Bring reports into `_pulled`, even where the caller is cancelled meanwhile."""
-        url = self._endpoints.dlr_pull
-        encode = partial(dlr_pull.encode_request, url, self._credentials, message_ids)
-
-        def keep(reply: HttpReply) -> None:
-            for row in dlr_pull.decode_reply(reply, zone=self._zone):
-                if isinstance(row, DeliveryReport):
-                    self._pulled.append(row)
-                else:
-                    _log.warning("an unreadable report was pulled: %s: %r", row.reason, row.raw)
-
-        await self._exchanges.ask(encode, keep)
 
     # --- lookups ---
 
@@ -360,12 +363,3 @@ class InfobipClient:
         encode = partial(hlr_query.encode_request, url, self._credentials, several, method=method)
         decode = partial(hlr_query.decode_reply, destinations=several)
         return (await self._exchanges.order([encode], decode))[0]
-
-
-def _of_part(recipients: tuple[Recipient, ...], number: int, total: int) -> tuple[Recipient, ...]:
-    """The recipients of one part, with ids of its own where there are several parts."""
-    if total == 1:
-        return recipients
-    return tuple(
-        Recipient(one.msisdn, one.message_id and f"{one.message_id}-{number}") for one in recipients
-    )

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypedDict
 
 import attrs
 
@@ -44,6 +44,24 @@ _AGAIN: Final[dict[str, frozenset[SendOutcome | None]]] = {
 }
 
 
+Guarantee = Literal["at_most_once", "at_least_once"]
+"""How often an item may be sent whose outcome an earlier run did not learn."""
+
+
+class BulkOptions(TypedDict, total=False):
+    """The fields of `BulkSettings`, as keyword arguments."""
+
+    batch_size: int
+    batch_age: float
+    requests: int
+    window: int
+    rate: float | None
+    attempts: int
+    job: str | Path | None
+    guarantee: Guarantee
+    stop_timeout: float
+
+
 class BulkClient(Protocol):
     """What sends the requests: `InfobipClient`, or something in its place."""
 
@@ -59,17 +77,33 @@ class BulkClient(Protocol):
 
 @attrs.frozen(kw_only=True)
 class BulkSettings:
-    """How a bulk send is run; see `InfobipClient.send_many`."""
+    """How a bulk send is run.
 
-    batch_size: int
-    batch_age: float
-    requests: int
-    window: int
-    rate: float | None
-    attempts: int
-    job: str | Path | None
-    guarantee: Literal["at_most_once", "at_least_once"]
-    stop_timeout: float
+    Attributes:
+        batch_size: items of one message that share a request, up to 10,000. Where the gateway
+            accepts fewer than a request has, the outcome of all of them is unknown.
+        batch_age: seconds that an item waits for others to share its request.
+        requests: requests in flight at the most.
+        window: items that have been read and whose results have not been taken, at the most.
+        rate: parts per second at the most, evenly; None for no limit.
+        attempts: times that a request is tried while the gateway cannot be reached, with growing
+            pauses between them. Only what has not left this machine is tried again.
+        job: a file that remembers intents and outcomes, so that the same call with the same
+            source goes on after a crash; None to remember nothing.
+        guarantee: what the next run of a job does with items whose outcome is unknown:
+            ``at_most_once`` reports them as they are, ``at_least_once`` sends them again.
+        stop_timeout: seconds that leaving the results early waits for requests in flight.
+    """
+
+    batch_size: int = 100
+    batch_age: float = 0.05
+    requests: int = 8
+    window: int = 10_000
+    rate: float | None = None
+    attempts: int = 5
+    job: str | Path | None = None
+    guarantee: Guarantee = "at_most_once"
+    stop_timeout: float = 30.0
 
     def check(self) -> None:
         """Refuse settings that are out of their range.

@@ -1,0 +1,87 @@
+"""What one message becomes: its parts, its recipients, and their message ids."""
+
+import itertools
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from infobip_async.errors import LocalProtocolError
+from infobip_async.models import Message, Recipient, Submission
+from infobip_async.text.segments import Ucs2Form, compose
+
+Recipients = str | Recipient | Iterable[str | Recipient]
+"""One recipient, or several."""
+
+
+class Composer:
+    """Makes the contents of requests, with ids and references that no other message has.
+
+    Args:
+        ucs2: how text beyond the GSM alphabet goes on the wire (§2/1.2).
+        reference_width: bits of the reference that joins the parts of such a text, 8 or 16.
+    """
+
+    def __init__(self, ucs2: Ucs2Form, reference_width: Literal[8, 16]) -> None:
+        self._ucs2 = ucs2
+        self._reference_width: Literal[8, 16] = reference_width
+        self._prefix = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
+        self._references = itertools.count(secrets.randbelow(1 << 16))
+
+    def make_message_id(self) -> str:
+        """Make a message id of letters, digits and a hyphen, below 50 characters."""
+        return f"{self._prefix}-{next(self._numbers):x}"
+
+    def parts(self, message: Message) -> Sequence[Submission]:
+        """What one request after the other carries."""
+        return compose(
+            message,
+            ucs2=self._ucs2,
+            reference=next(self._references) % (1 << self._reference_width),
+            reference_width=self._reference_width,
+        ).submissions
+
+    def addressed(self, recipients: Recipients, *, registered: bool) -> tuple[Recipient, ...]:
+        """The recipients, each with a message id if delivery is registered.
+
+        Raises:
+            LocalProtocolError: there is a message id, and delivery is not registered.
+        """
+        several = [recipients] if isinstance(recipients, str | Recipient) else recipients
+        every = [Recipient(one) if isinstance(one, str) else one for one in several]
+        if registered:
+            return tuple(
+                one if one.message_id else Recipient(one.msisdn, self.make_message_id())
+                for one in every
+            )
+        if any(one.message_id for one in every):
+            raise LocalProtocolError(
+                "a message id asks for registered delivery", field="registered", section="2/1.1"
+            )
+        return tuple(every)
+
+    def plan(
+        self, message: Message, recipients: tuple[Recipient, ...]
+    ) -> list[tuple[Submission, tuple[Recipient, ...]]]:
+        """What each request carries, and to whom, under the message ids of that part."""
+        parts = self.parts(message)
+        total = len(parts)
+        return [(part, _of_part(recipients, at, total)) for at, part in enumerate(parts, 1)]
+
+    def message_ids(self, message: Message, message_id: str) -> tuple[str, ...]:
+        """The message ids of the requests of a message that is sent under an id."""
+        total = len(self.parts(message))
+        return tuple(_part_id(message_id, number, total) for number in range(1, total + 1))
+
+
+def _part_id(message_id: str, number: int, total: int) -> str:
+    return message_id if total == 1 else f"{message_id}-{number}"
+
+
+def _of_part(recipients: tuple[Recipient, ...], number: int, total: int) -> tuple[Recipient, ...]:
+    if total == 1:
+        return recipients
+    return tuple(
+        Recipient(one.msisdn, one.message_id and _part_id(one.message_id, number, total))
+        for one in recipients
+    )

@@ -1,0 +1,83 @@
+"""Delivery reports pulled from the gateway (§3.2), none of which gets lost on the way."""
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import tzinfo
+from functools import partial
+from typing import Final
+
+from infobip_async.exchanges import Exchanges
+from infobip_async.models import DeliveryReport
+from infobip_async.protocol import dlr_pull
+from infobip_async.protocol.exchange import Credentials, HttpReply
+from infobip_async.router import Router
+
+IDS_AT_ONCE: Final = 50
+"""Message ids that one pull asks about when many are: they stand in its URL."""
+
+_log = logging.getLogger(__name__)
+
+
+class Pulling:
+    """Pulls reports into a queue, from which callers take them.
+
+    The gateway gives each report once, so what a caller does not take, because it was cancelled
+    or left its loop, waits for the next one.
+
+    Args:
+        exchanges: makes the requests.
+        url: where reports are pulled.
+        credentials: of the account.
+        zone: the gateway's time zone; without it dates are naive.
+    """
+
+    def __init__(
+        self, exchanges: Exchanges, url: str, credentials: Credentials, zone: tzinfo | None
+    ) -> None:
+        self._exchanges = exchanges
+        self._encode = partial(dlr_pull.encode_request, url, credentials)
+        self._zone = zone
+        self.waiting: deque[DeliveryReport] = deque()
+
+    async def pull(self, message_ids: tuple[str, ...] = ()) -> None:
+        """Bring reports into the queue, even where the caller is cancelled meanwhile."""
+        await self._exchanges.ask(partial(self._encode, message_ids), self._keep)
+
+    def _keep(self, reply: HttpReply) -> None:
+        for row in dlr_pull.decode_reply(reply, zone=self._zone):
+            if isinstance(row, DeliveryReport):
+                self.waiting.append(row)
+            else:
+                _log.warning("an unreadable report was pulled: %s: %r", row.reason, row.raw)
+
+    async def take(self, message_ids: tuple[str, ...] = ()) -> tuple[DeliveryReport, ...]:
+        """Pull, and take what is there: all, or the reports of some messages."""
+        await self.pull(message_ids)
+        every = tuple(self.waiting)
+        self.waiting.clear()
+        if not message_ids:
+            return every
+        wanted = frozenset(message_ids)
+        self.waiting.extend(one for one in every if one.message_id not in wanted)
+        return tuple(one for one in every if one.message_id in wanted)
+
+    async def reconcile(
+        self, message_ids: Iterable[str], router: Router | None
+    ) -> Mapping[str, DeliveryReport]:
+        """Ask about messages, some at a time, and hand their reports to a router's handlers."""
+        wanted = tuple(message_ids)
+        proven: dict[str, DeliveryReport] = {}
+        for start in range(0, len(wanted), IDS_AT_ONCE):
+            reports = await self.take(wanted[start : start + IDS_AT_ONCE])
+            proven.update((report.message_id, report) for report in reports)
+            if router is not None:
+                await self._dispatch(router, reports)
+        return proven
+
+    async def _dispatch(self, router: Router, reports: Sequence[DeliveryReport]) -> None:
+        try:
+            await router.dispatch(reports)
+        except BaseException:
+            self.waiting.extend(reports)  # there is no other copy
+            raise
