@@ -47,20 +47,19 @@ class Dispatch:
         """Handle a push.
 
         Returns:
-            200 after all handlers succeeded, 500 when one failed; 400 where the push as a whole,
-            or each of its rows, cannot be read.
+            200 after all handlers succeeded, 500 when anything failed; 400 where the push as a
+            whole, or each of its rows, cannot be read.
         """
         try:
             events = await self._decode(push)
+            types = set(map(type, events))
+            self._log_unhandled(types, events)
+            await self.router.dispatch(events, now=monotonic())
         except RemoteProtocolError as fault:
             _logger.warning("refused a post to %s: %s", push.kind.value, fault)
             return HTTPStatus.BAD_REQUEST
-        types = set(map(type, events))
-        self._log_unhandled(types, events)
-        try:
-            await self.router.dispatch(events, now=monotonic())
         except Exception:
-            _logger.exception("handlers failed on a post to %s", push.kind.value)
+            _logger.exception("failed on a post to %s", push.kind.value)
             return HTTPStatus.INTERNAL_SERVER_ERROR
         return HTTPStatus.BAD_REQUEST if types == {UnreadableRow} else HTTPStatus.OK
 

@@ -113,7 +113,8 @@ class _Mask(logging.Filter):
 
     def __init__(self, secrets: Sequence[str]) -> None:
         super().__init__()
-        self._secret = re.compile("|".join(map(re.escape, secrets)) or "(?!)", re.IGNORECASE)
+        longest_first = sorted(map(re.escape, secrets), key=len, reverse=True)
+        self._secret = re.compile("|".join(longest_first) or "(?!)", re.IGNORECASE)
         self._loggers: set[logging.Logger] = set()
 
     def guard(self, *loggers: logging.Logger | None) -> None:
@@ -184,6 +185,8 @@ class _Receiver:
             if self._stopping:
                 raise web.HTTPServiceUnavailable
         except web.HTTPException as refusal:
+            if not isinstance(refusal, web.HTTPNotFound):  # strangers write no log
+                _logger.warning("refused a request: %d %s", refusal.status, refusal.reason)
             await _hang_up(request, refusal)
             raise
         status = await self._settle(RawPush(kind, request.rel_url.raw_query_string, body, time()))
@@ -321,9 +324,10 @@ def webhook_app(
     dispatch = Dispatch(router, settings, limits.rows)
     prefixes = [f"{known}/".encode() for known in secrets] or [b""]
     receiver = _Receiver(dispatch, prefixes, mask, limits, shutdown_timeout)
-    # Alone, nothing is decompressed at all; mounted, the host application's choice counts.
+    # Alone, nothing is decompressed at all. Mounted, the host's choice counts: where its aiohttp
+    # is as old as 3.10, what came with a request's head is unpacked before anybody is asked.
     app = web.Application(handler_args={"auto_decompress": False})
-    app.router.add_route("*", "/{tail:.*}", receiver.handle, expect_handler=receiver.expect)
+    app.router.add_route("*", r"/{tail:[\s\S]*}", receiver.handle, expect_handler=receiver.expect)
     app.cleanup_ctx.append(receiver.while_serving)
     app.on_shutdown.append(receiver.stop)
     return app

@@ -107,13 +107,14 @@ async def test_a_body_in_pieces(receiver, path, reply_of):
     assert len(receiver.events) == 1
 
 
-async def test_a_slow_body(start, path, refusal):
-    """A body that does not arrive in time is not waited for."""
+async def test_a_slow_body(start, path, refusal, warnings_of):
+    """A body that does not arrive in time is not waited for, and the log tells of it."""
     receiver = await start(limits=Limits(read_seconds=0.02))
     lines = head(path, "Content-Length: 1000")
 
     assert await refusal(receiver, lines + REPORT) == 408
     assert receiver.events == []
+    assert warnings_of() == ["refused a request: 408 Request Timeout"]
 
 
 async def test_others_are_served_meanwhile(receiver, path, reply_of):

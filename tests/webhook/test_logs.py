@@ -87,7 +87,7 @@ async def test_no_record_holds_the_secret(start, records, mount, path, access_lo
     loop.slow_callback_duration = 0
 
     receiver = await start(
-        secret=["another-secret", SECRET],
+        secret=[SECRET[:10], SECRET],
         mount=mount,
         runner={"access_log": logging.getLogger(access_log)},
     )

@@ -161,6 +161,14 @@ async def test_a_failing_handler(receiver, caplog):
     assert "1023012301" not in caplog.text
 
 
+async def test_a_fault_of_our_own(receiver, monkeypatch, caplog):
+    """A post that trips the reader up is not lost: the gateway is to send it again."""
+    monkeypatch.setattr(dispatch, "decode", {}.__getitem__)
+
+    assert (await receiver.post("dlr", EXAMPLE)).status == 500
+    assert "failed on a post to dlr" in caplog.text
+
+
 async def test_a_cancelled_handler(receiver, warnings_of):
     """A handler that ends in a cancellation has not succeeded either."""
 

@@ -100,7 +100,7 @@ def without_date(reply):
     return attrs.evolve(reply, headers=headers)
 
 
-async def test_a_wrong_secret_is_a_wrong_path(receiver, secret):
+async def test_a_wrong_secret_is_a_wrong_path(receiver, secret, warnings_of):
     """Status, headers and body do not tell a wrong secret from a wrong path or method."""
     attempts = [
         ("POST", "/a-secret-of-the-testt/dlr"),
@@ -108,6 +108,7 @@ async def test_a_wrong_secret_is_a_wrong_path(receiver, secret):
         ("GET", "/a-secret-of-the-testt/dlr"),
         ("PUT", "/a-secret-of-the-testt/nothing"),
         ("POST", f"/{secret}/nothing"),
+        ("POST", f"/{secret}/dlr%0A"),
         ("GET", f"/{secret}"),
         ("POST", "/"),
         ("POST", "/dlr"),
@@ -117,7 +118,7 @@ async def test_a_wrong_secret_is_a_wrong_path(receiver, secret):
 
     assert replies == replies[:1] * len(replies)
     assert (replies[0].status, replies[0].body) == (404, b"404: Not Found")
-    assert receiver.events == []
+    assert (receiver.events, warnings_of()) == ([], [])
 
 
 @pytest.mark.parametrize(
