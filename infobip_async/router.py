@@ -105,7 +105,14 @@ class Router:
         """How many events of a type are best dispatched together: 1 without batch handlers."""
         return max((size for size, _ in self._batches[event]), default=1)
 
-    async def dispatch(self, events: Iterable[Event], *, now: float = 0.0) -> None:
+    @property
+    def joins(self) -> bool:
+        """Whether any handler wants inbound messages whole."""
+        return bool(self._whole)
+
+    async def dispatch(
+        self, events: Iterable[Event], *, now: float = 0.0, join: bool = True
+    ) -> None:
         """Await every handler of every event, in order; batch handlers after the others.
 
         All handlers run, even if one raises.
@@ -113,6 +120,8 @@ class Router:
         Args:
             events: of any types.
             now: seconds on a clock that does not go back, for parts of messages that wait.
+            join: False leaves the handlers out that want inbound messages whole, for a caller
+                who joins the parts himself and calls `dispatch_whole`.
 
         Raises:
             ExceptionGroup: what the handlers raised, together.
@@ -121,11 +130,22 @@ class Router:
         several = list(events)
         for event in several:
             await _run(self._each[type(event)], event, faults)
-            if self._whole and isinstance(event, InboundSms):
+            if join and self._whole and isinstance(event, InboundSms):
                 await self._join(event, now, faults)
         for kind, batch in groupby(several, type):
             if self._batches[kind]:
                 await self._run_batches(self._batches[kind], list(batch), faults)
+        if faults:
+            raise ExceptionGroup("handlers failed", faults)
+
+    async def dispatch_whole(self, sms: InboundSms) -> None:
+        """Await every handler that wants inbound messages whole.
+
+        Raises:
+            ExceptionGroup: what the handlers raised, together.
+        """
+        faults: list[Exception] = []
+        await _run(self._whole, sms, faults)
         if faults:
             raise ExceptionGroup("handlers failed", faults)
 

@@ -14,12 +14,22 @@ _Key = tuple[str, str | None, int, int, int]
 
 
 @attrs.define
-class _Parts:
-    """The parts of one message that have come, by number."""
+class Parts:
+    """The parts of one message that have come.
+
+    Attributes:
+        total: how many it was sent in.
+        deadline: until when it is waited for, or remembered.
+        by_number: the parts, the very objects that were taken in.
+    """
 
     total: int
     deadline: float
     by_number: dict[int, InboundSms] = attrs.field(factory=dict)
+
+    def join(self) -> InboundSms:
+        """Make one message of what has come."""
+        return _join(self)
 
     def repeats(self, number: int, sms: InboundSms) -> bool:
         """Whether the same part has come before, with the same content."""
@@ -48,8 +58,8 @@ class Reassembler:
         self.timeout: Final = timeout
         self.limit: Final = limit
         # Both are in the order of their deadlines, since all wait for the same time.
-        self._waiting: OrderedDict[_Key, _Parts] = OrderedDict()
-        self._whole: OrderedDict[_Key, _Parts] = OrderedDict()
+        self._waiting: OrderedDict[_Key, Parts] = OrderedDict()
+        self._whole: OrderedDict[_Key, Parts] = OrderedDict()
 
     @property
     def deadline(self) -> float | None:
@@ -64,26 +74,42 @@ class Reassembler:
             that it completes; before it, messages that became due, or had to make room, with the
             numbers of their `missing` parts.
         """
-        due = self.expire(now)
+        joined = tuple(map(_join, self.collect(sms, now)))
+        return joined if _place(sms) else (*joined, sms)
+
+    def collect(self, sms: InboundSms, now: float) -> tuple[Parts, ...]:
+        """Take a part in as `add` does, for a caller who keeps the parts himself.
+
+        Returns:
+            The messages to be handed on now, as parts to be joined; of one that is no part
+            nothing.
+        """
+        due = self.take_due(now)
         place = _place(sms)
         if place is None:
-            return (*due, sms)
+            return due
         key, number = place
         seen = self._waiting.get(key) or self._whole.get(key)
         if seen is not None and seen.repeats(number, sms):
             return due
         return (*due, *self._take(key, number, sms, now))
 
-    def _take(self, key: _Key, number: int, sms: InboundSms, now: float) -> Iterable[InboundSms]:
+    def holds(self, part: InboundSms) -> bool:
+        """Whether this very part waits for others; not one that is merely equal."""
+        place = _place(part)
+        parts = self._waiting.get(place[0]) if place else None
+        return place is not None and parts is not None and parts.by_number.get(place[1]) is part
+
+    def _take(self, key: _Key, number: int, sms: InboundSms, now: float) -> Iterable[Parts]:
         if key in self._waiting and number in self._waiting[key].by_number:
-            yield _join(self._waiting.pop(key))
-        parts = self._waiting.setdefault(key, _Parts(key[-1], now + self.timeout))
+            yield self._waiting.pop(key)
+        parts = self._waiting.setdefault(key, Parts(key[-1], now + self.timeout))
         parts.by_number[number] = sms
         if len(parts.by_number) == parts.total:
             self._remember(key, now)
-            yield _join(parts)
+            yield parts
         elif len(self._waiting) > self.limit:
-            yield _join(self._waiting.popitem(last=False)[1])
+            yield self._waiting.popitem(last=False)[1]
 
     def _remember(self, key: _Key, now: float) -> None:
         self._whole.pop(key, None)
@@ -112,8 +138,12 @@ class Reassembler:
 
     def expire(self, now: float) -> tuple[InboundSms, ...]:
         """Hand on the messages whose time is up, incomplete, with their `missing` numbers."""
+        return tuple(map(_join, self.take_due(now)))
+
+    def take_due(self, now: float) -> tuple[Parts, ...]:
+        """Hand on the messages whose time is up as `expire` does, as parts to be joined."""
         _pop_due(self._whole, now)
-        return tuple(map(_join, _pop_due(self._waiting, now)))
+        return tuple(_pop_due(self._waiting, now))
 
     def flush(self) -> tuple[InboundSms, ...]:
         """Hand on all messages that wait, incomplete, and forget everything."""
@@ -121,6 +151,11 @@ class Reassembler:
         self._waiting.clear()
         self._whole.clear()
         return waiting
+
+
+def is_part(sms: InboundSms) -> bool:
+    """Whether a message is one of the parts that make a longer one."""
+    return _place(sms) is not None
 
 
 def _place(sms: InboundSms) -> tuple[_Key, int] | None:
@@ -131,14 +166,14 @@ def _place(sms: InboundSms) -> tuple[_Key, int] | None:
     return (sms.sender, sms.receiver, part.reference, part.width, part.total), part.number
 
 
-def _pop_due(messages: OrderedDict[_Key, _Parts], now: float) -> list[_Parts]:
+def _pop_due(messages: OrderedDict[_Key, Parts], now: float) -> list[Parts]:
     due = []
     while messages and next(iter(messages.values())).deadline <= now:
         due.append(messages.popitem(last=False)[1])
     return due
 
 
-def _join(parts: _Parts) -> InboundSms:
+def _join(parts: Parts) -> InboundSms:
     """One message of the parts that have come."""
     numbered = sorted(parts.by_number.items())
     ordered = [sms for _, sms in numbered]
