@@ -1,19 +1,21 @@
-"""Batches of numbers under way: each a task that submits its query and outlives its reports."""
+"""Batches of numbers on their way out, and what is left of them when the way is closed."""
 
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 from infobip_async.errors import (
     GatewayRefusedError,
+    InfobipError,
     LocalProtocolError,
     NotSentError,
-    OutcomeUnknownError,
 )
 from infobip_async.hlr.results import HlrOutcome
-from infobip_async.hlr.table import Batch, LookupTable, Settle
-from infobip_async.models import HlrReport, HlrSubmission
+from infobip_async.hlr.table import Batch, Settle
+from infobip_async.hlr.timekeeper import Timekeeper
+from infobip_async.models import HlrSubmission
 from infobip_async.pace import Pace
 
 RESUBMISSIONS: Final = 3
@@ -28,135 +30,164 @@ _log = logging.getLogger(__name__)
 class HlrClient(Protocol):
     """What submits queries: `InfobipClient`, or something in its place."""
 
-    async def submit_hlr(self, destinations: Sequence[str], /) -> tuple[HlrSubmission, ...]:
-        """Submit numbers; a row for each, in the order given."""
+    async def submit_hlr(self, destinations: Sequence[str], /) -> Sequence[HlrSubmission]:
+        """Submit numbers (§4); a row for each, in the order given.
+
+        Raises:
+            NotSentError: no byte left this machine.
+            GatewayRefusedError: the gateway refuses the query as a whole.
+            OutcomeUnknownError: anything else.
+        """
 
 
 class Queries:
-    """The queries of one `HlrLookups`.
+    """The queries of one origin: a stream, or the single lookups of an `HlrLookups`.
+
+    A batch has a task until the reply to its query; then the table alone knows of it.
 
     Args:
         client: submits them.
-        table: keeps what waits.
-        rate: numbers per second at the most; None for no limit.
+        timekeeper: has the table that keeps what waits.
+        pace: the numbers per second, of all origins together.
+        limit: queries in flight at the most.
+
+    Attributes:
+        stopping: whether nothing is sent any more.
     """
 
-    def __init__(self, client: HlrClient, table: LookupTable, rate: float | None) -> None:
-        self.table = table
+    def __init__(self, client: HlrClient, timekeeper: Timekeeper, pace: Pace, limit: int) -> None:
+        self.stopping = False
         self._client = client
-        self._pace = Pace(rate)
+        self._timekeeper = timekeeper
+        self._table = timekeeper.table
+        self._pace = pace
+        self._slots = asyncio.Semaphore(limit)
         self._running: dict[asyncio.Task[None], Batch] = {}
-        self._stopping = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._open: set[Batch] = set()
+        self._idle = asyncio.Event()
         self._pause = _FIRST_PAUSE
 
     def start(
-        self,
-        destinations: Sequence[str],
-        settle: Settle,
-        *,
-        timeout: float,
-        slots: asyncio.Semaphore,
-        resubmit: bool = False,
-    ) -> asyncio.Task[None]:
-        """Look a batch up, in a task that ends when every number of it is settled.
+        self, destinations: Sequence[str], settle: Settle, *, timeout: float, resubmit: bool = False
+    ) -> None:
+        """Look a batch up.
 
         Args:
             destinations: the numbers.
             settle: is told the result of each.
             timeout: seconds from the query to the last report that is waited for.
-            slots: held while the query is in flight.
             resubmit: make a query of unknown outcome again.
         """
-        settled = asyncio.Event()
-        batch = Batch(destinations, settle, settled.set)
-        self.table.admit(batch)
-        task = asyncio.create_task(self._run(batch, settled, timeout, slots, resubmit=resubmit))
+        batch = Batch(destinations, settle, self._settled)
+        self._open.add(batch)
+        if self.stopping:
+            self._table.end(batch)
+            return
+        task = asyncio.create_task(self._run(batch, timeout, RESUBMISSIONS if resubmit else 0))
         self._running[task] = batch
         task.add_done_callback(self._ended)
-        if self._stopping:
-            task.cancel()
-        return task
+
+    def _settled(self, batch: Batch) -> None:
+        self._open.discard(batch)
+        if not self._open:
+            self._idle.set()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         # Here and not in the task: one that is cancelled before its first step never runs.
-        self.table.end(self._running.pop(task))
+        batch = self._running.pop(task)
+        if not batch.replied:
+            self._table.end(batch)
 
     async def _run(
         self,
         batch: Batch,
-        settled: asyncio.Event,
         timeout: float,  # noqa: ASYNC109 - a deadline of the table, not of this coroutine
-        slots: asyncio.Semaphore,
-        *,
-        resubmit: bool,
+        resubmissions: int,
     ) -> None:
-        async with slots:
-            await self._pace.wait(len(batch.destinations))
-            self.table.begin(batch, asyncio.get_running_loop().time() + timeout)
-            self._arm()
-            await self._query(batch, RESUBMISSIONS if resubmit else 0)
-        await settled.wait()
-
-    async def _query(self, batch: Batch, resubmissions: int) -> None:
-        self.table.queries += 1
-        try:
-            rows = await self._submit(batch.destinations, resubmissions)
-        except (NotSentError, LocalProtocolError) as fault:
-            self.table.fail(batch, HlrOutcome.UNSUBMITTED, fault)
-            # A gateway that is away would otherwise use the whole source up in no time.
-            await asyncio.sleep(self._pause)
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-        except GatewayRefusedError as fault:
-            self.table.fail(batch, HlrOutcome.REFUSED, fault)
-        except OutcomeUnknownError as fault:
-            self.table.fail(batch, HlrOutcome.UNKNOWN, fault)
-        else:
-            self._pause = _FIRST_PAUSE
-            self.table.accept(batch, rows)
-        finally:
-            self.table.queries -= 1
+        """Submit a batch until its outcome is known, or shall be left unknown."""
+        doubt: Exception | None = None
+        async with self._slots:
+            for left in range(resubmissions, -1, -1):
+                await self._pace.wait(len(batch.destinations))
+                if batch.replied or self.stopping:
+                    break
+                fault = await self._submit(batch, timeout)
+                if fault is None:
+                    self._pause = _FIRST_PAUSE
+                    return
+                if doubt is None and _outcome(fault) is HlrOutcome.UNKNOWN:
+                    doubt = fault  # for good: a later attempt that fails does not undo this one
+                if not (doubt and left):
+                    self._fail(batch, doubt or fault)
+                await self._back_off()
+                if batch.replied:
+                    return
+                _log.warning("an HLR query is to be made again: %s", doubt)
+        if doubt:
+            self._fail(batch, doubt)
 
     async def _submit(
-        self, destinations: Sequence[str], resubmissions: int
-    ) -> tuple[HlrSubmission, ...]:
-        for _ in range(resubmissions):
-            try:
-                return await self._client.submit_hlr(destinations)
-            except OutcomeUnknownError as fault:
-                _log.warning("an HLR query is made again: %s", fault)
-        return await self._client.submit_hlr(destinations)
+        self,
+        batch: Batch,
+        timeout: float,  # noqa: ASYNC109 - as above
+    ) -> Exception | None:
+        """Submit a batch once; a failure is given back."""
+        self._table.begin(batch, timeout)
+        self._timekeeper.arm()
+        try:
+            rows = await self._client.submit_hlr(batch.destinations)
+            self._table.accept(batch, rows)
+        except InfobipError as fault:
+            return fault
+        except Exception as fault:  # noqa: BLE001 - no number may wait because a client has a bug
+            _log.exception("the client failed in a way that it should not")
+            return fault
+        finally:
+            self._table.land(batch)
+        return None
 
-    async def report(self, report: HlrReport) -> None:
-        """Take a pushed report: the handler for `Router.on`."""
-        self.table.report(report, asyncio.get_running_loop().time())
+    def _fail(self, batch: Batch, fault: Exception) -> None:
+        refusal = fault if isinstance(fault, GatewayRefusedError) else None
+        self._table.fail(batch, _outcome(fault), str(fault) or repr(fault), refusal)
 
-    def _arm(self) -> None:
-        """Have one timer for whatever is due first."""
-        due = self.table.next_deadline
-        if due is not None and (self._timer is None or due < self._timer.when()):
-            self._disarm()
-            self._timer = asyncio.get_running_loop().call_at(due, self._tick)
+    async def _back_off(self) -> None:
+        """Pause, longer each time: a gateway that is away would use up a source in no time."""
+        pause = self._pause
+        await asyncio.sleep(pause)
+        if self._pause == pause:  # several may have paused together
+            self._pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _tick(self) -> None:
-        self._timer = None
-        self.table.expire(asyncio.get_running_loop().time())
-        self._arm()
+    def refuse(self) -> None:
+        """Send nothing more: what has not gone out by now is settled as not submitted."""
+        self.stopping = True
+        for task, batch in self._running.items():
+            if not batch.waits:
+                task.cancel()
 
     async def stop(self, wait: float) -> None:
-        """Send nothing more, wait for what is out, then settle the rest as it stands."""
-        self._stopping = True
-        for task, batch in self._running.items():
-            if not batch.sent:
+        """Wait for what is out, up to so many seconds, then settle the rest as it stands."""
+        self.refuse()
+        try:
+            if self._open and wait:
+                self._idle.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._idle.wait()
+        finally:
+            running = tuple(self._running)
+            for task in running:
                 task.cancel()
-        if self._running and wait:
-            await asyncio.wait(self._running, timeout=wait)
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        self._disarm()
+            await asyncio.gather(*running, return_exceptions=True)
+            for batch in tuple(self._open):
+                self._table.end(batch)
+
+
+def _outcome(fault: Exception) -> HlrOutcome:
+    """What a failed query means for its numbers."""
+    match fault:
+        case NotSentError() | LocalProtocolError():
+            return HlrOutcome.UNSUBMITTED
+        case GatewayRefusedError():
+            return HlrOutcome.REFUSED
+        case _:
+            return HlrOutcome.UNKNOWN

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from functools import partial
+from itertools import compress, islice
 
 import attrs
 
-from infobip_async.errors import InfobipError, LocalProtocolError
+from infobip_async.errors import GatewayRefusedError, LocalProtocolError
 from infobip_async.hlr.queries import Queries
 from infobip_async.hlr.results import HlrOutcome, HlrResult
+from infobip_async.hlr.table import Stats
 from infobip_async.numbering.msisdn import check_lookup_destination, check_lookup_destinations
 
 Numbers = Iterable[str] | AsyncIterable[str]
@@ -21,9 +23,8 @@ class StreamSettings:
     """How a stream is run.
 
     Attributes:
-        batch_size: numbers per query.
+        batch_size: numbers per query; no more than the window.
         batch_age: seconds that a number waits for its query to fill.
-        queries: queries in flight at the most.
         window: numbers read and not yet handed to the consumer, at the most.
         timeout: seconds from the query to the last report that is waited for.
         ordered: give results in the order of the numbers.
@@ -33,7 +34,6 @@ class StreamSettings:
 
     batch_size: int
     batch_age: float
-    queries: int
     window: int
     timeout: float
     ordered: bool
@@ -48,73 +48,78 @@ class Stream:
     takes its result: that bounds what waits and what is ready together, and holds the source up.
 
     Args:
-        queries: take the batches.
-        numbers: the source.
+        queries: take the batches; it has them for itself.
+        stats: where numbers are counted that no query can carry.
+        numbers: the source; a string is one number.
         settings: how to run.
-        running: the streams that are being consumed, of which this will be one.
     """
 
     def __init__(
         self,
         queries: Queries,
+        stats: Stats,
         numbers: Numbers,
         settings: StreamSettings,
-        running: "set[Stream]",
     ) -> None:
         self._queries = queries
-        self._running = running
-        self._numbers = numbers
+        self._stats = stats
+        self._numbers = (numbers,) if isinstance(numbers, str) else numbers
         self._settings = settings
-        self._slots = asyncio.Semaphore(settings.queries)
+        self._reader: asyncio.Task[None] | None = None
+        self._stopped = False
+        # From the source to the queries:
         self._places = settings.window
         self._room = asyncio.Event()
-        self._filling: list[str] = []
-        self._sequences: list[int] = []
+        # A full window is read on from when a whole query has room, instead of many small ones.
+        self._enough = min(settings.batch_size, (settings.window + 1) // 2)
         self._read = 0
+        self._filling: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._shared: dict[str, list[int]] = {}
+        self._sharers: dict[str, list[int]] = {}
+        # From the reports to the consumer:
         self._ready: deque[HlrResult] = deque()
+        self._wake = asyncio.Event()
+        self._plain = not (settings.ordered or settings.share)
         self._held: dict[int, HlrResult] = {}
         self._next = 0
-        self._wake = asyncio.Event()
-        self._reader: asyncio.Task[None] | None = None
 
     async def results(self) -> AsyncGenerator[HlrResult, None]:
         """Yield a result for each number; afterwards raise what the source raised, if it did."""
-        self._running.add(self)
+        if self._queries.stopping:
+            raise RuntimeError("the context of this stream was left before it was read")
         self._reader = asyncio.create_task(self._read_all())
-        self._reader.add_done_callback(self._stir)
+        self._reader.add_done_callback(lambda _: self._wake.set())
         try:
-            while self._ready or self._tasks or not self._reader.done():
+            while True:
                 while self._ready:
                     self._places += 1
-                    self._room.set()
+                    if self._places == self._enough:
+                        self._room.set()
                     yield self._ready.popleft()
+                if self._reader.done() and self._places == self._settings.window:
+                    break
                 self._wake.clear()
-                if self._tasks or not self._reader.done():
-                    await self._wake.wait()
-            if not self._reader.cancelled():
+                await self._wake.wait()
+            if not (self._stopped and self._reader.cancelled()):
                 self._reader.result()
         finally:
-            await self._close()
+            await self.stop(0)  # leave nothing behind, wherever the consumer left
 
-    def stop_reading(self) -> None:
-        """Read no more numbers; those that were read still get their results."""
+    def refuse(self) -> None:
+        """Read and send nothing more; what is not out is settled as not submitted."""
+        self._stopped = True
+        self._queries.refuse()
         if self._reader is not None:
             self._reader.cancel()
 
-    async def _close(self) -> None:
-        """Leave no task behind, wherever the consumer left."""
-        self._running.discard(self)
-        tasks = [*self._tasks, *([self._reader] if self._reader else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _stir(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._wake.set()
+    async def stop(self, wait: float) -> None:
+        """Wait for what is out, up to so many seconds, then settle the rest as it stands."""
+        self.refuse()
+        try:
+            if self._reader is not None:
+                await asyncio.gather(self._reader, return_exceptions=True)
+        finally:
+            await self._queries.stop(wait)
 
     # --- from the source to the queries ---
 
@@ -122,32 +127,45 @@ class Stream:
         try:
             if isinstance(self._numbers, AsyncIterable):
                 async for number in self._numbers:
-                    await self._take(number)
+                    await self._take((number,))
             else:
-                for number in self._numbers:
-                    await self._take(number)
+                numbers = iter(self._numbers)
+                while await self._take(islice(numbers, self._fitting)):
+                    pass
         finally:
             self._submit()
 
-    async def _take(self, number: str) -> None:
-        while self._places <= 0:
-            self._room.clear()
-            await self._room.wait()
-        self._places -= 1
-        sequence = self._read
-        self._read += 1
-        if self._settings.share:
-            if number in self._shared:
-                self._shared[number].append(sequence)
-                return
-            self._shared[number] = []
-        self._filling.append(number)
-        self._sequences.append(sequence)
-        if len(self._filling) == self._settings.batch_size:
+    @property
+    def _fitting(self) -> int:
+        return min(self._places, self._settings.batch_size - len(self._filling))
+
+    async def _take(self, numbers: Iterable[str]) -> bool:
+        """Put numbers into the batch, then wait while the window is full; False if none came."""
+        before = self._read
+        self._fill(numbers)
+        if len(self._filling) >= self._settings.batch_size:
             self._submit()
-        elif len(self._filling) == 1:
+            await asyncio.sleep(0)  # a source that never waits must not hold up the rest
+        elif self._filling and self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._settings.batch_age, self._submit)
+        if not self._places:
+            self._room.clear()
+            await self._room.wait()
+        return self._read > before
+
+    def _fill(self, numbers: Iterable[str]) -> None:
+        share = self._settings.share
+        for number in numbers:
+            if not share or self._is_first(number):
+                self._filling.append(number)
+            self._read += 1
+            self._places -= 1
+
+    def _is_first(self, number: str) -> bool:
+        sequences = self._sharers.setdefault(number, [])
+        sequences.append(self._read)
+        return len(sequences) == 1
 
     def _submit(self) -> None:
         """Start the query of what has been read so far."""
@@ -155,51 +173,66 @@ class Stream:
             self._timer.cancel()
             self._timer = None
         numbers, self._filling = self._filling, []
-        sequences, self._sequences = self._sequences, []
-        if not numbers:
-            return
+        sequences: Sequence[int] = range(self._read - len(numbers), self._read)
         try:
             check_lookup_destinations(numbers)
-        except LocalProtocolError:
+        except (LocalProtocolError, TypeError):
             numbers, sequences = self._without_bad_ones(numbers, sequences)
         if numbers:
-            task = self._queries.start(
+            self._queries.start(
                 numbers,
                 partial(self._settle, sequences),
                 timeout=self._settings.timeout,
-                slots=self._slots,
                 resubmit=self._settings.resubmit,
             )
-            self._tasks.add(task)
-            task.add_done_callback(self._stir)
 
     def _without_bad_ones(
-        self, numbers: list[str], sequences: list[int]
+        self, numbers: list[str], sequences: Sequence[int]
     ) -> tuple[list[str], list[int]]:
         """Refuse the numbers that no query can carry, and keep the others."""
-        good: list[tuple[str, int]] = []
-        for number, sequence in zip(numbers, sequences, strict=True):
-            try:
-                good.append((check_lookup_destination(number), sequence))
-            except LocalProtocolError as fault:
-                self._queries.table.stats.refused += 1
-                self._emit(sequence, HlrResult(number, HlrOutcome.REFUSED, reason=str(fault)))
-        return [number for number, _ in good], [sequence for _, sequence in good]
+        faults = [_fault_of(number) for number in numbers]
+        for position, (number, fault) in enumerate(zip(numbers, faults, strict=True)):
+            if fault:
+                self._stats.invalid += 1
+                result = HlrResult(number, HlrOutcome.REFUSED, reason=fault)
+                self._settle(sequences, position, result, None)
+        good = [fault is None for fault in faults]
+        return list(compress(numbers, good)), list(compress(sequences, good))
 
     # --- from the reports to the consumer ---
 
     def _settle(
-        self, sequences: list[int], position: int, result: HlrResult, _: InfobipError | None
+        self,
+        sequences: Sequence[int],
+        position: int,
+        result: HlrResult,
+        _: GatewayRefusedError | None,
     ) -> None:
-        self._emit(sequences[position], result)
+        self._wake.set()
+        if self._plain:
+            self._ready.append(result)
+        elif self._settings.share:
+            for sequence in self._sharers.pop(result.destination):
+                self._emit(sequence, result)
+        else:
+            self._emit(sequences[position], result)
 
     def _emit(self, sequence: int, result: HlrResult) -> None:
-        self._wake.set()
-        sharers = self._shared.pop(result.destination) if self._settings.share else ()
         if not self._settings.ordered:
-            self._ready.extend([result] * (1 + len(sharers)))
+            self._ready.append(result)
             return
-        self._held.update(dict.fromkeys([sequence, *sharers], result))
+        self._held[sequence] = result
         while self._next in self._held:
             self._ready.append(self._held.pop(self._next))
             self._next += 1
+
+
+def _fault_of(number: object) -> str | None:
+    """Why no query can carry a number, if so."""
+    if not isinstance(number, str):
+        return f"{number!r} is not a string"
+    try:
+        check_lookup_destination(number)
+    except LocalProtocolError as fault:
+        return str(fault)
+    return None

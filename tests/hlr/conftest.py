@@ -1,0 +1,150 @@
+"""An event loop that skips waiting, and a gateway that does as it is told."""
+
+import asyncio
+import gc
+import selectors
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+import pytest
+
+from infobip_async.hlr.lookups import HlrLookups
+from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
+from infobip_async.router import Router
+
+Rows = Sequence[HlrSubmission]
+
+
+class _Selector(selectors.SelectSelector):
+    """Waits for nothing: it puts the clock forward instead."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        events = super().select(0)
+        if not events and timeout is None:
+            raise RuntimeError("everything waits, and nothing will happen any more")
+        if not events:
+            self.now += timeout or 0.0
+        return events
+
+
+class SkippingLoop(asyncio.SelectorEventLoop):
+    """Has a time that passes only while nothing else is to be done."""
+
+    def __init__(self) -> None:
+        self.selector = _Selector()
+        super().__init__(self.selector)
+
+    def time(self) -> float:
+        return self.selector.now
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Any]:
+    """Sockets need real time; everything else here does not."""
+    if item.path.stem == "test_over_sockets":
+        return {"real": asyncio.new_event_loop}
+    return {"skipping": SkippingLoop}
+
+
+@pytest.fixture(autouse=True)
+async def _tidy() -> AsyncIterator[None]:
+    """No test leaves a task, or an exception that nobody saw."""
+    unseen: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+    yield
+    gc.collect()
+    for _ in range(4):  # an abandoned generator is closed in a task of its own
+        await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert unseen == []
+
+
+def accepted(destinations: Iterable[str], first: int = 1) -> tuple[HlrSubmission, ...]:
+    """Rows of a reply that accepts every number."""
+    return tuple(
+        HlrSubmission(destination, True, f"id-{number}", "OK")
+        for number, destination in enumerate(destinations, first)
+    )
+
+
+def report_of(row: HlrSubmission, imsi: str = "219011234567890") -> HlrReport:
+    """The report that ends the lookup of a row."""
+    assert row.lookup_id
+    return HlrReport(row.destination, row.lookup_id, HlrStatus.DELIVRD, "DELIVRD", imsi)
+
+
+@attrs.define(eq=False)
+class Gateway:
+    """The client, and the gateway behind it.
+
+    Attributes:
+        router: where reports are pushed to.
+        answer: makes the reply to a query.
+        delay: seconds from the reply to its reports; None for no reports.
+        asked: the queries so far.
+        rows: the rows given so far.
+        flying: queries in flight now.
+        most_flying: queries in flight at once at the most.
+    """
+
+    router: Router
+    answer: Callable[[Sequence[str]], Awaitable[Rows]] = attrs.field(init=False)
+    delay: float | None = attrs.field(default=0.0, init=False)
+    asked: list[tuple[str, ...]] = attrs.field(factory=list, init=False)
+    rows: list[HlrSubmission] = attrs.field(factory=list, init=False)
+    flying: int = attrs.field(default=0, init=False)
+    most_flying: int = attrs.field(default=0, init=False)
+    _pushes: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.answer = self.accept
+
+    async def submit_hlr(self, destinations: Sequence[str], /) -> Rows:
+        """What the lookups call."""
+        self.asked.append(tuple(destinations))
+        self.flying += 1
+        self.most_flying = max(self.most_flying, self.flying)
+        try:
+            return await self.answer(destinations)
+        finally:
+            self.flying -= 1
+
+    async def accept(self, destinations: Sequence[str]) -> Rows:
+        """Accept all, and push their reports after the delay."""
+        await asyncio.sleep(0)
+        rows = accepted(destinations, len(self.rows) + 1)
+        self.rows += rows
+        if self.delay is not None:
+            self.spawn(self.push(rows, self.delay))
+        return rows
+
+    async def push(self, rows: Iterable[HlrSubmission], delay: float = 0.0) -> None:
+        """Push the reports of rows."""
+        await asyncio.sleep(delay)
+        await self.router.dispatch([report_of(row) for row in rows if row.lookup_id])
+
+    def spawn(self, coroutine: Any) -> None:
+        """Let something happen meanwhile."""
+        task = asyncio.ensure_future(coroutine)
+        self._pushes.add(task)
+        task.add_done_callback(self._pushes.discard)
+
+    async def close(self) -> None:
+        """End what has been spawned."""
+        for task in tuple(self._pushes):
+            task.cancel()
+        await asyncio.gather(*self._pushes, return_exceptions=True)
+
+    def lookups(self, **settings: Any) -> HlrLookups:
+        """Lookups through this gateway."""
+        return HlrLookups(self, self.router, **settings)
+
+
+@pytest.fixture
+async def gateway(_tidy: None) -> AsyncIterator[Gateway]:
+    """A gateway that accepts every number and reports it at once, unless told otherwise."""
+    gateway = Gateway(Router())
+    yield gateway
+    await gateway.close()
