@@ -15,6 +15,7 @@ from infobip_async.protocol.exchange import HttpRequest
 CONTENT_TYPE = "application/x-www-form-urlencoded"
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_OCTET = re.compile(r"\s*([0-9]{1,3})?\s*")
 
 
 def encode(pairs: Iterable[tuple[str, str]]) -> str:
@@ -66,6 +67,19 @@ def decode(raw: str) -> list[tuple[str, str]]:
 def octets(raw: str) -> bytes:
     """Turn a raw query back into its octets, whatever they were."""
     return raw.encode("utf-8", "surrogateescape")
+
+
+def octet(text: str) -> int:
+    """Read a parameter of one octet, such as a data coding; an empty one is 0 (§2/1.2).
+
+    Raises:
+        ValueError: it is not a number from 0 to 255.
+    """
+    match = _OCTET.fullmatch(text)
+    number = int(match[1] or 0) if match else -1
+    if not 0 <= number <= 0xFF:  # noqa: PLR2004 - an octet
+        raise ValueError("not a number from 0 to 255")
+    return number
 
 
 def parameters(request: HttpRequest) -> dict[str, str]:

@@ -25,7 +25,6 @@ USUAL_NAMES: Final[Mapping[str, str]] = {field: field for field in FIELDS}
 """Query parameter to field, where the account's URL calls each field by its own name."""
 
 _PLACEHOLDER = re.compile("%(" + "|".join(FIELDS) + ")%", re.IGNORECASE)
-_OCTET = re.compile(r"\s*([0-9]{1,3})?\s*")
 _UDHI: Final = 0x40
 
 
@@ -84,13 +83,6 @@ def _params(query: str) -> dict[str, str]:
     return dict(pairs)
 
 
-def _octet(value: str) -> int:
-    match = _OCTET.fullmatch(value)
-    if not match or int(match[1] or 0) > 0xFF:  # noqa: PLR2004 - an octet
-        raise ValueError("not a number from 0 to 255")
-    return int(match[1] or 0)
-
-
 def _date(value: str, zone: tzinfo | None) -> datetime | None:
     """The date, whose format the document does not say: unknown ones stay in `params`."""
     try:
@@ -135,8 +127,8 @@ def decode_push(
     if fields.keys().isdisjoint(("text", "bin")):
         raise RemoteProtocolError("neither text nor bin", raw=form.octets(query))
     try:
-        coding = _octet(fields.get("datacoding", ""))
-        esm_class = _octet(fields.get("esmclass", ""))
+        coding = form.octet(fields.get("datacoding", ""))
+        esm_class = form.octet(fields.get("esmclass", ""))
         text, octets, header, damaged = _content(fields, coding, esm_class)
     except ValueError as fault:
         raise RemoteProtocolError(f"unreadable value: {fault}", raw=form.octets(query)) from None

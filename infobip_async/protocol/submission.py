@@ -6,9 +6,11 @@ from typing import Final, TypeVar
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models import Npi, Submission, SubmissionType, Ton
 from infobip_async.numbering.msisdn import check_sender
+from infobip_async.protocol import form
 
 E = TypeVar("E", Ton, Npi)
 
+_FLAGS: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
 _TYPES: Final = {kind.value.lower(): kind for kind in SubmissionType}
 
 
@@ -45,23 +47,15 @@ def parameters(submission: Submission) -> Iterator[tuple[str, str]]:
             yield name, str(int(value))
 
 
-def _octet(values: Mapping[str, str], name: str) -> int:
-    """Read a parameter of one octet; an empty one is not given, and 0 is the default (§2/1.2)."""
-    text = values.get(name, "").strip() or "0"
-    if not (text.isascii() and text.isdigit() and len(text) < 4 and int(text) < 256):  # noqa: PLR2004 - an octet
-        raise ValueError(f"{name} is not a number from 0 to 255")
-    return int(text)
-
-
 def _flag(values: Mapping[str, str], name: str) -> bool:
     text = values.get(name, "").strip().lower()
-    if text not in {"", "0", "1", "false", "true"}:
+    if text not in _FLAGS:
         raise ValueError(f"{name} is neither 0 nor 1")
-    return text in {"1", "true"}
+    return _FLAGS[text]
 
 
 def _member(values: Mapping[str, str], name: str, enum: type[E]) -> E | None:
-    return enum(_octet(values, name)) if values.get(name, "").strip() else None
+    return enum(form.octet(values[name])) if values.get(name, "").strip() else None
 
 
 def submission(values: Mapping[str, str]) -> Submission:
@@ -73,16 +67,15 @@ def submission(values: Mapping[str, str]) -> Submission:
     kind = values.get("type", "").strip().lower()
     if kind and kind not in _TYPES:
         raise ValueError("type is neither longSMS nor bookmark")
-    binary = values.get("binary", "").strip()
     return Submission(
         sender=values.get("sender", ""),
         text=values.get("text") or None,
-        binary=bytes.fromhex(binary) if binary else None,
+        binary=bytes.fromhex(values.get("binary", "")) or None,
         flash=_flag(values, "flash"),
         type=_TYPES[kind] if kind else None,
         url=values.get("bookmark") or None,
-        data_coding=_octet(values, "datacoding"),
-        esm_class=_octet(values, "esmclass"),
+        data_coding=form.octet(values.get("datacoding", "")),
+        esm_class=form.octet(values.get("esmclass", "")),
         source_addr_ton=_member(values, "srcton", Ton),
         source_addr_npi=_member(values, "srcnpi", Npi),
         dest_addr_ton=_member(values, "destton", Ton),

@@ -35,7 +35,7 @@ def test_no_repr_shows_a_password_or_a_body() -> None:
         (b" \r\nOK\r\n\t ", "OK"),
         (b"\xef\xbb\xbf OK", "OK"),
         ("é€".encode(), "é€"),
-        (b"\xe9", "é"),
+        (b" \xe9\n", "é"),
         (b"a\r\nb", "a\r\nb"),
     ],
 )
@@ -61,7 +61,8 @@ def test_only_a_successful_reply_has_a_text(status: int, *, successful: bool) ->
 
 
 def test_kinds_of_push_are_the_last_segments_of_their_urls() -> None:
-    """And a push without query or body has none."""
+    """And a push without query or body has none, nor has a request."""
+    assert HttpRequest("GET", "/") == HttpRequest("GET", "/", b"", None)
     assert [kind.value for kind in PushKind] == ["dlr", "hlr", "inbound"]
     assert RawPush(PushKind.HLR_REPORTS) == RawPush(PushKind.HLR_REPORTS, "", b"", 0.0)
 

@@ -96,6 +96,24 @@ def test_a_lone_surrogate_is_refused_without_showing_the_value() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [("", 0), (" ", 0), ("0", 0), (" 8\n", 8), ("008", 8), ("255", 255)],
+)
+def test_an_octet(text: str, expected: int) -> None:
+    """White space around it does not matter; an empty one is not given."""
+    assert form.octet(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["256", "0008", "-1", "+1", "1 2", "0x8", "8.0", "x", "\u0668", "9" * 5000]
+)
+def test_what_is_no_octet_raises(text: str) -> None:
+    """However large."""
+    with pytest.raises(ValueError, match="not a number from 0 to 255"):
+        form.octet(text)
+
+
+@pytest.mark.parametrize(
     ("request_", "expected"),
     [
         (HttpRequest("GET", "http://h/p?User=a&PASS=B%26c"), {"user": "a", "pass": "B&c"}),

@@ -98,8 +98,10 @@ def test_of_text_and_bin_the_data_coding_empties_one() -> None:
     assert encode_push(both, plain) == "text=A&bin="
     assert encode_push(both, coded) == "text=&bin=0041"
     assert encode_push(text, plain) == encode_push(text, coded) == "text=A"
+    assert encode_push(both.upper(), coded) == "TEXT=&BIN=0041"
     assert encode_push(octets, plain) == "bin=41"
     assert encode_push(octets, coded) == "bin=0041"
+    assert encode_push(octets, InboundSms("1", text="A")) == "bin="
 
 
 @pytest.mark.parametrize(
