@@ -18,29 +18,40 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 # for its `__init__`, and `infobip_async` for what users import.
 LAYERS: dict[int, tuple[str, ...]] = {
     # users' programs
-    6: (
+    7: (
         """
-        cli.numbers cli.running cli.receiving cli.preview cli.send cli.credits cli.reports cli.hlr
-        cli.serve cli.simulate cli.demo cli.commands cli
+        cli.numbers cli.running cli.receiving cli.progress cli.summary cli.job cli.output
+        cli.preview cli.send cli.credits cli.reports cli.bulk cli.hlr cli.serve cli.simulate
+        cli.demo cli.commands cli
         """,
         "pytest_fixtures pytest_plugin",
     ),
     # the shells of the server side, and the front door
-    5: (
+    6: (
         "webhook",
         "simulator.clock simulator.pusher simulator.replies simulator.app simulator",
         "infobip_async",
     ),
-    # the client's side, what keeps pushes, and the pure half of the simulator
-    4: (
-        "redaction sockets transport exchanges client",
-        "pace hlr.results hlr.table hlr.queries hlr.stream hlr.lookups hlr",
-        "journal.records journal.writer journal.sqlite journal.nats journal",
+    # the client's side, lookups, what handles pushes, and the pure half of the simulator
+    5: (
+        """
+        redaction sockets transport exchanges composer pulling bulk.items bulk.job bulk.run bulk
+        client
+        """,
+        "hlr.results hlr.table hlr.timekeeper hlr.queries hlr.stream hlr.lookups hlr",
         "dispatch",
         """
         simulator.records simulator.faults simulator.inbound simulator.rules simulator.policies
         simulator.gateway
         """,
+    ),
+    # what waits: in files and brokers, and for its turn
+    4: (
+        """
+        journal.rows journal.writer journal.lanes journal.together journal.seam journal.handling
+        journal.worker journal.sqlite journal.nats journal
+        """,
+        "pace pipeline",
     ),
     # coroutines by event type
     3: ("router",),
@@ -81,7 +92,7 @@ USERS = {
     "aiohttp": {"webhook", "simulator.app", "simulator.replies", "pytest_fixtures", "cli.*"},
     "httpx": {"transport", "client"},
     "httpcore": {"sockets", "transport", "simulator.pusher"},
-    "sqlite3": {"journal.*"},
+    "sqlite3": {"journal.*", "bulk.job", "cli.job"},
     "nats": {"journal.*"},
     "defusedxml": {"protocol.safe_xml"},
     "xml": {"protocol.safe_xml", "protocol.dlr_xml"},
