@@ -87,8 +87,9 @@ _ENCODED: Final = {octet: _percent(bytes([octet])) for octet in range(256)} | {
     ord(character): _percent(entity.encode()) for character, entity in _ENTITIES.items()
 }
 _ENCODED[0x20] = b"+"
-# What a replacement brings in must not be replaced again: "%" goes first, "+" before space.
-_ORDER: Final = {0x25: 0, 0x2B: 1, 0x20: 3}
+# What a replacement brings in must not be replaced again: "%" goes first, and space, which
+# brings "+", last.
+_ORDER: Final = {0x25: 0, 0x20: 2}
 
 
 def _encode(value: str, field: str) -> bytes:
@@ -101,7 +102,7 @@ def _encode(value: str, field: str) -> bytes:
             section="2/1.1",
         )
     octets = value.encode()
-    for octet in sorted(set(octets.translate(None, _UNRESERVED)), key=lambda o: _ORDER.get(o, 2)):
+    for octet in sorted(set(octets.translate(None, _UNRESERVED)), key=lambda o: _ORDER.get(o, 1)):
         octets = octets.replace(b"%c" % octet, _ENCODED[octet])
     return octets
 

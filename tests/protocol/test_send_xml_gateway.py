@@ -45,7 +45,8 @@ BODIES = {
     "encoded with %20": b"XML=" + quote(DOCUMENT, safe="").encode(),
     "white space before XML=": b"\r\n XML=" + quote_plus(DOCUMENT).encode(),
     "encoded, white space around": b"XML= \r\n" + quote_plus(DOCUMENT).encode() + b"\r\n",
-    "encoded white space around": b"XML=" + quote_plus(b"\r\n " + DOCUMENT + b"\n").encode(),
+    "encoded white space around": b"XML="
+    + quote_plus(b"\r\n " + DECLARATION + DOCUMENT + b"\n").encode(),
     "encoded with a byte order mark": b"XML=%EF%BB%BF" + quote_plus(DOCUMENT).encode(),
     "encoded without XML=": quote_plus(DOCUMENT).encode(),
     "encoded with a declaration": b"XML=" + quote_plus(DECLARATION + DOCUMENT).encode(),
