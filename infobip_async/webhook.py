@@ -128,7 +128,6 @@ class _Mask(logging.Filter):
         """Leave every logger as it was."""
         for logger in self._loggers:
             logger.removeFilter(self)
-        self._loggers.clear()
 
     def _clean(self, value: object) -> object:
         match value:

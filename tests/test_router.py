@@ -120,8 +120,8 @@ async def test_a_handler_that_takes_itself_back(router, recorder):
 
     @router.on(DeliveryReport)
     async def once(report: DeliveryReport) -> None:
-        router.off(DeliveryReport, once)
         router.on(DeliveryReport)(recorder.handler("new"))
+        router.off(DeliveryReport, once)
 
     router.on(DeliveryReport)(recorder.handler("other"))
     await router.dispatch([REPORT, LATER])
@@ -268,7 +268,7 @@ async def test_incomplete_messages(router, recorder):
     assert [(sms.text, sms.missing) for _, sms in recorder.calls] == [("a", (2,))]
 
 
-def test_off_takes_back_every_kind(router, recorder):
+async def test_off_takes_back_every_kind(router, recorder):
     """A handler is taken back from wherever it was registered, and no other is."""
     gone, kept = recorder.handler("a"), recorder.handler("b")
     for handler in (gone, kept):
@@ -277,9 +277,10 @@ def test_off_takes_back_every_kind(router, recorder):
         router.on(InboundSms, whole=True)(handler)
 
     router.off(InboundSms, gone)
-    assert router.handles(InboundSms)
-    router.off(InboundSms, kept)
+    await router.dispatch([InboundSms("1")])
+    assert [name for name, _ in recorder.calls] == ["b"] * 3
 
+    router.off(InboundSms, kept)
     assert not router.handles(InboundSms)
 
 
@@ -290,3 +291,28 @@ def test_handles_every_kind(router, recorder, settings):
 
     assert router.handles(InboundSms)
     assert not router.handles(DeliveryReport)
+
+
+async def test_a_caller_who_joins_the_parts_himself(router, recorder):
+    """Then the router hands whole messages on as they are given, and keeps no part."""
+    assert not router.joins
+    router.on(InboundSms, whole=True)(recorder.handler("whole"))
+    router.on(InboundSms)(recorder.handler("each"))
+    assert router.joins
+
+    await router.dispatch([part(1, "a")], join=False)
+    await router.dispatch_whole(InboundSms("1", text="ab"))
+
+    assert [(name, sms.text) for name, sms in recorder.calls] == [("each", "a"), ("whole", "ab")]
+    assert router.reassembler.deadline is None
+
+
+async def test_a_whole_message_that_fails(router, recorder):
+    """Failures of the handlers of a message that was joined elsewhere leave together."""
+    router.on(InboundSms, whole=True)(recorder.handler("a", ValueError("no")))
+    router.on(InboundSms, whole=True)(recorder.handler("b"))
+
+    with pytest.raises(ExceptionGroup, match="handlers failed"):
+        await router.dispatch_whole(InboundSms("1", text="ab"))
+
+    assert [name for name, _ in recorder.calls] == ["a", "b"]

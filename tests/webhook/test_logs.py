@@ -5,6 +5,7 @@ import logging
 
 import pytest
 from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
 
 from infobip_async.models import DeliveryReport
 
@@ -63,11 +64,13 @@ async def everything(receiver, secret: str) -> list[int]:
         ("GET", inbound.replace("inbound", "INBOUND"), b""),
         ("PUT", inbound, b""),
         ("POST", f"/mistyped{prefix}/dlr", REPORT),
+        ("POST", f"{prefix.upper()}/dlr", REPORT),
     ]
-    replies = [await receiver.request(*request) for request in requests]
     # aiohttp quotes what it cannot parse, in its answer and in the error that it logs.
     raw = f"POST {prefix}/dlr/\xff HTTP/1.1\r\nHost: x\r\n\r\n"
-    replies.append(await receiver.send(raw.encode()))
+    replies = [await receiver.send(raw.encode())]
+    referer = f"http://x{inbound}"
+    replies += [await receiver.request(*request, Referer=referer) for request in requests]
     return [reply.status for reply in replies]
 
 
@@ -95,7 +98,7 @@ async def test_no_record_holds_the_secret(start, records, mount, path, access_lo
     statuses = await everything(receiver, f"{path}{SECRET}")
     await receiver.aclose()
 
-    assert statuses == [500, 400, 200, 200, 400, 404, 404, 405, 404, 400]
+    assert statuses == [400, 500, 400, 200, 200, 400, 404, 404, 405, 404, 404]
     assert {access_log, "aiohttp.server", "asyncio", "infobip_async.webhook"} <= records.names
     for text in records.texts:
         assert SECRET.lower() not in text.lower()
@@ -106,6 +109,32 @@ async def test_no_record_holds_the_secret(start, records, mount, path, access_lo
     assert f'"GET /{path}***/inbound HTTP/1.1" 200' in logged
     assert "a handler's fault" in logged
     assert "Invalid char in url path" in logged
+
+
+class OwnAccessLogger(AbstractAccessLogger):
+    """Leaves the formatting to the record."""
+
+    def log(self, request, response, time):
+        """Log the path as it is."""
+        self.logger.info("got %s", request.rel_url)
+
+
+async def test_arguments_of_records(start, records):
+    """Whatever is formatted late is formatted without the secret."""
+    receiver = await start(secret=SECRET, runner={"access_log_class": OwnAccessLogger})
+
+    await receiver.request("GET", f"/{SECRET}/inbound?text=private")
+
+    assert any(text.startswith("got /***/inbound\n") for text in records.texts)
+    assert not any(SECRET in text or "private" in text for text in records.texts)
+
+
+async def test_no_access_log(start, records):
+    """A server without an access log is no different otherwise."""
+    receiver = await start(runner={"access_log": None})
+
+    assert (await receiver.post("dlr", REPORT)).status == 200
+    assert "aiohttp.access" not in records.names
 
 
 async def test_no_record_holds_the_query(start, records):

@@ -1,6 +1,7 @@
 """Handlers in flight: when the application stops, and when the client goes away."""
 
 import asyncio
+import gc
 
 import attrs
 import pytest
@@ -90,7 +91,7 @@ async def test_a_stop_with_nothing_to_do(receiver):
 
 
 @pytest.mark.parametrize("handler_cancellation", [False, True])
-async def test_a_client_that_goes_away(start, slow, handler_cancellation):
+async def test_a_client_that_goes_away(start, slow, caplog, handler_cancellation):
     """Its handlers run to their end, also where the host cancels its own."""
     receiver = await start(runner={"handler_cancellation": handler_cancellation})
     receiver.router.on(DeliveryReport)(slow)
@@ -103,5 +104,19 @@ async def test_a_client_that_goes_away(start, slow, handler_cancellation):
 
     slow.release.set()
     await receiver.app.shutdown()
+    gc.collect()  # which logs the exceptions of forgotten tasks
 
     assert slow.ended == "finished"
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_nothing_is_left(receiver):
+    """Of a post nothing stays behind, nor of a receiver."""
+    await receiver.post("dlr", REPORT)
+    (route,) = receiver.app.router.routes()
+    assert route.handler.__self__._running == set()
+
+    await receiver.aclose()
+    await asyncio.sleep(0)
+
+    assert asyncio.all_tasks() == {asyncio.current_task()}
