@@ -50,6 +50,17 @@ def test_every_error_can_be_raised_with_a_text_alone(error: type[errors.InfobipE
         raise error("what happened")
 
 
+def test_what_is_not_said_is_empty() -> None:
+    """And the name of a code that is not known is UNKNOWN."""
+    refused = errors.GatewayRefusedError("no")
+    assert (refused.code, refused.name, refused.operation) == ("", "UNKNOWN", "")
+    local = errors.LocalProtocolError("wrong")
+    assert (local.field, local.section) == ("", "")
+    assert errors.RemoteProtocolError("odd").raw == b""
+    assert errors.OutcomeUnknownError("lost").message_ids == ()
+    assert errors.LookupTimeoutError("late").lookup_id is None
+
+
 def test_a_protocol_error_is_local_or_remote() -> None:
     """Never just one of the two."""
     with pytest.raises(TypeError, match="raise LocalProtocolError or RemoteProtocolError"):

@@ -145,11 +145,34 @@ def test_reserved_numbers_are_refused_in_every_message(field: str, values: tuple
         assert (caught.value.field, caught.value.section) == (field, "2/1.2")
 
 
-@pytest.mark.parametrize("make", [TextMessage, BinaryMessage, WapBookmark])
+@pytest.mark.parametrize("make", [TextMessage, BinaryMessage])
 def test_settings_are_given_by_name(make: Callable[..., object]) -> None:
     """Past the content and the sender, order says nothing."""
-    with pytest.raises(TypeError, match="positional argument"):
-        make("Hello", "Friend", "a.b", 1)
+    for several in ((1,), (1, 2), (1, 2, 3)):
+        with pytest.raises(TypeError, match="positional argument"):
+            make("Hello", "Friend", *several)
+
+
+def test_what_is_not_given_is_as_the_document_says() -> None:
+    """No flash, data coding and ESM class 0, no addresses (§2/1.2)."""
+    addresses = dict.fromkeys(ADDRESSES)
+    assert attrs.asdict(TextMessage("Hello", "Friend")) == addresses | {
+        "text": "Hello",
+        "sender": "Friend",
+        "flash": False,
+    }
+    assert attrs.asdict(BinaryMessage(b"A", "Friend")) == addresses | {
+        "data": b"A",
+        "sender": "Friend",
+        "data_coding": 0,
+        "esm_class": 0,
+        "udh": b"",
+    }
+    assert attrs.asdict(WapBookmark("Look", "a.b", "Friend")) == addresses | {
+        "text": "Look",
+        "url": "a.b",
+        "sender": "Friend",
+    }
 
 
 def receipt(*parts: tuple[int, str | None]) -> SendReceipt:

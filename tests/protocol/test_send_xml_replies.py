@@ -46,7 +46,7 @@ def test_replies_that_accept(wire: bytes, count: int, credits: str | None) -> No
     assert read == XmlReply(count, balance)
     assert str(read.credits) == str(balance)
     written = encode_reply(count, balance)
-    assert (written.status, written.body) == (200, wire)
+    assert written == HttpReply(200, wire, "text/xml; charset=utf-8")
 
 
 @given(st.integers(1, 10**9 - 1), st.none() | st.decimals(-(10**9), 10**9, places=4))
