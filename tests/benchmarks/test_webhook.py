@@ -1,0 +1,142 @@
+"""What a push costs the receiver, in processor time, against a handler that only reads the body.
+
+The server is a process of its own, which tells its processor time; both handlers are in it and are
+asked in turns. Nothing here fails: the ratios are printed, and kept in the benchmark's record.
+"""
+
+import asyncio
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+SECRET = "long-random-string"
+CONNECTIONS = 16
+ROUNDS = 7
+REQUESTS = 50  # on each connection, in each round
+ROW = "23423423232;234234sdfsds-01-01;DELIVRD;2019011231213;385980501;0\n"
+REPORT = (
+    b'<DeliveryReport><message id="1023012301" sentdate="2005/7/19 22:0:0" '
+    b'donedate="2005/7/19 22:0:0" status="DELIVERED" /></DeliveryReport>'
+)
+INBOUND = "sender=38598514674&receiver=385911&text=Hello+there&datetime=2005%2F7%2F19+22%3A00%3A00"
+PUSHES = {
+    "delivery report": ("POST", "/dlr", REPORT),
+    "HLR, 1 row": ("POST", "/hlr", b"dlr=" + quote(ROW).encode()),
+    "HLR, 100 rows": ("POST", "/hlr", b"dlr=" + quote(ROW * 100).encode()),
+    "inbound SMS": ("GET", f"/inbound?{INBOUND}", b""),
+}
+
+
+async def serve() -> None:
+    """Serve both handlers, and the processor time, until standard input ends."""
+    from aiohttp import web  # noqa: PLC0415 - in the server's process only
+
+    from infobip_async import DeliveryReport, HlrReport, InboundSms, Router  # noqa: PLC0415
+    from infobip_async.webhook import webhook_app  # noqa: PLC0415
+
+    router = Router()
+
+    async def handle(_: object) -> None: ...
+
+    for event in (DeliveryReport, HlrReport, InboundSms):
+        router.on(event)(handle)
+
+    async def bare(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(text="OK")
+
+    async def clock(_: web.Request) -> web.Response:
+        return web.Response(text=repr(time.process_time()))
+
+    app = web.Application()
+    app.router.add_route("*", "/bare", bare)
+    app.router.add_get("/clock", clock)
+    app.add_subapp("/infobip", webhook_app(router, secret=SECRET))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    sys.stdout.write(f"{runner.addresses[0][1]}\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.read)
+    await runner.cleanup()
+
+
+class Load:
+    """Connections to the server, which send as much as it can take."""
+
+    def __init__(self, port: int) -> None:
+        self.sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
+
+    def close(self) -> None:
+        """Hang up."""
+        for connection in self.sockets:
+            connection.close()
+
+    def clock(self) -> float:
+        """The processor time that the server has used."""
+        self.sockets[0].sendall(request("GET", "/clock"))
+        return float(self.sockets[0].recv(4096).rpartition(b"\r\n")[2])
+
+    def send(self, raw: bytes) -> None:
+        """Send a request many times."""
+        for _ in range(REQUESTS):
+            for connection in self.sockets:
+                connection.sendall(raw)
+            for connection in self.sockets:
+                assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+    def cost(self, raw: bytes) -> float:
+        """Microseconds of the server's processor that one request takes."""
+        before = self.clock()
+        self.send(raw)
+        return (self.clock() - before) / (REQUESTS * CONNECTIONS) * 1e6
+
+
+def request(method: str, target: str, body: bytes = b"") -> bytes:
+    """A request as octets."""
+    head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+@pytest.fixture(scope="module")
+def load() -> Iterator[Load]:
+    """Load on a server that runs beside the test."""
+    pytest.importorskip("pytest_benchmark")
+    command = [sys.executable, str(Path(__file__).resolve())]
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and file
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdin
+        assert server.stdout
+        load = Load(int(server.stdout.readline()))
+        yield load
+        load.close()
+        server.stdin.close()
+
+
+@pytest.mark.parametrize("push", PUSHES)
+def test_cost_of_a_push(load, push, benchmark, capsys):
+    """Each kind of push, through the sub-application and past it."""
+    method, target, body = PUSHES[push]
+    ours = request(method, f"/infobip/{SECRET}{target}", body)
+    bare = request("POST", "/bare", body or INBOUND.encode())
+    load.send(ours)
+    pairs = [(load.cost(ours), load.cost(bare)) for _ in range(ROUNDS)]
+    ratio = statistics.median(ours / bare for ours, bare in pairs)
+    floor = statistics.median(bare for _, bare in pairs)
+
+    benchmark.extra_info.update(cpu_ratio=round(ratio, 2), bare_cpu_us=round(floor, 1))
+    benchmark.pedantic(load.send, args=(ours,), rounds=3)
+    with capsys.disabled():
+        sys.stdout.write(f"\n{push}: {ratio:.2f} x the bare handler's {floor:.0f} us of CPU\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())
