@@ -35,8 +35,8 @@ LAYERS: dict[int, tuple[str, ...]] = {
     # the client's side, lookups, what handles pushes, and the pure half of the simulator
     5: (
         """
-        redaction sockets transport exchanges composer pulling bulk.items bulk.job bulk.run bulk
-        client
+        redaction sockets transport exchanges composer pulling bulk.items bulk.settings
+        bulk.groups bulk.job bulk.doubts bulk.run bulk client
         """,
         "hlr.results hlr.table hlr.timekeeper hlr.queries hlr.stream hlr.lookups hlr",
         "dispatch",
@@ -48,8 +48,9 @@ LAYERS: dict[int, tuple[str, ...]] = {
     # what waits: in files and brokers, and for its turn
     4: (
         """
-        journal.rows journal.writer journal.lanes journal.together journal.seam journal.handling
-        journal.worker journal.sqlite journal.nats journal
+        journal.rows journal.writer journal.lanes journal.together journal.seam journal.items
+        journal.joining journal.tables journal.handling journal.worker journal.sqlite
+        journal.nats journal
         """,
         "pace pipeline",
     ),
