@@ -41,7 +41,8 @@ _ROUTES: Final = {
     PushKind.HLR_REPORTS.value: ("POST", PushKind.HLR_REPORTS),
     PushKind.INBOUND_SMS.value: ("GET", PushKind.INBOUND_SMS),
 }
-_SECRET: Final = re.compile(r"[A-Za-z0-9._-]{8,200}")  # what no encoder of URLs touches
+# What no encoder of URLs touches; dots alone would be taken for a step in the path.
+_SECRET: Final = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,200}")
 _QUERY: Final = re.compile(rf'(/(?:{"|".join(_ROUTES)})[^\s"?]*)\?[^\s"]*', re.IGNORECASE)
 
 
@@ -71,7 +72,7 @@ def _secrets(secret: str | Sequence[str] | None) -> tuple[str, ...]:
     if not secrets or not all(map(_SECRET.fullmatch, secrets)):
         # The value stays out of the text: it may be nearly the right one.
         raise LocalProtocolError(
-            "a secret has 8 to 200 letters, digits, '-', '.' and '_'", field="secret"
+            "a secret has 1 to 200 letters, digits, '-', '.' and '_'", field="secret"
         )
     return secrets
 
@@ -303,9 +304,9 @@ def webhook_app(
 
     Args:
         router: where the events go.
-        secret: the segment of the path that only the gateway knows, 8 to 200 letters, digits,
-            ``-``, ``.`` and ``_``; several while one replaces another; None for no such
-            segment, where something else keeps strangers out.
+        secret: the segment of the path that only the gateway knows: letters, digits, ``-``,
+            ``.`` and ``_``, best some 30 at random; several while one replaces another; None for
+            no such segment, where something else keeps strangers out.
         limits: what one post may cost.
         inbound: query parameter to field of the inbound URL (§6).
         zone: the gateway's time zone; without it dates are naive.
@@ -313,7 +314,7 @@ def webhook_app(
             them, and then for those of incomplete messages; posts that arrive meanwhile get 503.
 
     Raises:
-        LocalProtocolError: a secret that is too short or cannot stand in one segment of a path,
+        LocalProtocolError: a secret that is empty or cannot stand in one segment of a path,
             or a mapping that no inbound URL can have.
     """
     template(inbound)  # raises where it is none

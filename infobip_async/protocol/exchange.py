@@ -34,11 +34,20 @@ class HttpRequest:
 
 @attrs.frozen
 class HttpReply:
-    """A reply, as a client got it or as a gateway is to send it."""
+    """A reply, as a client got it or as a gateway is to send it.
+
+    Attributes:
+        status: the HTTP status.
+        body: the body.
+        content_type: of the body.
+        delimited: the headers told where the body ends; else it ended with the connection, and
+            may have been cut short.
+    """
 
     status: int
     body: bytes = attrs.field(repr=False)
     content_type: str = "text/plain; charset=utf-8"
+    delimited: bool = True
 
     @property
     def successful(self) -> bool:

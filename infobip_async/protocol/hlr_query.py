@@ -87,8 +87,8 @@ def decode_reply(reply: HttpReply, destinations: Sequence[str]) -> tuple[HlrSubm
         raise RemoteProtocolError(
             f"{len(rows)} rows for {len(destinations)} destinations", raw=reply.body
         )
-    if not reply.body.rstrip(b" \t\r").endswith(b"\n"):
-        # Each line ends in a line feed: without it the last id may have been cut short.
+    if not (reply.delimited or reply.body.rstrip(b" \t\r").endswith(b"\n")):
+        # Without a line feed behind it, the last id may have been cut short.
         raise RemoteProtocolError("the last row is not ended", raw=reply.body)
     for position, (row, destination) in enumerate(zip(rows, destinations, strict=True)):
         if row.destination != destination.strip():

@@ -73,9 +73,9 @@ async def test_no_secret(start):
     "secret",
     [
         "",
-        "short-1",
+        "..",
         [],
-        ["long-enough", "short"],
+        ["good", ""],
         "with/a-slash",
         "with a space",
         "é" * 8,
@@ -83,7 +83,7 @@ async def test_no_secret(start):
     ],
 )
 def test_refused_secrets(secret):
-    """A secret that is short, or no segment of a path, is refused, and not repeated."""
+    """A secret that is empty, or no segment of a path, is refused, and not repeated."""
     for attempt in (
         lambda: webhook_app(Router(), secret=secret),
         lambda: callback_urls("https://sms.example.com", secret=secret),
@@ -91,7 +91,7 @@ def test_refused_secrets(secret):
         with pytest.raises(LocalProtocolError) as caught:
             attempt()
         assert caught.value.field == "secret"
-        assert not secret or str(secret) not in str(caught.value)
+        assert not secret or secret == ".." or str(secret) not in str(caught.value)
 
 
 def without_date(reply):
