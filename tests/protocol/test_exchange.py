@@ -24,7 +24,7 @@ def test_no_repr_shows_a_password_or_a_body() -> None:
     assert [repr(value) for value in shown] == [
         "Credentials(username='user')",
         "HttpRequest(method='POST', content_type='text/xml')",
-        "HttpReply(status=200, content_type='text/plain; charset=utf-8')",
+        "HttpReply(status=200, content_type='text/plain; charset=utf-8', delimited=True)",
     ]
 
 
