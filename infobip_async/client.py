@@ -9,13 +9,16 @@ from contextlib import suppress
 from datetime import tzinfo
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
 import httpx
 
+from infobip_async.bulk.doubts import settle_doubts
 from infobip_async.bulk.items import SendResult
-from infobip_async.bulk.run import BulkOptions, BulkSend, BulkSettings, Source
+from infobip_async.bulk.run import BulkSend, Source
+from infobip_async.bulk.settings import BulkOptions, BulkSettings
 from infobip_async.composer import Composer, Recipients
 from infobip_async.errors import GatewayUnreachableError, LocalProtocolError
 from infobip_async.exchanges import Exchanges
@@ -92,6 +95,7 @@ class InfobipClient:
         reference_width: Literal[8, 16] = 8,
         zone: tzinfo | None = None,
     ) -> None:
+        self._endpoints = endpoints or Endpoints()
         self._credentials = Credentials(username, password)
         del password  # or the traceback of what is raised below could show it
         if not (username and self._credentials.password):
@@ -101,7 +105,6 @@ class InfobipClient:
         if concurrency < 1 or connect_retries < 0:
             field = "concurrency" if concurrency < 1 else "connect_retries"
             raise LocalProtocolError("is too small", field=field)
-        self._endpoints = endpoints or Endpoints()
         self._endpoints.check(allow_insecure=allow_insecure)
         timeouts = {"connect": connect_timeout, "read": read_timeout, "write": write_timeout}
         timeouts["pool"] = None
@@ -249,6 +252,8 @@ class InfobipClient:
 
         Raises:
             LocalProtocolError: an option is out of its range.
+            JournalUnavailableError: the job cannot be opened, or written any more; nothing further
+                was sent, and the same call goes on when it can.
         """
         return BulkSend(self, source, BulkSettings(**options)).results()
 
@@ -293,7 +298,11 @@ class InfobipClient:
         return await self._pulling.take(wanted)
 
     async def reconcile(
-        self, message_ids: Iterable[str], *, router: Router | None = None
+        self,
+        message_ids: Iterable[str] = (),
+        *,
+        router: Router | None = None,
+        job: str | Path | None = None,
     ) -> Mapping[str, DeliveryReport]:
         """Ask about messages whose outcome is unknown (§3.2).
 
@@ -303,6 +312,8 @@ class InfobipClient:
         Args:
             message_ids: of `OutcomeUnknownError`, or of `SendResult`.
             router: gets the reports like any others; the gateway gives them once.
+            job: of `send_many`, while no run is at it: its unknown items are asked about, too, and
+                those that are proven are `SendOutcome.SENT` for the next run.
 
         Returns:
             The latest report of each message that was sent, by its id.
@@ -310,9 +321,16 @@ class InfobipClient:
         Raises:
             AuthenticationError: the username or password is wrong or missing.
             RemoteProtocolError: a reply cannot be read; its `raw` may be the only copy.
-            ExceptionGroup: what the router's handlers raised.
+            JournalUnavailableError: the job cannot be opened or written.
+            ExceptionGroup: what the router's handlers raised. What was pulled until then is
+                given again by the next call.
         """
-        return await self._pulling.reconcile(message_ids, router)
+        ask = partial(self._pulling.reconcile, router=router)
+        proven = await ask(message_ids)
+        if job is not None:
+            with self._pulling.kept(proven):
+                await settle_doubts(job, ask, proven)
+        return proven
 
     async def poll_reports(self, *, interval: float = 60.0) -> AsyncGenerator[DeliveryReport, None]:
         """Pull delivery reports again and again, and yield them one by one.

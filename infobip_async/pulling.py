@@ -2,7 +2,8 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import tzinfo
 from functools import partial
 from typing import Final
@@ -64,20 +65,23 @@ class Pulling:
 
     async def reconcile(
         self, message_ids: Iterable[str], router: Router | None
-    ) -> Mapping[str, DeliveryReport]:
+    ) -> dict[str, DeliveryReport]:
         """Ask about messages, some at a time, and hand their reports to a router's handlers."""
-        wanted = tuple(message_ids)
+        wanted = (message_ids,) if isinstance(message_ids, str) else tuple(message_ids)
         proven: dict[str, DeliveryReport] = {}
-        for start in range(0, len(wanted), IDS_AT_ONCE):
-            reports = await self.take(wanted[start : start + IDS_AT_ONCE])
-            proven.update((report.message_id, report) for report in reports)
-            if router is not None:
-                await self._dispatch(router, reports)
+        with self.kept(proven):
+            for start in range(0, len(wanted), IDS_AT_ONCE):
+                reports = await self.take(wanted[start : start + IDS_AT_ONCE])
+                proven.update((report.message_id, report) for report in reports)
+                if router is not None:
+                    await router.dispatch(reports)
         return proven
 
-    async def _dispatch(self, router: Router, reports: Sequence[DeliveryReport]) -> None:
+    @contextmanager
+    def kept(self, reports: Mapping[str, DeliveryReport]) -> Iterator[None]:
+        """Keep reports for the next call if this one fails: there is no other copy."""
         try:
-            await router.dispatch(reports)
+            yield
         except BaseException:
-            self.waiting.extend(reports)  # there is no other copy
+            self.waiting.extend(reports.values())
             raise

@@ -6,23 +6,28 @@ intent alone may have been sent.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import attrs
 
+from infobip_async.bulk.groups import Entry, Key
 from infobip_async.bulk.items import SendOutcome
 from infobip_async.journal.writer import Writer
 
-_SCHEMA = """
+_SCHEMA: Final = """
 create table if not exists items (
-    key text primary key, run text not null, message_ids text not null,
-    outcome text, reason text
+    key primary key, run text not null, number text not null, message_ids text not null,
+    outcome text, answered integer not null, reason text
 ) without rowid;
 """
+# Without a type, a column keeps numbers and texts apart: position 1 is not the key "1".
+
+_PAGE: Final = 100
+"""Items in doubt that are read at once."""
 
 
 @attrs.frozen
@@ -30,16 +35,26 @@ class Record:
     """What a job knows of an item.
 
     Attributes:
-        message_ids: under which it was, or would have been, sent.
+        number: to which it was sent, or would have been.
+        message_ids: what reports name of it.
         outcome: None where there is an intent alone.
-        reason: in words, where it was not sent.
-        own: whether the intent is of this very run.
+        answered: whether the outcome is an answer of the gateway's, which a repetition would get
+            again.
+        reason: in words, where it was not sent or may not have been.
+        own: whether this very run has written it.
     """
 
+    number: str
     message_ids: tuple[str, ...]
     outcome: SendOutcome | None
+    answered: bool
     reason: str | None
     own: bool
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it may have been sent or not."""
+        return self.outcome in {None, SendOutcome.UNKNOWN}
 
 
 class Job:
@@ -47,6 +62,10 @@ class Job:
 
     Args:
         path: the file; made where there is none. Only one process can have it open.
+
+    Raises:
+        JournalUnavailableError: by every method: the file cannot be read or written, and nothing
+            of what was to be written is.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -55,6 +74,11 @@ class Job:
 
     async def __aenter__(self) -> Self:
         await self._writer.__aenter__()
+        try:
+            await self._writer.do(lambda _: None)
+        except BaseException:
+            await self._writer.aclose()
+            raise
         return self
 
     async def __aexit__(
@@ -65,59 +89,64 @@ class Job:
     ) -> None:
         await self._writer.aclose()
 
-    async def intend(
-        self, intents: Mapping[str, Sequence[str]], *, again: frozenset[SendOutcome | None]
-    ) -> dict[str, Record]:
-        """Write down what is about to be sent.
+    async def known(self, keys: Collection[Key]) -> dict[Key, Record]:
+        """The records that there are of some items, by key."""
 
-        Args:
-            intents: the message ids of each item, by its key.
-            again: the earlier outcomes of items that are to be sent once more; None among them
-                for those with an intent alone.
-
-        Returns:
-            What is known of the items that must not be sent, by key.
-
-        Raises:
-            JournalUnavailableError: nothing was written down; nothing may be sent.
-        """
-
-        def write(connection: sqlite3.Connection) -> dict[str, Record]:
-            known: dict[str, Record] = {}
-            for key, message_ids in intents.items():
-                record = self._read(connection, key)
-                if record and (record.own or record.outcome not in again):
-                    known[key] = record
-                else:
-                    connection.execute(
-                        "insert or replace into items values (?, ?, ?, null, null)",
-                        (key, self._run, "\n".join(message_ids)),
+        def read(connection: sqlite3.Connection) -> dict[Key, Record]:
+            found: dict[Key, Record] = {}
+            for key in keys:
+                row = connection.execute(
+                    "select number, message_ids, outcome, answered, reason, run"
+                    " from items where key = ?",
+                    (key,),
+                ).fetchone()
+                if row is not None:
+                    number, ids, outcome, answered, reason, run = row
+                    found[key] = Record(
+                        number,
+                        tuple(ids.split("\n")),
+                        outcome and SendOutcome(outcome),
+                        bool(answered),
+                        reason,
+                        run == self._run,
                     )
-            return known
+            return found
 
-        return await self._writer.do(write)
+        return await self._writer.do(read)
 
-    def _read(self, connection: sqlite3.Connection, key: str) -> Record | None:
-        row = connection.execute(
-            "select message_ids, outcome, reason, run from items where key = ?", (key,)
-        ).fetchone()
-        if row is None:
-            return None
-        message_ids, outcome, reason, run = row
-        known = None if outcome is None else SendOutcome(outcome)
-        return Record(tuple(message_ids.split("\n")), known, reason, run == self._run)
+    async def intend(self, entries: Iterable[Entry]) -> None:
+        """Write down what is about to be sent, in place of what was known of it."""
+        rows = [
+            (entry.key, self._run, entry.recipient.msisdn, "\n".join(entry.message_ids))
+            for entry in entries
+        ]
+        await self._change("insert or replace into items values (?, ?, ?, ?, null, 0, null)", rows)
 
-    async def settle(self, keys: Iterable[str], outcome: SendOutcome, reason: str | None) -> None:
-        """Write down what became of items.
-
-        Raises:
-            JournalUnavailableError: it could not be written down.
-        """
-        rows = [(outcome.value, reason, key) for key in keys]
-        await self._writer.do(
-            lambda connection: (
-                connection.executemany(
-                    "update items set outcome = ?, reason = ? where key = ?", rows
-                ).rowcount
-            )
+    async def settle(
+        self, keys: Iterable[Key], outcome: SendOutcome, reason: str | None, *, answered: bool
+    ) -> None:
+        """Write down what became of items."""
+        rows = [(outcome.value, answered, reason, key) for key in keys]
+        await self._change(
+            "update items set outcome = ?, answered = ?, reason = ? where key = ?", rows
         )
+
+    async def _change(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        await self._writer.do(lambda connection: connection.executemany(statement, rows).rowcount)
+
+    async def in_doubt(self) -> AsyncGenerator[dict[Key, tuple[str, ...]], None]:
+        """Page through the items that may have been sent: their message ids by key."""
+        page: dict[Key, tuple[str, ...]] = {}
+        last: Key = -1  # positions are from 0, and SQLite sorts texts behind numbers
+
+        def read(connection: sqlite3.Connection) -> dict[Key, tuple[str, ...]]:
+            rows = connection.execute(
+                "select key, message_ids from items where key > ?"
+                " and (outcome is null or outcome = ?) order by key limit ?",
+                (last, SendOutcome.UNKNOWN.value, _PAGE),
+            )
+            return {key: tuple(message_ids.split("\n")) for key, message_ids in rows}
+
+        while page := await self._writer.do(read):
+            yield page
+            last = next(reversed(page))

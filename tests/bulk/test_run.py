@@ -1,7 +1,9 @@
 """The engine of bulk sends."""
 
 import asyncio
+import itertools
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -10,7 +12,6 @@ from infobip_async import (
     BinaryMessage,
     GatewayFailureError,
     InvalidDestinationError,
-    JournalUnavailableError,
     LocalProtocolError,
     NotEnoughCreditsError,
     NotSentError,
@@ -18,8 +19,8 @@ from infobip_async import (
     Recipient,
     TextMessage,
 )
-from infobip_async.bulk.items import Outgoing, SendOutcome
-from infobip_async.bulk.run import OPEN_GROUPS
+from infobip_async.bulk.groups import OPEN_GROUPS
+from infobip_async.bulk.items import Outgoing, SendOutcome, SendResult
 
 HELLO = TextMessage("Hello", "Friend")
 BYE = TextMessage("Bye", "Friend")
@@ -33,6 +34,12 @@ def numbers(count: int, start: int = 0) -> list[str]:
 def outcomes(results) -> Counter[SendOutcome]:
     """How many of each."""
     return Counter(result.outcome for result in results)
+
+
+async def drain(results, found: list[SendResult]) -> None:
+    """Take results, and have those that come before a fault."""
+    async for result in results:
+        found.append(result)  # noqa: PERF401 - a comprehension loses them
 
 
 async def test_items_of_one_message_share_requests(run, gateway):
@@ -150,23 +157,72 @@ async def test_a_count_that_is_too_low_does_not_say_which(run, gateway):
     assert "accepted 2 of 3" in (results[0].reason or "")
 
 
-async def test_an_unreachable_gateway_is_tried_again(run, gateway, pauses):
+# --- a gateway that cannot be reached, and the pace -----------------------------------------
+
+
+async def test_an_unreachable_gateway_is_tried_again(run, gateway):
     """After a pause, and only because nothing left this machine."""
     failures = iter([NotSentError("away")])
     gateway.answer = lambda _, recipients: next(failures, len(recipients))
-    [result] = await run([(HELLO, "3851")])
+    [result] = await run([(HELLO, "3851")], batch_age=0)
     assert result.outcome is SendOutcome.SENT
     assert gateway.sent == ["3851"]
-    assert pauses == [pytest.approx(0.1, abs=0.01)]
+    assert gateway.tries == [(0, 1), (pytest.approx(0.1), 1)]
 
 
-async def test_a_gateway_that_stays_away(run, gateway, pauses):
+async def test_a_gateway_that_stays_away(run, gateway):
     """After its attempts an item is not sent, and has no id to ask about."""
-    attempts = []
-    gateway.answer = lambda *_: attempts.append(1) or NotSentError("away")
-    [result] = await run([(HELLO, "3851")])
+    gateway.answer = lambda *_: NotSentError("away")
+    [result] = await run([(HELLO, "3851")], attempts=3)
     assert (result.outcome, result.message_ids) == (SendOutcome.NOT_SENT, ())
-    assert len(attempts) == 3
+    assert len(gateway.tries) == 3
+
+
+@pytest.mark.parametrize("error", [NotSentError("away"), OutcomeUnknownError("lost")])
+async def test_the_pace_drops_and_recovers(run, gateway, error):
+    """Pauses double while requests fail, and halve with each that succeeds."""
+    failing = {1, 2, 3, 4, 6}
+    count = itertools.count()
+    gateway.answer = lambda _, several: error if next(count) in failing else len(several)
+    await run([(HELLO, one) for one in numbers(9)], batch_size=1, requests=1, attempts=9)
+    times = [time for time, _ in gateway.tries]
+    gaps = [round(after - before, 3) for before, after in pairwise(times)]
+    assert gaps[:8] == [0, 0.1, 0.2, 0.4, 0.8, 0, 0.8, 0]
+
+
+async def test_failures_at_the_same_time_make_one_pause(run, gateway):
+    """All of several requests in flight fail for one reason."""
+    gateway.pause = lambda: asyncio.sleep(0.01)
+    gateway.answer = lambda *_: NotSentError("away")
+    await run([(HELLO, one) for one in numbers(4)], batch_size=1, requests=4, attempts=3)
+    assert [round(time, 2) for time, _ in gateway.tries] == [0.0] * 4 + [0.11] * 4 + [0.32] * 4
+
+
+async def test_the_rate_has_no_burst(run, gateway):
+    """No second has more parts than the rate and one request: not at the start, not after a stop.
+
+    The gateway is away for the first requests, so that many wait for it together.
+    """
+    away = iter([NotSentError("away")] * 8)
+    gateway.answer = lambda _, recipients: next(away, len(recipients))
+    long = TextMessage("x" * 161, "Friend")
+    await run([(long, one) for one in numbers(500)], rate=100, batch_size=50, requests=8)
+    assert {size for _, size in gateway.tries} == {5}
+    sent = gateway.tries[8:]
+    for start, _ in sent:
+        parts = sum(2 * size for time, size in sent if start <= time < start + 1 - 1e-9)
+        assert parts <= 100
+    assert sent[-1][0] - sent[0][0] == pytest.approx(9.9)
+
+
+@pytest.mark.parametrize(("rate", "most"), [(1000, 10), (100, 10), (99, 9), (0.5, 1)])
+async def test_a_request_has_a_tenth_of_the_rate(run, gateway, rate, most):
+    """Or one item, and no more than the batch size."""
+    await run([(HELLO, one) for one in numbers(20)], rate=rate)
+    assert max(size for _, size in gateway.tries) == most
+
+
+# --- windows and ends -----------------------------------------------------------------------
 
 
 async def test_the_window_holds_the_source_up(bulk):
@@ -182,7 +238,7 @@ async def test_the_window_holds_the_source_up(bulk):
     results = bulk(source(), window=20).results()
     for taken in range(1, 200):
         await anext(results)
-        assert read <= taken + 21
+        assert read < taken + 20
     await results.aclose()
 
 
@@ -191,16 +247,6 @@ async def test_requests_in_flight_are_bounded(run, gateway):
     gateway.pause = lambda: asyncio.sleep(0.001)
     await run([(HELLO, one) for one in numbers(200)], requests=3)
     assert gateway.most_in_flight == 3
-
-
-async def test_the_rate_has_no_burst(run, gateway, pauses):
-    """At four parts a second no request has more than four, and each waits for its time."""
-    long = TextMessage("x" * 161, "Friend")
-    await run([(long, one) for one in numbers(10)], rate=4, requests=1)
-    assert [len(recipients) for _, recipients in gateway.requests] == [2] * 5
-    assert pauses[0] == 0
-    assert all(pause > 0.9 for pause in pauses[1:])
-    assert len(pauses) == 5
 
 
 async def test_leaving_early_sends_nothing_more(bulk, gateway):
@@ -234,133 +280,133 @@ async def test_an_unexpected_fault_is_not_hidden(bulk, gateway):
         await anext(bulk([(HELLO, "3851")]).results())
 
 
-@pytest.mark.parametrize(
-    ("setting", "value"),
-    [("batch_size", 0), ("batch_size", 10_001), ("requests", 0), ("window", 0), ("attempts", 0)],
-)
-def test_settings_out_of_range(bulk, setting, value):
-    """Each is refused by its name."""
-    with pytest.raises(LocalProtocolError) as caught:
-        bulk([], **{setting: value})
-    assert caught.value.field == setting
+async def test_an_unexpected_fault_ends_the_run(bulk, gateway):
+    """Though items without a result fill the window; nothing is sent after it."""
+    faults = iter([RuntimeError("the client is closed")])
+    gateway.answer = lambda _, recipients: next(faults, len(recipients))
+    results = bulk(((HELLO, one) for one in numbers(1_000)), window=20, requests=1).results()
+    found = []
+    with pytest.raises(RuntimeError, match="closed"):
+        await drain(results, found)
+    assert outcomes(found) == {SendOutcome.NOT_SENT: 10}
+    assert len(gateway.tries) == 1
 
 
-def test_a_rate_of_nothing(bulk):
-    """No limit is None, not 0."""
-    with pytest.raises(LocalProtocolError):
-        bulk([], rate=0)
+async def test_the_caller_can_stop_it(bulk, gateway):
+    """What is in flight gets its outcome, and so does what was read and not sent."""
+    stop = asyncio.Event()
+    gateway.pause = lambda: asyncio.sleep(1)
+    left = iter(numbers(1_000))
+    results = bulk(((HELLO, one) for one in left), stop=stop, requests=2, window=50).results()
+    found = [await anext(results)]
+    stop.set()
+    found += [result async for result in results]
+    assert outcomes(found)[SendOutcome.SENT] == len(gateway.sent) == 20 + 20
+    assert outcomes(found)[SendOutcome.NOT_SENT] == 1_000 - len(list(left)) - 40 > 0
+    assert found[-1].reason == "the run was stopped before its turn"
 
 
-# --- with a job -----------------------------------------------------------------------------
+@pytest.mark.parametrize("trouble", ["the rate", "the gateway"])
+async def test_a_stop_waits_for_no_turn(bulk, gateway, trouble):
+    """Neither for the pace, nor for a gateway that cannot be reached."""
+    stop = asyncio.Event()
+    if trouble == "the gateway":
+        gateway.answer = lambda *_: NotSentError("away")
+    asyncio.get_running_loop().call_later(50, stop.set)
+    source = ((HELLO, one) for one in numbers(1_000))
+    rate = 0.01 if trouble == "the rate" else None
+    results = [one async for one in bulk(source, stop=stop, rate=rate, attempts=99).results()]
+    assert asyncio.get_running_loop().time() == pytest.approx(50)
+    assert outcomes(results)[SendOutcome.NOT_SENT] == len(results) - (trouble == "the rate")
 
 
-async def test_a_finished_job_sends_nothing_again(run, gateway, tmp_path):
-    """The second run gives the same outcomes, and says that it knows them."""
-    source = [(HELLO, one) for one in numbers(25)]
-    first = await run(source, job=tmp_path / "job")
-    second = await run(source, job=tmp_path / "job")
-    assert len(gateway.sent) == 25
-    assert [result.outcome for result in second] == [SendOutcome.SENT] * 25
-    assert all(result.resumed for result in second)
-    assert {one.message_ids for one in second} == {one.message_ids for one in first}
-
-
-async def test_what_was_not_sent_is_sent_by_the_next_run(run, gateway, tmp_path, monkeypatch):
-    """Refused for the account's sake, it was never sent."""
+async def test_an_account_that_is_refused_waits_for_no_turn(run, gateway):
+    """What waits for the pace is not sent after the refusal."""
     gateway.answer = lambda *_: AuthenticationError("no")
-    await run([(HELLO, "3851")], job=tmp_path / "job")
-    gateway.answer = lambda _, recipients: len(recipients)
-    [result] = await run([(HELLO, "3851")], job=tmp_path / "job")
-    assert (result.outcome, result.resumed) == (SendOutcome.SENT, False)
+    results = await run([(HELLO, one) for one in numbers(30)], rate=1, batch_size=1)
+    assert len(gateway.tries) == 1
+    assert outcomes(results) == {SendOutcome.NOT_SENT: 30}
+    assert asyncio.get_running_loop().time() < 1
 
 
-@pytest.mark.parametrize(("guarantee", "copies"), [("at_most_once", 0), ("at_least_once", 1)])
-async def test_an_unknown_outcome_is_the_callers_choice(run, gateway, tmp_path, guarantee, copies):
-    """Reported as unknown again, or sent once more."""
-    gateway.answer = lambda *_: OutcomeUnknownError("lost")
-    await run([(HELLO, Recipient("3851", "mine"))], job=tmp_path / "job")
-    gateway.answer = lambda _, recipients: len(recipients)
-    [result] = await run(
-        [(HELLO, Recipient("3851", "mine"))], job=tmp_path / "job", guarantee=guarantee
-    )
-    assert len(gateway.sent) == copies
-    assert result.outcome is (SendOutcome.SENT if copies else SendOutcome.UNKNOWN)
-    assert result.message_ids == ("mine",)
-
-
-async def test_an_intent_without_an_outcome_is_unknown(bulk, run, gateway, tmp_path):
-    """What was under way when a run died may have been sent."""
+async def test_leaving_twice_leaves_no_task(bulk, gateway):
+    """A consumer that is cancelled while it waits for requests in flight waits no longer."""
     gateway.pause = asyncio.Event().wait
-    results = bulk([(HELLO, "3851")], job=tmp_path / "job", stop_timeout=0).results()
-    waiting = asyncio.create_task(anext(results))
+    results = bulk([(HELLO, "3851")], stop_timeout=3600).results()
+    consumer = asyncio.create_task(anext(results))
     await gateway.entered.wait()
-    waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
-    [result] = await run([(HELLO, "3851")], job=tmp_path / "job")
-    assert result.outcome is SendOutcome.UNKNOWN
-    assert result.reason == "an earlier run ended before the outcome was known"
-    assert gateway.sent == []
+    for _ in range(2):
+        consumer.cancel()
+        await asyncio.sleep(0.1)
+    assert consumer.cancelled()
+    assert gateway.in_flight == 0
 
 
-async def test_items_are_told_apart_by_their_keys(run, gateway, tmp_path):
-    """In another order, or among others, an item with a key is the same one."""
-    await run([Outgoing(HELLO, "3851", "a"), Outgoing(HELLO, "3852", "b")], job=tmp_path / "job")
-    source = [Outgoing(HELLO, "3853", "c"), Outgoing(HELLO, "3851", "a")]
-    results = await run(source, job=tmp_path / "job")
-    assert gateway.sent == ["3851", "3852", "3853"]
-    assert {result.item.key: result.resumed for result in results} == {"a": True, "c": False}
+async def test_requests_that_hang_are_left_behind(bulk, gateway):
+    """After the time that the settings allow."""
+    gateway.pause = asyncio.Event().wait
+    results = bulk([(HELLO, "3851")], stop_timeout=5).results()
+    consumer = asyncio.create_task(anext(results))
+    await gateway.entered.wait()
+    consumer.cancel()
+    await asyncio.wait([consumer])
+    assert asyncio.get_running_loop().time() == pytest.approx(5, abs=0.1)
+    assert gateway.in_flight == 0
 
 
-@pytest.mark.parametrize("batch_size", [1, 10])
-async def test_a_key_stands_for_one_item(run, gateway, tmp_path, batch_size):
-    """The second item with a key is a mistake of the caller's, in one request or in two."""
-    source = [Outgoing(HELLO, "3851", "a"), Outgoing(HELLO, "3852", "a")]
-    results = await run(source, job=tmp_path / "job", batch_size=batch_size)
-    assert outcomes(results) == {SendOutcome.SENT: 1, SendOutcome.REFUSED: 1}
-    assert gateway.sent == ["3851"]
+async def test_a_long_source_lets_others_run(bulk):
+    """Reading does not hold the event loop, though the window has room for everything."""
+    turns = []
 
+    async def other():
+        while True:
+            turns.append(read)
+            await asyncio.sleep(0)
 
-async def test_a_job_in_use_sends_nothing(bulk, run, gateway, tmp_path):
-    """Two runs on one job would not know of each other's intents."""
-    more = asyncio.Event()
+    read = 0
 
-    async def source():
-        yield HELLO, "3851"
-        await more.wait()
+    def source():
+        nonlocal read
+        for read, number in enumerate(numbers(5_000), 1):  # noqa: B007 - the count is what is seen
+            yield HELLO, number
 
-    results = bulk(source(), job=tmp_path / "job").results()
+    beside = asyncio.create_task(other())
+    results = bulk(source(), window=10_000).results()
     await anext(results)
-    [second] = await run([(HELLO, "3852")], job=tmp_path / "job")
-    assert second.outcome is SendOutcome.NOT_SENT
-    assert isinstance(second.error, JournalUnavailableError)
-    more.set()
+    beside.cancel()
+    assert max(after - before for before, after in pairwise(turns)) <= 100
     await results.aclose()
-    assert gateway.sent == ["3851"]
-
-
-async def test_the_intent_comes_before_the_request(run, gateway, tmp_path, monkeypatch):
-    """And the outcome before the result: the order of calls says so."""
-    calls = []
-    job = "infobip_async.bulk.job.Job"
-
-    def spy(name):
-        original = getattr(__import__("infobip_async.bulk.job", fromlist=["Job"]).Job, name)
-
-        async def call(self, *args, **kwargs):
-            done = await original(self, *args, **kwargs)
-            calls.append(name)
-            return done
-
-        monkeypatch.setattr(f"{job}.{name}", call)
-
-    spy("intend")
-    spy("settle")
-    gateway.answer = lambda _, recipients: calls.append("send") or len(recipients)
-    await run([(HELLO, "3851")], job=tmp_path / "job")
-    assert calls == ["intend", "send", "settle"]
 
 
 async def test_a_binary_message_has_parts_to_count(run, gateway):
     """The rate counts one part for octets."""
     results = await run([(BinaryMessage(b"\x01", "Friend"), "3851")], rate=1000)
     assert outcomes(results) == {SendOutcome.SENT: 1}
+
+
+async def test_an_empty_id_is_none(run, gateway):
+    """The id that is sent is the one that is reported."""
+    [result] = await run([(HELLO, Recipient("3851", ""))])
+    assert result.message_ids == ("id-1",)
+    assert gateway.requests[0][1] == [Recipient("3851", "id-1")]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("batch_size", 0),
+        ("batch_size", 10_001),
+        ("batch_age", -1),
+        ("requests", 0),
+        ("window", 0),
+        ("attempts", 0),
+        ("rate", 0),
+        ("guarantee", "twice"),
+        ("stop_timeout", -1),
+    ],
+)
+def test_settings_out_of_range(bulk, setting, value):
+    """Each is refused by its name."""
+    with pytest.raises(LocalProtocolError) as caught:
+        bulk([], **{setting: value})
+    assert caught.value.field == setting

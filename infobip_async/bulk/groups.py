@@ -1,0 +1,153 @@
+"""Which items go into which request."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import attrs
+
+from infobip_async.bulk.items import Outgoing
+from infobip_async.bulk.settings import BulkSettings
+from infobip_async.models import Message, Recipient
+from infobip_async.numbering.msisdn import check_destination
+from infobip_async.text.segments import preview
+
+OPEN_GROUPS: Final = 16
+"""Requests that are being filled at the same time. With more messages than that, few items find
+others to share with, and the group that waits longest goes out as it is."""
+
+_QUANTUM: Final = 0.1
+"""Seconds' worth of the rate that one request may take at once."""
+
+Key = str | int
+"""What tells an item from others: a key of the caller's, or its position in the source."""
+
+
+class Names(Protocol):
+    """What knows the ids of messages."""
+
+    def make_message_id(self) -> str:
+        """A new message id."""
+
+    def message_ids(self, message: Message, message_id: str, /) -> tuple[str, ...]:
+        """What delivery reports name of a message that is sent under an id."""
+
+
+@attrs.frozen
+class Entry:
+    """An item on its way.
+
+    Attributes:
+        item: as it was given.
+        key: what tells it from others.
+        recipient: its number, and the message id that it is sent under.
+        message_ids: what delivery reports will name.
+    """
+
+    item: Outgoing
+    key: Key
+    recipient: Recipient
+    message_ids: tuple[str, ...]
+
+
+@attrs.define(eq=False)
+class Group:
+    """Items that share a request.
+
+    Attributes:
+        message: theirs.
+        parts: that it takes.
+        suffixes: what makes an item's message id those of its requests.
+        most: items that it takes.
+        entries: the items, in order.
+    """
+
+    message: Message
+    parts: int
+    suffixes: tuple[str, ...]
+    most: int
+    entries: list[Entry] = attrs.field(factory=list, init=False)
+    _numbers: set[str] = attrs.field(factory=set, init=False)
+    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes no more."""
+        return len(self.entries) >= self.most
+
+    def has(self, msisdn: str) -> bool:
+        """Whether there is an item to a number."""
+        return msisdn in self._numbers
+
+    def add(self, item: Outgoing, key: Key, recipient: Recipient) -> None:
+        """Put an item behind the others."""
+        ids = tuple(f"{recipient.message_id}{suffix}" for suffix in self.suffixes)
+        self.entries.append(Entry(item, key, recipient, ids))
+        self._numbers.add(recipient.msisdn)
+
+    def close_after(self, seconds: float, close: Callable[["Group"], None]) -> None:
+        """Have it closed after a time, unless that is cancelled."""
+        self._timer = asyncio.get_running_loop().call_later(seconds, close, self)
+
+    def cancel_timer(self) -> None:
+        """Have it closed by whoever calls this."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+class Groups:
+    """The requests that are being filled, one for each message.
+
+    Args:
+        names: knows the ids of messages.
+        settings: how large requests may be, and how long they may wait.
+        send: is given each group when it is full, or has waited long enough.
+    """
+
+    def __init__(self, names: Names, settings: BulkSettings, send: Callable[[Group], None]) -> None:
+        self._names = names
+        self._settings = settings
+        self._send = send
+        self._open: dict[Message, Group] = {}
+
+    def add(self, item: Outgoing, key: Key) -> None:
+        """Put an item into the request of its message.
+
+        Raises:
+            LocalProtocolError: the number or the message breaks a rule of the document.
+        """
+        given = item.recipient
+        recipient = Recipient(given) if isinstance(given, str) else given
+        check_destination(recipient.msisdn)
+        if not recipient.message_id:
+            recipient = Recipient(recipient.msisdn, self._names.make_message_id())
+        group = self._open.get(item.message)
+        if group is not None and group.has(recipient.msisdn):
+            self._close(group)  # "duplicate numbers in one post request will be filtered" (§2/1)
+            group = None
+        group = group or self._new(item.message)
+        group.add(item, key, recipient)
+        if group.full:
+            self._close(group)
+
+    def _new(self, message: Message) -> Group:
+        parts = len(preview(message).parts)
+        most = self._settings.batch_size
+        if self._settings.rate is not None:
+            most = max(1, min(most, int(self._settings.rate * _QUANTUM / parts)))
+        group = Group(message, parts, self._names.message_ids(message, ""), most)
+        if len(self._open) >= OPEN_GROUPS:
+            self._close(next(iter(self._open.values())))
+        self._open[message] = group
+        group.close_after(self._settings.batch_age, self._close)
+        return group
+
+    def _close(self, group: Group) -> None:
+        group.cancel_timer()
+        del self._open[group.message]
+        self._send(group)
+
+    def close(self) -> None:
+        """Send all of them as they are."""
+        for group in tuple(self._open.values()):
+            self._close(group)
