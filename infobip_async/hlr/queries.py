@@ -16,13 +16,10 @@ from infobip_async.hlr.results import HlrOutcome
 from infobip_async.hlr.table import Batch, Settle
 from infobip_async.hlr.timekeeper import Timekeeper
 from infobip_async.models import HlrSubmission
-from infobip_async.pace import Pace
+from infobip_async.pace import Backoff, Pace
 
 RESUBMISSIONS: Final = 3
 """Times that a query of unknown outcome is made again, where that is wanted."""
-
-_FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +62,8 @@ class Queries:
         self._running: dict[asyncio.Task[None], Batch] = {}
         self._open: set[Batch] = set()
         self._idle = asyncio.Event()
-        self._pause = _FIRST_PAUSE
+        # A gateway that is away would otherwise use up a source in no time.
+        self._backoff = Backoff()
 
     def start(
         self, destinations: Sequence[str], settle: Settle, *, timeout: float, resubmit: bool = False
@@ -108,19 +106,17 @@ class Queries:
         doubt: Exception | None = None
         async with self._slots:
             for left in range(resubmissions, -1, -1):
+                await self._backoff.wait()
                 await self._pace.wait(len(batch.destinations))
                 if batch.replied or self.stopping:
                     break
                 fault = await self._submit(batch, timeout)
                 if fault is None:
-                    self._pause = _FIRST_PAUSE
                     return
                 if doubt is None and _outcome(fault) is HlrOutcome.UNKNOWN:
                     doubt = fault  # for good: a later attempt that fails does not undo this one
                 if not (doubt and left):
                     self._fail(batch, doubt or fault)
-                await self._back_off()
-                if batch.replied:
                     return
                 _log.warning("an HLR query is to be made again: %s", doubt)
         if doubt:
@@ -137,25 +133,20 @@ class Queries:
         try:
             rows = await self._client.submit_hlr(batch.destinations)
             self._table.accept(batch, rows)
-        except InfobipError as fault:
-            return fault
         except Exception as fault:  # noqa: BLE001 - no number may wait because a client has a bug
-            _log.exception("the client failed in a way that it should not")
+            if not isinstance(fault, InfobipError):
+                _log.exception("the client failed in a way that it should not")
+            self._backoff.failed()
             return fault
+        else:
+            self._backoff.succeeded()
+            return None
         finally:
             self._table.land(batch)
-        return None
 
     def _fail(self, batch: Batch, fault: Exception) -> None:
         refusal = fault if isinstance(fault, GatewayRefusedError) else None
         self._table.fail(batch, _outcome(fault), str(fault) or repr(fault), refusal)
-
-    async def _back_off(self) -> None:
-        """Pause, longer each time: a gateway that is away would use up a source in no time."""
-        pause = self._pause
-        await asyncio.sleep(pause)
-        if self._pause == pause:  # several may have paused together
-            self._pause = min(2 * pause, _LONGEST_PAUSE)
 
     def refuse(self) -> None:
         """Send nothing more: what has not gone out by now is settled as not submitted."""
