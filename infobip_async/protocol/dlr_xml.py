@@ -6,7 +6,7 @@ Wire example::
     donedate="2005/7/19 22:0:0" status="NOT_SENT" /></DeliveryReport>
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
 from typing import Final
 from xml.sax.saxutils import quoteattr
@@ -35,38 +35,47 @@ class _Rows:
     rows: list[DeliveryReport | UnreadableRow] = attrs.field(factory=list)
 
     def start(self, level: int, name: str, attributes: safe_xml.Attributes) -> None:
-        lower = name.lower()
         if level == 1:
-            self.root = lower
-            return
-        given = attributes.items()
-        values = {key.lower(): value for key, value in given}
-        once = len(values) == len(given)  # but for the case of their letters
-        if lower == "message" and values.get("id") and "status" in values and once:
-            self.rows.append(self._report(values))
+            self.root = name.lower()
+        elif name == "message" and attributes.keys() == _KNOWN and attributes["id"]:
+            self.rows.append(self._report(attributes, {}))
         else:
-            reason = "not a <message> with an id and a status, and nothing twice"
-            self.rows.append(UnreadableRow(_element(name, given), reason))
+            self.rows.append(self._unusual(name, attributes))
 
-    def _report(self, values: dict[str, str]) -> DeliveryReport:
+    def _unusual(
+        self, name: str, attributes: safe_xml.Attributes
+    ) -> DeliveryReport | UnreadableRow:
+        """A row with other attributes than the document's, or in another case of letters."""
+        values = {key.lower(): value for key, value in attributes.items()}
+        once = len(values) == len(attributes)
+        if name.lower() == "message" and values.get("id") and "status" in values and once:
+            extras = {key: value for key, value in values.items() if key not in _KNOWN}
+            return self._report(values, extras)
+        reason = "not a <message> with an id and a status, and nothing twice"
+        return UnreadableRow(_element(name, attributes.items()), reason)
+
+    def _report(self, values: Mapping[str, str], extras: dict[str, str]) -> DeliveryReport:
+        sent, done = values.get("sentdate", ""), values.get("donedate", "")
+        try:
+            sent_at, done_at = dates.decode(sent, self.zone), dates.decode(done, self.zone)
+        except ValueError:
+            sent_at = self._date("sentdate", sent, extras)
+            done_at = self._date("donedate", done, extras)
         raw_status = values["status"]
-        extras = {key: value for key, value in values.items() if key not in _KNOWN}
-        return DeliveryReport(
-            values["id"],
-            _STATUSES.get(raw_status.strip().upper(), DeliveryStatus.UNKNOWN),
-            raw_status,
-            self._date(values, "sentdate", extras),
-            self._date(values, "donedate", extras),
-            extras,
-        )
+        status = _STATUSES.get(raw_status) or _status(raw_status)
+        return DeliveryReport(values["id"], status, raw_status, sent_at, done_at, extras)
 
-    def _date(self, values: dict[str, str], name: str, extras: dict[str, str]) -> datetime | None:
-        text = values.get(name, "")
+    def _date(self, name: str, text: str, extras: dict[str, str]) -> datetime | None:
+        """A date, or None and its text beside what else the row has."""
         try:
             return dates.decode(text, self.zone)
         except ValueError:
             extras[name] = text
             return None
+
+
+def _status(raw_status: str) -> DeliveryStatus:
+    return _STATUSES.get(raw_status.strip().upper(), DeliveryStatus.UNKNOWN)
 
 
 def _document(body: bytes) -> bytes:

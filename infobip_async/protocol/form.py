@@ -7,6 +7,7 @@ Wire example (§2/2.1)::
 
 import re
 from collections.abc import Iterable
+from typing import Final
 from urllib.parse import unquote_to_bytes, urlencode
 
 from infobip_async.errors import LocalProtocolError
@@ -14,6 +15,7 @@ from infobip_async.protocol.exchange import HttpRequest
 
 CONTENT_TYPE = "application/x-www-form-urlencoded"
 
+_SEPARATORS: Final = ((b"%3B", b";"), (b"%3b", b";"), (b"%0A", b"\n"), (b"%0a", b"\n"))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _OCTET = re.compile(r"\s*([0-9]{1,3})?\s*")
 
@@ -42,7 +44,16 @@ def with_query(url: str, pairs: Iterable[tuple[str, str]]) -> str:
 def split(raw: bytes) -> list[tuple[bytes, bytes]]:
     """Take a query string or a form body apart: names and values as octets, in order."""
     pairs = (field.partition(b"=") for field in raw.replace(b"+", b" ").split(b"&") if field)
-    return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs]
+    return [(_unquote(name), _unquote(value)) for name, _, value in pairs]
+
+
+def _unquote(quoted: bytes) -> bytes:
+    """Percent-decode; the separators of rows first and all at once, since they are the most."""
+    if b"%" not in quoted:
+        return quoted
+    for escape, octet in _SEPARATORS:
+        quoted = quoted.replace(escape, octet)
+    return unquote_to_bytes(quoted) if b"%" in quoted else quoted
 
 
 def text(octets: bytes) -> str:

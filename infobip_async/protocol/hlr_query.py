@@ -10,6 +10,7 @@ Wire example::
     49170111222;OK;121c0a6b752-1-93
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Final, Literal
@@ -24,6 +25,10 @@ from infobip_async.protocol.exchange import Credentials, HttpReply, HttpRequest
 
 OK: Final = "OK"
 FAILED: Final = "FAILED"
+
+_FIELDS: Final = 3
+# Anything between the rows' own characters and line feeds that `str.strip` may take away.
+_PADDED = re.compile(r"[^\n\x21-\x7e]")
 
 
 @attrs.frozen
@@ -63,6 +68,17 @@ def _row(line: str) -> HlrSubmission:
     return HlrSubmission(destination, status.upper() == OK, lookup_id or None, status)
 
 
+def _plain_row(line: str) -> HlrSubmission:
+    """The same, of a line without padding."""
+    fields = line.split(";")
+    if len(fields) != _FIELDS:
+        return _row(line)
+    destination, status, lookup_id = fields
+    return HlrSubmission(
+        destination, status == OK or status.upper() == OK, lookup_id or None, status
+    )
+
+
 def decode_reply(reply: HttpReply, destinations: Sequence[str]) -> tuple[HlrSubmission, ...]:
     """Read the rows, which stand in the order of the query.
 
@@ -71,7 +87,8 @@ def decode_reply(reply: HttpReply, destinations: Sequence[str]) -> tuple[HlrSubm
         RemoteProtocolError: the reply is no such list, or its rows are not those that were
             asked for: attributing them by guess would give reports to the wrong numbers.
     """
-    first, *lines = [line for line in reply.text().split("\n") if line.strip()] or [""]
+    text = reply.text()
+    first, *lines = [line for line in text.split("\n") if line and not line.isspace()] or [""]
     head = first.strip().upper()
     if head == FAILED:
         raise GatewayFailureError(
@@ -82,7 +99,7 @@ def decode_reply(reply: HttpReply, destinations: Sequence[str]) -> tuple[HlrSubm
         )
     if head != OK:
         raise RemoteProtocolError("the reply starts with neither OK nor FAILED", raw=reply.body)
-    rows = tuple(map(_row, lines))
+    rows = tuple(map(_row if _PADDED.search(text) else _plain_row, lines))
     if len(rows) != len(destinations):
         raise RemoteProtocolError(
             f"{len(rows)} rows for {len(destinations)} destinations", raw=reply.body
@@ -91,7 +108,7 @@ def decode_reply(reply: HttpReply, destinations: Sequence[str]) -> tuple[HlrSubm
         # Without a line feed behind it, the last id may have been cut short.
         raise RemoteProtocolError("the last row is not ended", raw=reply.body)
     for position, (row, destination) in enumerate(zip(rows, destinations, strict=True)):
-        if row.destination != destination.strip():
+        if row.destination != destination and row.destination != destination.strip():
             raise RemoteProtocolError(f"row {position} is of another destination", raw=reply.body)
     return rows
 

@@ -4,8 +4,7 @@ A DOCTYPE, an entity, an external reference and a depth beyond the format's are 
 sent the document.
 """
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
 from xml.sax import SAXException
 from xml.sax.handler import ContentHandler
 
@@ -14,44 +13,58 @@ from defusedxml.expatreader import DefusedExpatParser
 
 from infobip_async.errors import RemoteProtocolError
 
-
-class Attributes(Protocol):
-    """The attributes of one element, in document order."""
-
-    def items(self) -> list[tuple[str, str]]:
-        """Names and values."""
+Attributes = Mapping[str, str]
+"""The attributes of one element, in document order."""
 
 
-class _Reader(ContentHandler):
+class _TooDeep(Exception):  # noqa: N818 - never leaves this module
+    """An element stands deeper than its format has any."""
+
+
+class _Text(ContentHandler):
+    """Keeps the text of the element at hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.chunks: list[str] = []
+
+    def characters(self, content: str) -> None:
+        """Take some of it, as the parser gives it."""
+        self.chunks.append(content)
+
+
+class _Parser(DefusedExpatParser):
+    """defusedxml's parser, with its refusals, that calls back for elements without SAX between."""
+
     def __init__(
         self,
         depth: int,
         start: Callable[[int, str, Attributes], None],
         end: Callable[[int, str], None] | None,
     ) -> None:
-        super().__init__()
-        self._depth = 0
+        super().__init__(forbid_dtd=True, forbid_entities=True, forbid_external=True)
         self._deepest = depth
         self._start = start
         self._end = end
-        self._text: list[str] = []
+        self._depth = 0
+        self._text = _Text()
+        if end is not None:
+            self.setContentHandler(self._text)
 
-    def startElement(self, name: str, attrs: Attributes) -> None:  # noqa: N802 - SAX's own name
-        self._depth += 1
-        if self._depth > self._deepest:
-            raise SAXException(f"more than {self._deepest} levels of elements")
-        self._text.clear()
-        self._start(self._depth, name, attrs)
+    def start_element(self, name: str, attrs: Attributes) -> None:
+        """Take the start of an element, as expat gives it."""
+        self._depth = level = self._depth + 1
+        if level > self._deepest:
+            raise _TooDeep
+        self._text.chunks.clear()
+        self._start(level, name, attrs)
 
-    def endElement(self, name: str) -> None:  # noqa: ARG002, N802 - SAX's own signature
+    def end_element(self, name: str) -> None:  # noqa: ARG002 - expat's signature
+        """Take the end of an element, as expat gives it."""
         if self._end is not None:
-            self._end(self._depth, "".join(self._text))
-            self._text.clear()
+            self._end(self._depth, "".join(self._text.chunks))
+            self._text.chunks.clear()
         self._depth -= 1
-
-    def characters(self, content: str) -> None:
-        if self._end is not None:
-            self._text.append(content)
 
 
 def is_document(octets: bytes) -> bool:
@@ -80,13 +93,14 @@ def read(
     Raises:
         RemoteProtocolError: the document is not well-formed, or holds what is refused here.
     """
-    parser = DefusedExpatParser(forbid_dtd=True, forbid_entities=True, forbid_external=True)
-    parser.setContentHandler(_Reader(depth, start, end))
+    parser = _Parser(depth, start, end)
     try:
         parser.feed(document)
         parser.close()
     except DefusedXmlException as refusal:
         reason = f"{type(refusal).__name__}: such XML is not read"
+    except _TooDeep:
+        reason = f"not readable XML: more than {depth} levels of elements"
     except SAXException as fault:
         reason = f"not readable XML: {fault.getMessage()}"
     except (LookupError, ValueError):  # raised by the codec that the document's encoding names
