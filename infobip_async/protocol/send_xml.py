@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote_plus, unquote_to_bytes
@@ -123,9 +124,9 @@ _HEAD: Final = b"XML=" + _percent(b"<SMS><authentification>")
 _MESSAGE: Final = _percent(b"</authentification><message>")
 _RECIPIENTS: Final = _percent(b"</message><recipients>")
 _TAIL: Final = _percent(b"</recipients></SMS>")
-_GSM, _GSM_END = _tag("gsm")
-_GSM_WITH_ID: Final = _percent(b'<gsm messageId="')
-_ID_END: Final = _percent(b'">')
+_GSM, _GSM_END = (tag.decode() for tag in _tag("gsm"))
+_GSM_WITH_ID: Final = _percent(b'<gsm messageId="').decode()
+_ID_END: Final = _percent(b'">').decode()
 
 
 def _element(name: str, value: str) -> bytes:
@@ -141,24 +142,39 @@ def _check_id(message_id: str) -> str:
     return message_id
 
 
+def _gsm_element(recipient: Recipient) -> str:
+    """One ``<gsm>`` element. Digits and a plain id need neither escaping nor encoding."""
+    message_id = recipient.message_id
+    if not message_id:
+        return f"{_GSM}{recipient.msisdn}{_GSM_END}"
+    if not _PLAIN_IDS.fullmatch(message_id):
+        message_id = _encode(_check_id(message_id), "message_id").decode()
+    return f"{_GSM_WITH_ID}{message_id}{_ID_END}{recipient.msisdn}{_GSM_END}"
+
+
 def _gsm_elements(recipients: Sequence[Recipient]) -> bytes:
-    """The ``<gsm>`` elements. Digits and plain ids need neither escaping nor encoding."""
-    if all(recipient.message_id is None for recipient in recipients):
-        numbers = (_GSM_END + _GSM).join(recipient.msisdn.encode() for recipient in recipients)
-        return _GSM + numbers + _GSM_END
-    ids = [recipient.message_id or "" for recipient in recipients]
-    if _PLAIN_IDS.fullmatch("".join(ids)):
-        encoded = [message_id.encode() for message_id in ids]
-    else:
-        encoded = [_encode(_check_id(message_id), "message_id") for message_id in ids]
-    return b"".join(
-        [
-            _GSM_WITH_ID + message_id + _ID_END + recipient.msisdn.encode() + _GSM_END
-            if message_id
-            else _GSM + recipient.msisdn.encode() + _GSM_END
-            for message_id, recipient in zip(encoded, recipients, strict=True)
-        ]
-    )
+    """The ``<gsm>`` elements; their ids are looked at together, since most are plain."""
+    ids = [recipient.message_id for recipient in recipients]
+    if len(recipients) == 1 or not all(ids) or not _PLAIN_IDS.fullmatch("".join(filter(None, ids))):
+        return "".join(map(_gsm_element, recipients)).encode()
+    elements = [
+        f"{_GSM_WITH_ID}{recipient.message_id}{_ID_END}{recipient.msisdn}{_GSM_END}"
+        for recipient in recipients
+    ]
+    return "".join(elements).encode()
+
+
+@lru_cache(128)  # one message often goes out in many requests
+def _before_recipients(credentials: Credentials, message: Submission) -> bytes:
+    parts = [
+        _HEAD,
+        _element("username", credentials.username),
+        _element("password", credentials.password),
+        _MESSAGE,
+        *(_element(name, value) for name, value in submission.parameters(message)),
+        _RECIPIENTS,
+    ]
+    return b"".join(parts)
 
 
 def encode_request(
@@ -180,17 +196,8 @@ def encode_request(
             field="recipients",
             section="2/1.1",
         )
-    parts = [
-        _HEAD,
-        _element("username", credentials.username),
-        _element("password", credentials.password),
-        _MESSAGE,
-        *(_element(name, value) for name, value in submission.parameters(message)),
-        _RECIPIENTS,
-        _gsm_elements(recipients),
-        _TAIL,
-    ]
-    return HttpRequest("POST", url, b"".join(parts), form.CONTENT_TYPE)
+    body = _before_recipients(credentials, message) + _gsm_elements(recipients) + _TAIL
+    return HttpRequest("POST", url, body, form.CONTENT_TYPE)
 
 
 # --- client side: reply ---------------------------------------------------------------------
