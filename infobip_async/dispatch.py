@@ -1,20 +1,23 @@
-"""Pushes handled as they come: the gateway is answered when their handlers are done.
+"""What becomes of a push: it is handled as it comes, or kept in a journal first.
 
-The gateway itself is what keeps a push meanwhile, since it sends again what was not answered
-with 200 (§3.1).
+Without a journal the gateway is answered when the handlers are done. It is the gateway itself
+that keeps a push meanwhile, since it sends again what was not answered with 200 (§3.1).
 """
 
 import asyncio
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from time import monotonic
 from typing import Final
 
 import attrs
 
-from infobip_async.errors import RemoteProtocolError
+from infobip_async.errors import JournalUnavailableError, RemoteProtocolError
+from infobip_async.journal.seam import Journal
 from infobip_async.models import Event, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import PushFormat, decode
@@ -33,13 +36,11 @@ class Dispatch:
     Attributes:
         router: where the events go.
         settings: how the pushes are to be read.
-        most_rows: rows of a push; one with more is unreadable.
         expiry_seconds: the time between looks for incomplete messages to be handed on.
     """
 
     router: Router
     settings: PushFormat
-    most_rows: int
     expiry_seconds: float = 10.0
     _warned: set[type[Event]] = attrs.field(init=False, factory=set, repr=False)
 
@@ -65,12 +66,8 @@ class Dispatch:
 
     async def _decode(self, push: RawPush) -> Sequence[Event]:
         if len(push.body) > _BIG:
-            events = await asyncio.to_thread(decode, push, self.settings)
-        else:
-            events = decode(push, self.settings)
-        if len(events) > self.most_rows:
-            raise RemoteProtocolError(f"more than {self.most_rows} rows", raw=push.body)
-        return events
+            return await asyncio.to_thread(decode, push, self.settings)
+        return decode(push, self.settings)
 
     def _log_unhandled(self, types: Iterable[type[Event]], events: Sequence[Event]) -> None:
         for unhandled in [one for one in types if not self.router.handles(one)]:
@@ -86,8 +83,16 @@ class Dispatch:
         for row in rows:
             _logger.debug("unreadable row, %s: %r", row.reason, row.raw)
 
-    async def expire(self) -> None:
-        """Hand on, from time to time and for ever, messages whose parts do not come in time."""
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[None]:
+        """Hand on, from time to time, messages whose parts do not come in time."""
+        expiry = asyncio.create_task(self._expire_again_and_again())
+        try:
+            yield
+        finally:
+            expiry.cancel()
+
+    async def _expire_again_and_again(self) -> None:
         while True:
             await asyncio.sleep(self.expiry_seconds)
             await self._expire(monotonic())
@@ -106,3 +111,41 @@ class Dispatch:
                 await self.router.expire(now)
         except Exception:
             _logger.exception("handlers failed on incomplete messages")
+
+
+@attrs.define
+class Keep:
+    """Has a journal keep pushes, and handle them after they were acknowledged.
+
+    Attributes:
+        journal: keeps them.
+        router: where the events go.
+        settings: how the pushes are to be read.
+    """
+
+    journal: Journal
+    router: Router
+    settings: PushFormat
+
+    async def take(self, push: RawPush) -> HTTPStatus:
+        """Keep a push.
+
+        Returns:
+            200 when it is durable, 503 where the journal cannot keep it now.
+        """
+        try:
+            await self.journal.put(push)
+        except JournalUnavailableError as fault:
+            _logger.error("refused a post to %s: %s", push.kind.value, fault)  # noqa: TRY400 - no trace of ours
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        except Exception:
+            _logger.exception("failed on a post to %s", push.kind.value)
+            return HTTPStatus.INTERNAL_SERVER_ERROR
+        return HTTPStatus.OK
+
+    def serve(self) -> AbstractAsyncContextManager[None]:
+        """Handle what the journal keeps."""
+        return self.journal.serve(self.router, partial(decode, settings=self.settings))
+
+    async def finish(self, seconds: float) -> None:
+        """Nothing: what waits is in the journal."""

@@ -7,7 +7,8 @@
     GET  /<secret>/inbound    inbound SMS
 
 It keeps limits of its own, whatever application it is mounted in, and answers with short fixed
-bodies. The gateway gets its 200 after the handlers succeeded, never before.
+bodies. The gateway gets its 200 after the handlers succeeded, or a journal has the post on
+disk, never before.
 """
 
 import asyncio
@@ -26,11 +27,13 @@ import attrs
 from aiohttp import HttpVersion11, web
 from aiohttp.http import HttpProcessingError
 
-from infobip_async.dispatch import Dispatch
+from infobip_async.dispatch import Dispatch, Keep
 from infobip_async.errors import LocalProtocolError
+from infobip_async.journal.seam import Journal
 from infobip_async.models import CallbackUrls
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.inbound_sms import USUAL_NAMES, template
+from infobip_async.protocol.message_ids import id_keys
 from infobip_async.protocol.push import PushFormat
 from infobip_async.router import Router
 
@@ -52,7 +55,8 @@ class Limits:
 
     Attributes:
         body_bytes: octets of a body; more are refused with 413.
-        rows: rows of a body; a post with more is refused with 400 as unreadable.
+        rows: rows of a body; a post with more is refused with 400 as unreadable, or goes into
+            the quarantine of the journal.
         read_seconds: the time that a body may take to arrive; a slower one is refused with 408.
     """
 
@@ -168,7 +172,7 @@ async def _hang_up(request: web.Request, refusal: web.HTTPException) -> None:
 class _Receiver:
     """The HTTP side: who may post, what, and how much of it."""
 
-    _dispatch: Dispatch
+    _dispatch: Dispatch | Keep
     _prefixes: Sequence[bytes] = attrs.field(repr=False)
     _mask: _Mask = attrs.field(repr=False)
     _limits: Limits
@@ -265,11 +269,10 @@ class _Receiver:
                 answer.set_result(status)
 
     async def while_serving(self, _: web.Application) -> AsyncIterator[None]:
-        """Guard aiohttp's own loggers, and hand on what waits too long."""
+        """Guard aiohttp's own loggers, and have what waits handled."""
         self._mask.guard(logging.getLogger("aiohttp.access"), logging.getLogger("aiohttp.server"))
-        expiry = asyncio.create_task(self._dispatch.expire())
-        yield
-        expiry.cancel()
+        async with self._dispatch.serve():
+            yield
         self._mask.release()
 
     async def stop(self, _: web.Application) -> None:
@@ -290,6 +293,8 @@ def webhook_app(
     inbound: Mapping[str, str] = USUAL_NAMES,
     zone: tzinfo | None = None,
     shutdown_timeout: float = 20.0,
+    journal: Journal | None = None,
+    id_key: str | bytes | Sequence[str | bytes] | None = None,
 ) -> web.Application:
     """Make the application that receives pushes, to be mounted in another or to run alone.
 
@@ -298,9 +303,11 @@ def webhook_app(
         app.add_subapp("/infobip", webhook_app(router, secret="long-random-string"))
 
     It answers 200 after all handlers succeeded, 500 when one failed, so that the gateway sends
-    again (§3.1), and 400 to what cannot be read. A post whose secret is wrong cannot be told
-    from one to a wrong path: both get 404. While it serves, it takes the secrets and the
-    queries of its routes out of the records of aiohttp's access and server loggers.
+    again (§3.1), and 400 to what cannot be read. With a journal it answers 200 when the post is
+    durable, whatever is in it, and 503 when it cannot be kept now; it is handled after. A post
+    whose secret is wrong cannot be told from one to a wrong path: both get 404. While it serves,
+    it takes the secrets and the queries of its routes out of the records of aiohttp's access and
+    server loggers.
 
     Args:
         router: where the events go.
@@ -312,16 +319,24 @@ def webhook_app(
         zone: the gateway's time zone; without it dates are naive.
         shutdown_timeout: seconds that a stop waits for handlers in flight before it cancels
             them, and then for those of incomplete messages; posts that arrive meanwhile get 503.
+            A journal has a limit of its own for its handlers.
+        journal: keeps accepted posts until they are handled; it is opened and closed with the
+            application, and can serve one only.
+        id_key: the one that `InfobipClient` was given; several while one replaces another.
+            Delivery reports whose message ids have no tag of it are set aside as `UnreadableRow`,
+            those on messages that were sent without the key included (see `tag_message_id`).
 
     Raises:
         LocalProtocolError: a secret that is empty or cannot stand in one segment of a path,
-            or a mapping that no inbound URL can have.
+            a mapping that no inbound URL can have, or a key that is too short.
     """
     template(inbound)  # raises where it is none
     secrets = _secrets(secret)
     mask = _Mask(secrets)
-    settings = PushFormat(zone=zone, inbound=inbound)
-    dispatch = Dispatch(router, settings, limits.rows)
+    settings = PushFormat(
+        zone=zone, inbound=inbound, most_rows=limits.rows, id_keys=id_keys(id_key)
+    )
+    dispatch = Keep(journal, router, settings) if journal else Dispatch(router, settings)
     prefixes = [f"{known}/".encode() for known in secrets] or [b""]
     receiver = _Receiver(dispatch, prefixes, mask, limits, shutdown_timeout)
     # Alone, nothing is decompressed at all. Mounted, the host's choice counts: where its aiohttp

@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 
 import attrs
 
-from infobip_async.errors import JournalUnavailableError
+from infobip_async.errors import JournalUnavailableError, LocalProtocolError
 
 T = TypeVar("T")
 
@@ -26,6 +26,9 @@ GROUP: Final = 1_000
 
 _LOCK_TIMEOUT: Final = 0.2
 """Seconds to wait for a file that another process holds, before saying so."""
+
+_LOG_LIMIT: Final = 16 * 1024 * 1024
+"""Octets that the write-ahead log keeps after it was bigger for one group."""
 
 
 @attrs.define(eq=False)
@@ -66,6 +69,8 @@ class Writer:
         self._thread: threading.Thread | None = None
 
     async def __aenter__(self) -> Self:
+        if self._thread is not None:
+            raise LocalProtocolError("it is open already", field="path")
         self._thread = threading.Thread(target=self._serve, name="infobip-journal", daemon=True)
         self._thread.start()
         return self
@@ -80,10 +85,10 @@ class Writer:
 
     async def aclose(self) -> None:
         """Finish what waits, then close the file."""
-        if self._thread is not None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
             self._queue.put(None)
-            await asyncio.to_thread(self._thread.join)
-            self._thread = None
+            await asyncio.to_thread(thread.join)
 
     async def do(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Run a piece of work, and return its result once that is on disk.
@@ -123,9 +128,9 @@ class Writer:
             for work in group:
                 _attempt(connection, work)
             connection.execute("commit")
-        except Exception as fault:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+        except BaseException as fault:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             for work in group:
-                work.fault = JournalUnavailableError(f"the file cannot be written: {fault}")
+                work.fault = _unavailable(fault)
             self._close()
         for work in group:
             with suppress(RuntimeError):  # its loop was closed meanwhile
@@ -138,6 +143,7 @@ class Writer:
             connection.execute("pragma locking_mode=exclusive")
             connection.execute("pragma journal_mode=wal")
             connection.execute("pragma synchronous=full")
+            connection.execute(f"pragma journal_size_limit={_LOG_LIMIT}")
             connection.executescript(self._schema)
         return self._connection
 
@@ -153,10 +159,13 @@ def _attempt(connection: sqlite3.Connection, work: _Work[Any]) -> None:
     connection.execute("savepoint work")
     try:
         work.result = work.run(connection)
-    except sqlite3.OperationalError as fault:
-        work.fault = JournalUnavailableError(f"the file cannot be written: {fault}")
     except Exception as fault:  # noqa: BLE001 - it goes to whoever asked for the work
-        work.fault = fault
+        of_the_file = type(fault) in {sqlite3.OperationalError, sqlite3.DatabaseError}
+        work.fault = _unavailable(fault) if of_the_file else fault
     if work.fault is not None:
         connection.execute("rollback to work")
     connection.execute("release work")
+
+
+def _unavailable(fault: BaseException) -> JournalUnavailableError:
+    return JournalUnavailableError(f"the file cannot be written: {fault}")

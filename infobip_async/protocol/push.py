@@ -5,9 +5,11 @@ from datetime import tzinfo
 
 import attrs
 
-from infobip_async.models import Event
+from infobip_async.errors import RemoteProtocolError
+from infobip_async.models import DeliveryReport, Event, UnreadableRow
 from infobip_async.protocol import dlr_xml, hlr_dlr, inbound_sms
 from infobip_async.protocol.exchange import PushKind, RawPush
+from infobip_async.protocol.message_ids import IdKey
 
 
 @attrs.frozen(kw_only=True)
@@ -17,10 +19,15 @@ class PushFormat:
     Attributes:
         zone: the gateway's time zone; without it dates are naive.
         inbound: query parameter to field of the inbound URL (§6).
+        most_rows: rows of a push; one with more cannot be read. None for no limit.
+        id_keys: where there are any, a delivery report whose message id has the tag of none of
+            them is set aside as unreadable.
     """
 
     zone: tzinfo | None = None
     inbound: Mapping[str, str] = inbound_sms.USUAL_NAMES
+    most_rows: int | None = None
+    id_keys: Sequence[IdKey] = ()
 
 
 def decode(push: RawPush, settings: PushFormat) -> Sequence[Event]:
@@ -29,8 +36,26 @@ def decode(push: RawPush, settings: PushFormat) -> Sequence[Event]:
     Raises:
         RemoteProtocolError: the push as a whole cannot be read.
     """
+    events = _decode(push, settings)
+    if settings.most_rows is not None and len(events) > settings.most_rows:
+        raise RemoteProtocolError(f"more than {settings.most_rows} rows", raw=push.body)
+    if settings.id_keys:
+        return [_authentic(event, settings.id_keys) for event in events]
+    return events
+
+
+def _decode(push: RawPush, settings: PushFormat) -> Sequence[Event]:
     if push.kind is PushKind.DELIVERY_REPORTS:
         return dlr_xml.decode_push(push.body, zone=settings.zone)
     if push.kind is PushKind.HLR_REPORTS:
         return hlr_dlr.decode_push(push.body)
     return [inbound_sms.decode_push(push.query, names=settings.inbound, zone=settings.zone)]
+
+
+def _authentic(event: Event, keys: Sequence[IdKey]) -> Event:
+    """The event; or, where it is a report on no message of ours, what is set aside of it."""
+    if not isinstance(event, DeliveryReport) or any(key.fits(event.message_id) for key in keys):
+        return event
+    return UnreadableRow(
+        f"{event.message_id} {event.raw_status}", "the message id has no tag of ours"
+    )

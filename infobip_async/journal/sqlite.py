@@ -1,0 +1,227 @@
+"""A journal in an SQLite file."""
+
+import asyncio
+import logging
+import re
+import sqlite3
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from infobip_async.errors import JournalUnavailableError, LocalProtocolError
+from infobip_async.journal import tables
+from infobip_async.journal.handling import Handling
+from infobip_async.journal.seam import WHOLE_POST, Claim, Decode, KeptPost, Mark, State
+from infobip_async.journal.tables import SetAside
+from infobip_async.journal.together import Together
+from infobip_async.journal.worker import Worker
+from infobip_async.journal.writer import Writer
+from infobip_async.protocol.exchange import RawPush
+from infobip_async.router import Router
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("infobip_async.journal")
+
+REMEMBERED: Final = 26 * 3600.0
+"""The gateway sends again for a little more than 24 hours (§3.1)."""
+
+_AT_ONCE: Final = 256
+_ID: Final = re.compile("([0-9]{1,18})(?::([0-9]{1,9}))?")
+_USUAL_HANDLING: Final = Handling()
+
+
+class _Storage:
+    """Posts and marks in a file; see `infobip_async.journal.seam.Storage`."""
+
+    def __init__(self, writer: Writer, remembered: float) -> None:
+        self._writer = writer
+        self._remembered = remembered
+        self._puts: Together[RawPush] = Together(self._insert)
+        self._news = asyncio.Event()
+        self._after = 0
+
+    def rewind(self) -> None:
+        """Give what is open from the beginning."""
+        self._after = 0
+
+    async def put(self, push: RawPush) -> None:
+        await self._puts.write(push)
+
+    async def _insert(self, pushes: Sequence[RawPush]) -> None:
+        await self._writer.do(partial(tables.insert, pushes=pushes))
+        self._news.set()
+
+    async def take(self, limit: int) -> Sequence[KeptPost]:
+        self._news.clear()
+        posts = await self._writer.do(partial(tables.read_open, after=self._after, limit=limit))
+        if posts:
+            self._after = posts[-1].id
+        return posts
+
+    async def wait(self) -> None:
+        await self._news.wait()
+
+    async def claim(self, claims: Sequence[Claim]) -> Sequence[frozenset[int]]:
+        return await self._writer.do(partial(tables.claim, claims=claims, seconds=self._remembered))
+
+    async def settle(self, marks: Sequence[Mark]) -> None:
+        await self._writer.do(partial(tables.settle, marks=marks))
+
+    async def put_back(self, state: State, places: Sequence[tuple[int, int]]) -> int:
+        def work(connection: sqlite3.Connection) -> int:
+            found = tables.find_set_aside(connection, state, places)
+            tables.put_back(connection, found)
+            return len(found)
+
+        count = await self._writer.do(work)
+        self._news.set()
+        return count
+
+
+class SqliteJournal:
+    """Keeps accepted posts in a file until they are handled, and what could not be.
+
+    ::
+
+        journal = SqliteJournal("posts.db")
+        app.add_subapp("/infobip", webhook_app(router, secret=secret, journal=journal))
+
+    A post is on disk before it is acknowledged, also through a loss of power
+    (``synchronous=FULL``); posts that come at the same time share an fsync. The file belongs to
+    one process at a time. It holds numbers and texts in clear.
+
+    A row of a delivery report or HLR post that came before, within `remembered` seconds, is
+    acknowledged and not handled again. Handlers must expect some events twice all the same: those
+    that were being handled when the process died. What is done with is deleted; the space is used
+    again.
+
+    To look into a journal that is not being served, use it as a context manager of its own.
+
+    Args:
+        path: the file; made where there is none, but its directory is not.
+        handling: how events are handled.
+        remembered: seconds that rows are told from later ones that are equal.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        handling: Handling = _USUAL_HANDLING,
+        remembered: float = REMEMBERED,
+    ) -> None:
+        self._writer = Writer(path, tables.SCHEMA)
+        self._storage = _Storage(self._writer, remembered)
+        self._handling = handling
+
+    async def __aenter__(self) -> Self:
+        await self._writer.__aenter__()
+        try:
+            await self._writer.do(_touch)
+        except JournalUnavailableError:
+            await self._writer.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._writer.aclose()
+
+    async def put(self, push: RawPush) -> None:
+        """Keep a post; it is on disk on return, and may be acknowledged.
+
+        Raises:
+            JournalUnavailableError: nothing was kept; the post must not be acknowledged.
+        """
+        await self._storage.put(push)
+
+    @asynccontextmanager
+    async def serve(self, router: Router, decode: Decode) -> AsyncIterator[None]:
+        """Open the file, and hand what it keeps to the router until the context is left.
+
+        A file that cannot be opened now is tried again with every post.
+        """
+        async with self._writer:
+            try:
+                await self._writer.do(_touch)
+            except JournalUnavailableError as fault:
+                _logger.error("posts are refused: %s", fault)  # noqa: TRY400 - no trace of ours
+            self._storage.rewind()
+            async with Worker(self._storage, router, decode, self._handling):
+                yield
+
+    async def waiting(self) -> AsyncGenerator[KeptPost, None]:
+        """What is not done with: posts with events to be handled, or in work, in order."""
+        after = 0
+        while posts := await self._writer.do(
+            partial(tables.read_open, after=after, limit=_AT_ONCE)
+        ):
+            for post in posts:
+                yield post
+            after = posts[-1].id
+
+    def dead(self) -> AsyncGenerator[SetAside, None]:
+        """The dead letters: events whose handlers failed time and again, in order."""
+        return self._set_aside(State.DEAD)
+
+    def quarantine(self) -> AsyncGenerator[SetAside, None]:
+        """What was authentic and could not be read: posts, and single rows of posts, in order."""
+        return self._set_aside(State.QUARANTINED)
+
+    async def requeue(self, ids: Iterable[str] | None = None) -> int:
+        """Have dead letters handled again, as if they had just arrived.
+
+        Args:
+            ids: of `SetAside`; all where it is None.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            LocalProtocolError: an id that no event can have; those before it were put back.
+            JournalUnavailableError: the file could not be written.
+        """
+        return await self._put_back(State.DEAD, ids)
+
+    async def replay(self, ids: Iterable[str] | None = None) -> int:
+        """Read again what is in quarantine; as `requeue`."""
+        return await self._put_back(State.QUARANTINED, ids)
+
+    async def _set_aside(self, state: State) -> AsyncGenerator[SetAside, None]:
+        after = (0, WHOLE_POST)
+        while page := await self._writer.do(
+            partial(tables.read_set_aside, state=state, after=after)
+        ):
+            for one in page:
+                yield one
+            after = _place(page[-1].id)
+
+    async def _put_back(self, state: State, ids: Iterable[str] | None) -> int:
+        if ids is None:
+            # Listed first: what fails again meanwhile is not put back a second time.
+            ids = [one.id async for one in self._set_aside(state)]
+        count = 0
+        rest = iter(ids)
+        while places := [_place(one) for one in islice(rest, _AT_ONCE)]:
+            count += await self._storage.put_back(state, places)
+        return count
+
+
+def _touch(connection: sqlite3.Connection) -> None:
+    """Nothing, for which the file has to be there, and ours."""
+
+
+def _place(set_aside: str) -> tuple[int, int]:
+    match = _ID.fullmatch(set_aside)
+    if match is None:
+        raise LocalProtocolError(f"{set_aside!r} is no id of the journal", field="ids")
+    return int(match[1]), WHOLE_POST if match[2] is None else int(match[2])
