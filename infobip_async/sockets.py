@@ -28,8 +28,9 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     _transport: asyncio.Transport
 
-    def __init__(self) -> None:
+    def __init__(self, connected: socket.socket) -> None:
         self.answered = False
+        self._socket = connected
         self._received: list[bytes] = []
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
@@ -104,8 +105,12 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
     ) -> httpcore.AsyncNetworkStream:
-        """Secure the connection."""
+        """Secure the connection; one that cannot be is closed."""
         loop = asyncio.get_running_loop()
+        if self._received:
+            # Anybody on the way could have put the beginning of a reply there.
+            self._transport.abort()
+            raise httpcore.ConnectError("octets in front of the handshake")
         try:
             async with asyncio.timeout(timeout):
                 secured = await loop.start_tls(
@@ -115,10 +120,8 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             raise httpcore.ConnectTimeout from None
         except OSError as fault:  # what ssl raises is one
             raise httpcore.ConnectError(fault) from fault
-        if secured is None or self._received:
-            # Octets in front of the handshake are in nobody's name.
-            self._transport.abort()
-            raise httpcore.ConnectError("no TLS")
+        if secured is None:
+            raise httpcore.ConnectError("closed at the end of the handshake")
         self.connection_made(secured)
         return self
 
@@ -130,8 +133,16 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's
         """Tell of the connection what httpcore asks for."""
         if info == "is_readable":
-            return self._ended or bool(self._received)
+            return self._ended or bool(self._received) or self._is_readable()
         return self._transport.get_extra_info(info)
+
+    def _is_readable(self) -> bool:
+        """Whether something arrived, or the peer closed, in this round of the event loop."""
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except OSError as fault:
+            return not isinstance(fault, BlockingIOError)
+        return True
 
 
 async def _within(seconds: float | None, event: asyncio.Event, late: type[Exception]) -> None:
@@ -163,7 +174,9 @@ class SocketNetwork(httpcore.AsyncNetworkBackend):
                 connected = await start_connection(
                     addresses, happy_eyeballs_delay=_NEXT_ADDRESS, interleave=1
                 )
-                _, stream = await loop.create_connection(SocketStream, sock=connected)
+                _, stream = await loop.create_connection(
+                    lambda: SocketStream(connected), sock=connected
+                )
         except TimeoutError:
             raise httpcore.ConnectTimeout from None
         except OSError as fault:

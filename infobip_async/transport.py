@@ -235,7 +235,8 @@ class Carrier:
         try:
             response = await self.send(built)
             try:
-                return HttpReply(response.status_code, await _read(response))
+                body = await _read(response)
+                return HttpReply(response.status_code, body, delimited=_delimited(response))
             finally:
                 await response.aclose()
         except Exception as fault:  # noqa: BLE001 - the class of a failure proves nothing
@@ -254,9 +255,13 @@ class Carrier:
                 extensions={"timeout": dict(self.timeouts), "trace": evidence},
             )
         except Exception as fault:  # noqa: BLE001 - any client can be given
-            raise LocalProtocolError(
-                f"the request cannot be made ({type(fault).__name__})", field="url"
-            ) from None
+            kind = type(fault).__name__
+        # Not from there: that traceback leads to the URL.
+        raise LocalProtocolError(f"the request cannot be made ({kind})", field="url")
+
+
+def _delimited(response: httpx.Response) -> bool:
+    return "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
 
 
 async def _read(response: httpx.Response) -> bytes:

@@ -1,0 +1,234 @@
+"""Callers that are cancelled, and clients that are closed, while exchanges are under way."""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+
+import pytest
+
+from infobip_async import NotSentError, OutcomeUnknownError, Recipient, TextMessage
+
+TEXT = TextMessage("Hello", "Friend")
+LONG = TextMessage("ж" * 150, "Friend")  # in three parts
+NUMBER = "385911234567"
+
+
+def tasks_of(client) -> int:
+    """How many exchanges are under way."""
+    return len(client._exchanges.flights)
+
+
+async def test_a_storm_of_cancellations_costs_no_slot_and_doubles_nothing(gateway, connect) -> None:
+    """2,000 sends, each cancelled after a random number of rounds of the event loop."""
+    chance = random.Random(2)
+    client = connect(concurrency=8, close_timeout=10)
+    before = asyncio.all_tasks()
+
+    async def cancelled(number: int) -> None:
+        sending = asyncio.create_task(client.send(TEXT, Recipient(NUMBER, f"id-{number}")))
+        for _ in range(chance.randrange(60)):
+            await asyncio.sleep(0)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+    async def worker(numbers: range) -> None:
+        for number in numbers:
+            await cancelled(number)
+
+    await asyncio.gather(*(worker(range(first, 2_000, 20)) for first in range(20)))
+    await gateway.until(lambda: not tasks_of(client))
+
+    copies = Counter(request.body for request in gateway.received)
+    assert max(copies.values()) == 1
+    assert 0 < len(copies) < 2_000
+    assert not gateway.partial
+
+    gateway.gate.clear()
+    sends = [asyncio.create_task(client.send(TEXT, NUMBER)) for _ in range(8)]
+    await gateway.until(lambda: gateway.busy == 8)
+    gateway.gate.set()
+    assert all(receipt.accepted == 2 for receipt in await asyncio.gather(*sends))
+
+    await client.aclose()
+    await gateway.until(lambda: not gateway.open)
+    assert asyncio.all_tasks() <= before
+
+
+async def test_a_cancelled_send_is_made_once(gateway, connect, kind, call) -> None:
+    """What is under way goes on by itself, and the connection can be used again."""
+    gateway.gate.clear()
+    client = connect(kind)
+    sending = asyncio.create_task(call.make(client))
+    await gateway.until(lambda: gateway.busy)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert tasks_of(client) == 1
+    gateway.gate.set()
+    await gateway.until(lambda: not tasks_of(client))
+    assert call.result in repr(await call.make(client))
+    assert len(gateway.received) == 2
+    assert gateway.connections == 1
+
+
+async def test_a_send_that_waits_for_its_turn_never_goes_out(gateway, connect) -> None:
+    """The next one in the queue takes the turn."""
+    gateway.gate.clear()
+    client = connect(concurrency=1)
+    sends = [asyncio.create_task(client.send(TEXT, NUMBER)) for _ in range(3)]
+    await gateway.until(lambda: gateway.busy)
+    sends[1].cancel()
+    gateway.gate.set()
+    _, cancelled, _ = await asyncio.gather(*sends, return_exceptions=True)
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert len(gateway.received) == 2
+
+
+@pytest.mark.parametrize("granted_first", [True, False])
+async def test_a_turn_that_comes_with_the_cancellation_is_passed_on(
+    gateway, connect, granted_first
+) -> None:
+    """In the same round of the event loop: nothing goes out, and the slot is free."""
+    client = connect(concurrency=1)
+    slots = client._exchanges.flights._slots
+    await slots.acquire()
+    sending = asyncio.create_task(client.send(TEXT, NUMBER))
+    await asyncio.sleep(0)
+    for step in (slots.release, sending.cancel)[:: 1 if granted_first else -1]:
+        step()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert not gateway.received
+    async with asyncio.timeout(5):
+        await client.send(TEXT, NUMBER)
+
+
+async def test_a_message_in_parts_is_finished(gateway, connect, caplog) -> None:
+    """A handset that misses a part shows nothing, or half of it."""
+    gateway.gate.clear()
+    client = connect()
+    sending = asyncio.create_task(client.send(LONG, NUMBER))
+    await gateway.until(lambda: gateway.busy)
+    sending.cancel()
+    with caplog.at_level(logging.INFO):
+        gateway.gate.set()
+        await gateway.until(lambda: not tasks_of(client))
+        await asyncio.sleep(0)
+    assert len(gateway.received) == 3
+    assert "whose caller was cancelled ended: [XmlReply(accepted=2" in caplog.text
+
+
+async def test_the_outcome_of_a_cancelled_send_is_logged(gateway, connect, caplog, fault) -> None:
+    """With the ids that can settle it; nobody else learns of it."""
+    gateway.gate.clear()
+    gateway.fault = fault
+    client = connect()
+    client._exchanges.carrier.timeouts["read"] = 0.01 if fault.then == "hang" else 5
+    sending = asyncio.create_task(client.send(TEXT, Recipient(NUMBER, "an-id")))
+    await gateway.until(lambda: tasks_of(client))
+    sending.cancel()
+    gateway.gate.set()
+    async with asyncio.timeout(5):
+        while tasks_of(client):  # noqa: ASYNC110 - it has no event of its own
+            await asyncio.sleep(0.001)
+    await asyncio.sleep(0)
+    assert "whose caller was cancelled failed: the outcome is unknown" in caplog.text
+    assert "(message ids: an-id)" in caplog.text
+
+
+async def test_a_cancelled_pull_brings_its_reports_with_the_next(gateway, connect) -> None:
+    """The gateway gives each report once."""
+    gateway.gate.clear()
+    client = connect()
+    pulling = asyncio.create_task(client.pull_reports())
+    await gateway.until(lambda: gateway.busy)
+    pulling.cancel()
+    gateway.gate.set()
+    await gateway.until(lambda: not tasks_of(client))
+    gateway.bodies["dlrpull"] = b"NO_DATA"
+    assert [report.message_id for report in await client.pull_reports()] == ["id-1"]
+    assert await client.pull_reports() == ()
+
+
+# --- closing ---
+
+
+async def test_closing_waits_for_what_is_under_way(gateway, connect, call) -> None:
+    """Its caller gets the result."""
+    gateway.gate.clear()
+    client = connect(close_timeout=5)
+    calling = asyncio.create_task(call.make(client))
+    await gateway.until(lambda: gateway.busy)
+    closing = asyncio.create_task(client.aclose())
+    await asyncio.sleep(0.01)
+    assert not closing.done()
+    gateway.gate.set()
+    await closing
+    assert call.result in repr(await calling)
+    await gateway.until(lambda: not gateway.open)
+
+
+async def test_what_takes_longer_than_closing_waits_has_an_unknown_outcome(
+    gateway, connect, kind, call
+) -> None:
+    """Its caller was not cancelled, and is not told so."""
+    gateway.gate.clear()
+    client = connect(kind, close_timeout=0.01)
+    calling = asyncio.create_task(call.make(client))
+    await gateway.until(lambda: gateway.busy)
+    await client.aclose()
+    with pytest.raises(OutcomeUnknownError, match="closed") as caught:
+        await calling
+    assert caught.value.message_ids == call.message_ids
+
+
+async def test_a_closed_client_sends_nothing(gateway, connect, call) -> None:
+    """Neither what waits for its turn, nor what is called later."""
+    gateway.gate.clear()
+    client = connect(concurrency=1, close_timeout=5)
+    first = asyncio.create_task(client.credits())
+    waiting = asyncio.create_task(call.make(client))
+    await gateway.until(lambda: gateway.busy)
+    closing = asyncio.create_task(client.aclose())
+    await asyncio.sleep(0)
+    gateway.gate.set()
+    await closing
+    await first
+    for late in (waiting, call.make(client)):
+        with pytest.raises(NotSentError, match="closed"):
+            await late
+    await client.aclose()
+    assert len(gateway.received) == 1
+
+
+async def test_closing_can_be_cancelled(gateway, connect) -> None:
+    """Then nothing is waited for, and nothing is left."""
+    gateway.gate.clear()
+    client = connect(close_timeout=60)
+    before = asyncio.all_tasks()
+    idle = asyncio.create_task(client.send(TEXT, NUMBER))
+    await gateway.until(lambda: gateway.busy)
+    closing = asyncio.create_task(client.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    with pytest.raises(OutcomeUnknownError):
+        await idle
+    gateway.gate.set()
+    await gateway.until(lambda: not gateway.open)
+    assert asyncio.all_tasks() <= before
+
+
+async def test_a_late_exchange_of_nobody_is_logged(gateway, connect, caplog) -> None:
+    """Its caller was cancelled, and then the client was closed."""
+    gateway.gate.clear()
+    client = connect(close_timeout=0)
+    sending = asyncio.create_task(client.send(TEXT, Recipient(NUMBER, "an-id")))
+    await gateway.until(lambda: gateway.busy)
+    sending.cancel()
+    await asyncio.sleep(0)
+    await client.aclose()
+    assert "was cancelled when the client closed" in caplog.text
+    assert "an-id" in caplog.text

@@ -1,0 +1,322 @@
+"""Each option of the client, as it shows on the wire."""
+
+import asyncio
+import socket
+import ssl
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from infobip_async import (
+    Endpoints,
+    InfobipClient,
+    LocalProtocolError,
+    NotSentError,
+    OutcomeUnknownError,
+    TextMessage,
+    Ucs2Form,
+)
+
+TEXT = TextMessage("Hello", "Friend")
+NUMBER = "385911234567"
+ELSEWHERE = "http://gateway.example"
+
+
+async def test_concurrency(gateway, connect, kind) -> None:
+    """No more calls are under way than it says, whoever has the connections."""
+    gateway.gate.clear()
+    client = connect(kind, concurrency=3)
+    sends = [asyncio.create_task(client.send(TEXT, NUMBER)) for _ in range(20)]
+    await gateway.until(lambda: gateway.busy == 3)
+    await asyncio.sleep(0.01)
+    gateway.gate.set()
+    await asyncio.gather(*sends)
+    assert gateway.busiest == gateway.connections == 3
+
+
+async def test_connect_timeout(connect, kind) -> None:
+    """Against a host whose queue of connections is full."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        endpoints = Endpoints.at("http://{}:{}".format(*full.getsockname()))
+        client = connect(kind, endpoints=endpoints, connect_timeout=0.02, connect_retries=0)
+        with pytest.raises(NotSentError, match="ConnectTimeout"):
+            await client.credits()
+        for one in waiting:
+            one.close()
+
+
+async def test_read_timeout(gateway, connect, kind) -> None:
+    """Against a gateway that takes the request and says nothing."""
+    gateway.gate.clear()
+    with pytest.raises(OutcomeUnknownError, match="ReadTimeout"):
+        await connect(kind, read_timeout=0.02).credits()
+
+
+async def test_timeouts_of_none_wait(gateway, connect, kind) -> None:
+    """For as long as it takes."""
+    client = connect(kind, connect_timeout=None, read_timeout=None, write_timeout=None)
+    assert str(await client.credits()) == "7.16"
+
+
+async def test_the_clients_timeouts_hold_for_an_injected_one(gateway, connect) -> None:
+    """Not those that it has of its own."""
+    gateway.gate.clear()
+    async with httpx.AsyncClient(timeout=0.001) as http:
+        asking = asyncio.create_task(connect(http=http).credits())
+        await gateway.until(lambda: gateway.busy)
+        await asyncio.sleep(0.01)
+        gateway.gate.set()
+        assert str(await asking) == "7.16"
+
+
+async def test_close_timeout(gateway, connect) -> None:
+    """Closing waits so long for what is under way."""
+    gateway.gate.clear()
+    client = connect(close_timeout=0.02)
+    asking = asyncio.create_task(client.credits())
+    await gateway.until(lambda: gateway.busy)
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    await client.aclose()
+    assert 0.02 <= loop.time() - start < 5
+    with pytest.raises(OutcomeUnknownError):
+        await asking
+
+
+# --- proxies ---
+
+
+async def test_a_proxy_gets_the_request_in_absolute_form(gateway, connect, call) -> None:
+    """The gateway's name is resolved there."""
+    client = connect(proxy=gateway.url, endpoints=Endpoints.at(ELSEWHERE), allow_insecure=True)
+    assert call.result in repr(await call.make(client))
+    (request,) = gateway.received
+    assert request.target.startswith(f"{ELSEWHERE}/")
+    assert request.headers["host"] == "gateway.example"
+
+
+async def test_a_fault_behind_a_proxy(gateway, connect, call, fault) -> None:
+    """Is as one without: made once, and unknown."""
+    client = connect(proxy=gateway.url, endpoints=Endpoints.at(ELSEWHERE), allow_insecure=True)
+    gateway.fault = fault
+    client._exchanges.carrier.timeouts["read"] = 0.01 if fault.then == "hang" else 5
+    with pytest.raises(call.error(fault)):
+        await call.make(client)
+    assert len(gateway.received) == call.copies(fault)
+
+
+async def test_a_proxy_that_refuses_a_tunnel_sends_nothing(gateway, connect, call) -> None:
+    """Its own request carries nothing of ours."""
+    for status in ("407 Proxy Authentication Required", "502 Bad Gateway"):
+        gateway.tunnel_status = status
+        client = connect(
+            proxy=gateway.url,
+            endpoints=Endpoints.at("https://gateway.example"),
+            connect_retries=0,
+        )
+        with pytest.raises(NotSentError, match="ProxyError"):
+            await call.make(client)
+    assert {request.method for request in gateway.received} == {"CONNECT"}
+
+
+async def test_a_proxy_that_cannot_be_reached_sends_nothing(gateway, connect, call) -> None:
+    """Nothing goes past it."""
+    await gateway.refuse()
+    client = connect(proxy=gateway.url, endpoints=Endpoints.at("https://gateway.example"))
+    with pytest.raises(NotSentError, match="nothing was sent"):
+        await call.make(client)
+
+
+async def test_the_environment_names_no_proxy(gateway, connect, monkeypatch, call) -> None:
+    """It is not asked, nor for certificates or logins."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
+    assert call.result in repr(await call.make(connect()))
+    client = connect(proxy=gateway.url, endpoints=Endpoints.at(ELSEWHERE), allow_insecure=True)
+    assert call.result in repr(await call.make(client))
+
+
+# --- what is never done ---
+
+
+async def test_redirects_are_not_followed_and_cookies_not_kept(gateway, connect, call) -> None:
+    """Not even by an injected client that would."""
+    async with httpx.AsyncClient(follow_redirects=True) as http:
+        for client in (connect(), connect(http=http)):
+            gateway.once(
+                b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /api/dlrpull\r\n"
+                b"Set-Cookie: session=1\r\nContent-Length: 0\r\n\r\n",
+                "keep",
+            )
+            with pytest.raises(OutcomeUnknownError, match="307"):
+                await call.make(client)
+    await call.make(connect())
+    assert len(gateway.received) == 3
+    assert all("cookie" not in request.headers for request in gateway.received)
+
+
+# --- addresses ---
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "paths"),
+    [
+        (
+            Endpoints.at,
+            [
+                "/AddOn/SMSService/XML/XMLInput.aspx",
+                "/Addon/SMSService/SendSMS.aspx",
+                "/Addon/SMSService/command.aspx",
+                "/api/dlrpull",
+                "/api/hlr/query.aspx",
+                "/api/hlr/query.aspx",
+            ],
+        ),
+        (
+            Endpoints.later,
+            [
+                "/api/sendsms/xml",
+                "/api/sendsms/plain",
+                "/api/command",
+                "/api/dlrpull",
+                "/api/hlr",
+                "/api/hlr",
+            ],
+        ),
+    ],
+)
+async def test_endpoints(gateway, connect, calls, endpoints, paths) -> None:
+    """Both sets of paths, under a base of the caller's."""
+    for path, call in zip(paths, calls.values(), strict=True):
+        gateway.bodies[path.rsplit("/", 1)[-1]] = gateway.bodies[call.service]
+    client = connect(endpoints=endpoints(gateway.url))
+    for call in calls.values():
+        await call.make(client)
+    assert [request.target.partition("?")[0] for request in gateway.received] == paths
+
+
+def test_the_default_addresses_are_the_documents_over_https() -> None:
+    """And they are in the repr, the password is not."""
+    client = InfobipClient("user", "secret")
+    assert "https://www.infobip.com/AddOn/SMSService/XML/XMLInput.aspx" in repr(client)
+    assert "secret" not in repr(client)
+
+
+@pytest.mark.parametrize("url", ["http://gateway.example", "http://10.0.0.1:8080"])
+def test_allow_insecure(url) -> None:
+    """A password in clear text leaves this machine only where that was asked for."""
+    with pytest.raises(LocalProtocolError, match="allow_insecure"):
+        InfobipClient("user", "secret", endpoints=Endpoints.at(url))
+    InfobipClient("user", "secret", endpoints=Endpoints.at(url), allow_insecure=True)
+
+
+async def test_an_injected_client_is_not_closed(gateway, connect) -> None:
+    """It is the caller's."""
+    async with httpx.AsyncClient() as http:
+        async with connect(http=http) as client:
+            await client.credits()
+        assert not http.is_closed
+        assert (await http.get(f"{gateway.url}/command.aspx")).text == "7.16"
+
+
+@pytest.mark.parametrize(
+    ("field", "options"),
+    [
+        ("username", {"username": ""}),
+        ("username", {"password": ""}),
+        ("http", {"http": httpx.AsyncClient(), "proxy": "http://127.0.0.1:9"}),
+        (
+            "http",
+            {
+                "http": httpx.AsyncClient(),
+                "ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            },
+        ),
+        ("concurrency", {"concurrency": 0}),
+        ("connect_retries", {"connect_retries": -1}),
+        ("send_xml", {"endpoints": Endpoints.at("ftp://127.0.0.1")}),
+    ],
+)
+def test_wrong_options(field, options) -> None:
+    """Are refused, and named."""
+    with pytest.raises(LocalProtocolError) as caught:
+        InfobipClient(**{"username": "user", "password": "secret"} | options)
+    assert caught.value.field == field
+
+
+# --- contents ---
+
+
+@pytest.mark.parametrize(
+    ("options", "content"),
+    [
+        ({}, "<binary>0436</binary><datacoding>8</datacoding>"),
+        ({"ucs2": Ucs2Form.TEXT}, "<text>ж</text><datacoding>8</datacoding>"),
+    ],
+)
+async def test_ucs2(gateway, connect, options, content) -> None:
+    """How text beyond the GSM alphabet goes on the wire."""
+    await connect(**options).send(TextMessage("ж", "Friend"), NUMBER)
+    assert content in httpx.QueryParams(gateway.received[0].body.decode())["XML"]
+
+
+@pytest.mark.parametrize(
+    ("width", "header", "ends"), [(8, "<binary>050003", (6, 8)), (16, "<binary>060804", (6, 10))]
+)
+async def test_reference_width(gateway, connect, width, header, ends) -> None:
+    """The parts of a text have a number in common, and the next text another."""
+    client = connect(reference_width=width)
+    for _ in range(2):
+        await client.send(TextMessage("ж" * 100, "Friend"), NUMBER)
+    documents = [httpx.QueryParams(request.body.decode())["XML"] for request in gateway.received]
+    binaries = [document[document.index(header) + 8 :] for document in documents]
+    references = [binary[slice(*ends)] for binary in binaries]
+    assert references[0] == references[1] != references[2] == references[3]
+
+
+async def test_zone(gateway, connect) -> None:
+    """Dates of reports are naive without it."""
+    gateway.bodies["dlrpull"] = (
+        b'<DeliveryReport><message id="1" donedate="2010/8/2 14:55:10" status="DELIVERED"/>'
+        b"</DeliveryReport>"
+    )
+    (naive,) = await connect().pull_reports()
+    (aware,) = await connect(zone=UTC).pull_reports()
+    assert naive.done_at == datetime(2010, 8, 2, 14, 55, 10)  # noqa: DTZ001 - that is the point
+    assert aware.done_at == datetime(2010, 8, 2, 14, 55, 10, tzinfo=UTC)
+
+
+# --- the environment ---
+
+
+async def test_from_env(gateway, monkeypatch) -> None:
+    """Login and base URL; options are those of the class, and win."""
+    monkeypatch.setenv("INFOBIP_USERNAME", "someone")
+    monkeypatch.setenv("INFOBIP_PASSWORD", "something")
+    monkeypatch.setenv("INFOBIP_BASE_URL", gateway.url)
+    async with InfobipClient.from_env() as client:
+        await client.credits()
+    assert gateway.received[0].target.endswith("?username=someone&password=something&cmd=CREDITS")
+    monkeypatch.setenv("INFOBIP_BASE_URL", "http://127.0.0.1:9")
+    async with InfobipClient.from_env(endpoints=Endpoints.at(gateway.url)) as client:
+        await client.credits()
+    monkeypatch.delenv("INFOBIP_BASE_URL")
+    assert "https://www.infobip.com" in repr(InfobipClient.from_env())
+
+
+@pytest.mark.parametrize("name", ["INFOBIP_USERNAME", "INFOBIP_PASSWORD"])
+def test_from_env_without_a_variable(monkeypatch, name) -> None:
+    """Which one is missing is said."""
+    monkeypatch.setenv("INFOBIP_USERNAME", "someone")
+    monkeypatch.setenv("INFOBIP_PASSWORD", "something")
+    monkeypatch.setenv(name, "")
+    with pytest.raises(LocalProtocolError, match=name):
+        InfobipClient.from_env()

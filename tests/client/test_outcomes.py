@@ -1,0 +1,163 @@
+"""What every fault means to every method, and how often the gateway got the request."""
+
+import httpx
+import pytest
+
+from infobip_async import (
+    Endpoints,
+    LocalProtocolError,
+    NotEnoughCreditsError,
+    NotSentError,
+    OutcomeUnknownError,
+    Recipient,
+    TextMessage,
+)
+
+
+@pytest.mark.parametrize("reused", [False, True], ids=["fresh", "reused"])
+async def test_a_fault_makes_the_outcome_unknown_and_no_second_copy(  # noqa: PLR0917 - a matrix
+    gateway, connect, kind, call, fault, reused
+) -> None:
+    """Whatever happens after the request began to leave, it is made once and reported honestly."""
+    client = connect(kind)
+    if reused:
+        await call.make(client)
+    before = len(gateway.received)
+    gateway.fault = fault
+    client._exchanges.carrier.timeouts["read"] = 0.01 if fault.then == "hang" else 5
+    with pytest.raises(call.error(fault)) as caught:
+        await call.make(client)
+    assert len(gateway.received) - before == call.copies(fault)
+    assert len(gateway.partial) == 1 - call.copies(fault)
+    assert gateway.connections == 1
+    assert getattr(caught.value, "message_ids", ()) == call.message_ids
+
+
+async def test_the_unusual_is_read(gateway, connect, kind, call, oddity) -> None:
+    """Twice, since an unusual reply must not spoil the next one."""
+    client = connect(kind)
+    gateway.fault = oddity
+    for _ in range(2):
+        assert call.result in repr(await call.make(client))
+    assert len(gateway.received) == 2
+    assert gateway.connections == (1 if oddity.then == "keep" else 2)
+
+
+@pytest.mark.parametrize("reused", [False, True], ids=["fresh", "reused"])
+async def test_nothing_is_sent_where_nobody_listens(gateway, connect, kind, call, reused) -> None:
+    """A refused connection proves that no byte left."""
+    client = connect(kind)
+    if reused:
+        await call.make(client)
+    before = len(gateway.received)
+    await gateway.refuse()
+    with pytest.raises(NotSentError, match="nothing was sent"):
+        await call.make(client)
+    assert len(gateway.received) == before
+    assert not gateway.partial
+
+
+async def test_an_idle_connection_that_was_closed_is_replaced(gateway, connect, kind, call) -> None:
+    """The end of the connection is seen before the request is written."""
+    client = connect(kind)
+    await call.make(client)
+    await gateway.hang_up()
+    await call.make(client)
+    assert len(gateway.received) == 2
+
+
+async def test_a_host_without_address(connect, kind, call) -> None:
+    """The reserved top-level domain never resolves."""
+    endpoints = Endpoints.at("https://gateway.invalid")
+    with pytest.raises(NotSentError, match="nothing was sent"):
+        await call.make(connect(kind, endpoints=endpoints, connect_timeout=5))
+
+
+async def test_a_request_of_which_nothing_left_is_repeated(gateway, connect, call) -> None:
+    """As often as the option says; it goes out once."""
+    port = gateway.port
+    await gateway.refuse()
+    attempts = 0
+
+    async def send(request: httpx.Request) -> httpx.Response:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 3:
+            gateway.port = port
+            await gateway.start()
+        return await transport.handle_async_request(request)
+
+    client = connect(connect_retries=2)
+    transport = client._transport
+    object.__setattr__(client._exchanges.carrier, "send", send)
+    assert call.result in repr(await call.make(client))
+    assert attempts == 3
+    assert len(gateway.received) == 1
+
+
+async def test_without_retries_it_is_not_repeated(gateway, connect, calls) -> None:
+    """One attempt, and the error."""
+    await gateway.refuse()
+    client = connect(connect_retries=0)
+    with pytest.raises(NotSentError):
+        await calls["send"].make(client)
+
+
+async def test_an_unknown_outcome_is_not_retried(gateway, connect, calls, kind) -> None:
+    """However many retries there are."""
+    gateway.bodies["XMLInput.aspx"] = b""
+    client = connect(kind, connect_retries=5)
+    with pytest.raises(OutcomeUnknownError):
+        await calls["send"].make(client)
+    assert len(gateway.received) == 1
+
+
+async def test_a_transport_that_traces_nothing_proves_nothing(call, connect) -> None:
+    """Not even an error that says that nobody could be reached."""
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("nobody there")
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(fail)) as http:
+        client = connect(http=http)
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await call.make(client)
+    assert caught.value.message_ids == call.message_ids
+    assert "nobody" not in repr(caught.value)
+
+
+OK = b"<RESPONSE><status>1</status></RESPONSE>"
+LONG = TextMessage("ж" * 150, "Friend")  # in three parts
+
+
+@pytest.mark.parametrize(
+    ("replies", "sent", "text"),
+    [
+        ((b"", b"", b""), 1, "the outcome is unknown"),
+        ((OK, b"", b""), 2, "1 of several parts were sent, then: no readable status"),
+        ((OK, OK, b"<RESPONSE><status>-3</status></RESPONSE>"), 3, "2 of .* NOT_ENOUGH_CREDITS"),
+    ],
+)
+async def test_a_part_that_fails_leaves_the_message_in_doubt(
+    gateway, connect, replies, sent, text
+) -> None:
+    """Later parts are not sent, and the ids of all of them are named."""
+    gateway.answer(*replies)
+    with pytest.raises(OutcomeUnknownError, match=text) as caught:
+        await connect().send(LONG, Recipient("385911234567", "id"))
+    assert caught.value.message_ids == ("id-1", "id-2", "id-3")
+    assert len(gateway.received) == sent
+
+
+async def test_a_first_part_that_is_refused_refuses_the_message(gateway, connect) -> None:
+    """Nothing was sent, and that is known."""
+    gateway.bodies["XMLInput.aspx"] = b"<RESPONSE><status>-3</status></RESPONSE>"
+    with pytest.raises(NotEnoughCreditsError):
+        await connect().send(LONG, "385911234567")
+    assert len(gateway.received) == 1
+
+
+async def test_a_request_that_httpx_cannot_make_is_the_callers_mistake(connect, kind) -> None:
+    """A URL has an end; nothing is unknown about it."""
+    with pytest.raises(LocalProtocolError, match="InvalidURL"):
+        await connect(kind).pull_reports(f"id-{number:020}" for number in range(4_000))

@@ -1,0 +1,200 @@
+"""Delivery reports that are pulled, once or again and again."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from infobip_async import (
+    AuthenticationError,
+    DeliveryStatus,
+    GatewayFailureError,
+    RemoteProtocolError,
+)
+
+
+def reports(*ids: str) -> bytes:
+    """What the gateway answers."""
+    rows = "".join(f'<message id="{one}" status="DELIVERED"/>' for one in ids)
+    return f"<DeliveryReport>{rows}</DeliveryReport>".encode()
+
+
+@pytest.fixture
+def quiet(gateway) -> None:
+    """Nothing to report, but for what a test says."""
+    gateway.bodies["dlrpull"] = b"NO_DATA"
+
+
+async def take(polling, count: int) -> list[str]:
+    """The ids of the next reports."""
+    async with asyncio.timeout(5):
+        return [(await anext(polling)).message_id for _ in range(count)]
+
+
+async def test_pulled_reports_are_read(gateway, connect, quiet) -> None:
+    """All there are, in the order given; none is an empty tuple."""
+    client = connect()
+    gateway.answer(reports("1", "2"), b"")
+    assert [(one.message_id, one.status) for one in await client.pull_reports()] == [
+        ("1", DeliveryStatus.DELIVERED),
+        ("2", DeliveryStatus.DELIVERED),
+    ]
+    assert await client.pull_reports() == ()
+    assert await client.pull_reports() == ()
+
+
+async def test_reports_of_other_messages_are_kept(gateway, connect, quiet) -> None:
+    """The gateway would not give them again."""
+    client = connect()
+    gateway.answer(reports("1", "2", "3"))
+    assert [one.message_id for one in await client.pull_reports(["2"])] == ["2"]
+    assert [one.message_id for one in await client.pull_reports("3")] == ["3"]
+    assert [one.message_id for one in await client.pull_reports()] == ["1"]
+    assert [request.target.rpartition("&")[2] for request in gateway.received[:2]] == [
+        "MessageId=2",
+        "MessageId=3",
+    ]
+
+
+async def test_equal_reports_are_all_given(gateway, connect, quiet) -> None:
+    """Whether they are one is not for the client to say."""
+    gateway.answer(reports("1", "1"))
+    assert len(await connect().pull_reports()) == 2
+
+
+async def test_an_unreadable_row_costs_no_other(gateway, connect, caplog) -> None:
+    """It is logged as it came, since it will not come again."""
+    gateway.bodies["dlrpull"] = (
+        b'<DeliveryReport><message status="SENT"/><message id="1" status="SENT"/></DeliveryReport>'
+    )
+    assert [one.message_id for one in await connect().pull_reports()] == ["1"]
+    assert "an unreadable report was pulled" in caplog.text
+
+
+async def test_an_unreadable_reply_is_raised_with_what_came(gateway, connect) -> None:
+    """It may be the only copy."""
+    gateway.bodies["dlrpull"] = b"<DeliveryReport><message id="
+    with pytest.raises(RemoteProtocolError) as caught:
+        await connect().pull_reports()
+    assert caught.value.raw == b"<DeliveryReport><message id="
+
+
+async def test_polling_yields_one_by_one_and_goes_on(gateway, connect, quiet) -> None:
+    """Over pulls that bring none."""
+    client = connect()
+    gateway.answer(reports("1", "2"), b"NO_DATA", reports("3"))
+    async with aclosing(client.poll_reports(interval=0.001)) as polling:
+        assert await take(polling, 3) == ["1", "2", "3"]
+
+
+async def test_polling_waits_for_its_interval(gateway, connect, quiet) -> None:
+    """It does not ask more often."""
+    gateway.answer(reports("1"))
+    client = connect()
+    polling = client.poll_reports(interval=60)
+    assert await take(polling, 1) == ["1"]
+    waiting = asyncio.create_task(anext(polling))
+    await asyncio.sleep(0.02)
+    assert len(gateway.received) == 1
+    await client.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+
+
+async def test_polling_that_is_left_loses_nothing(gateway, connect, quiet) -> None:
+    """What was pulled and not yielded comes with the next call."""
+    client = connect()
+    gateway.answer(reports("1", "2", "3"))
+    async for report in client.poll_reports():
+        assert report.message_id == "1"
+        break
+    assert await take(client.poll_reports(), 1) == ["2"]
+    assert [one.message_id for one in await client.pull_reports()] == ["3"]
+
+
+async def test_polling_that_is_cancelled_loses_nothing(gateway, connect, quiet) -> None:
+    """Not even what is on its way."""
+    client = connect()
+    gateway.answer(reports("1"))
+    gateway.gate.clear()
+    waiting = asyncio.create_task(anext(client.poll_reports()))
+    await gateway.until(lambda: gateway.busy)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    gateway.gate.set()
+    assert await take(client.poll_reports(interval=0.001), 1) == ["1"]
+
+
+async def test_polling_survives_an_unreachable_gateway(gateway, connect, quiet, caplog) -> None:
+    """Refused, cut off, or with an error page of a status of its own."""
+    port = gateway.port
+    await gateway.refuse()
+    client = connect()
+    polling = client.poll_reports(interval=0.001)
+    waiting = asyncio.create_task(take(polling, 1))
+    await gateway.until(lambda: "could not be pulled" in caplog.text)
+    gateway.port = port
+    gateway.once(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<Deliv")
+    gateway.once(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+    gateway.answer(reports("1"))
+    await gateway.start()
+    assert await waiting == ["1"]
+    assert len(gateway.received) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"5", AuthenticationError),
+        (b"99", GatewayFailureError),
+        (b"<html>", RemoteProtocolError),
+    ],
+)
+async def test_polling_ends_with_what_will_not_pass(gateway, connect, body, error) -> None:
+    """A refusal, and a reply that may be the only copy of reports."""
+    gateway.bodies["dlrpull"] = body
+    with pytest.raises(error):
+        await anext(connect().poll_reports())
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["during a pull", "between pulls"])
+async def test_closing_the_client_ends_polling(gateway, connect, quiet, held, caplog) -> None:
+    """Even a pull that takes too long."""
+    client = connect(close_timeout=0.01)
+    if held:
+        gateway.gate.clear()
+    waiting = asyncio.create_task(anext(client.poll_reports()))
+    await gateway.until(lambda: gateway.received)
+    await asyncio.sleep(0.005)
+    await client.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+    with pytest.raises(StopAsyncIteration):
+        await anext(client.poll_reports())
+    assert "not taken" not in caplog.text
+
+
+async def test_what_nobody_took_is_mentioned_when_the_client_closes(
+    gateway, connect, quiet, caplog
+) -> None:
+    """The gateway will not give it again."""
+    client = connect()
+    gateway.answer(reports("1", "2", "3"))
+    polling = client.poll_reports()
+    await take(polling, 1)
+    await polling.aclose()
+    await client.aclose()
+    assert "2 delivery reports were pulled and not taken" in caplog.text
+
+
+async def test_reports_are_yielded_to_their_end_though_the_client_is_closed(
+    gateway, connect, quiet
+) -> None:
+    """They are here already."""
+    client = connect()
+    gateway.answer(reports("1", "2"))
+    polling = client.poll_reports()
+    await take(polling, 1)
+    await client.aclose()
+    assert [one.message_id async for one in polling] == ["2"]

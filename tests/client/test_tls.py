@@ -1,0 +1,188 @@
+"""Connections over TLS, and what breaks them before anything is sent."""
+
+import asyncio
+import gc
+import ssl
+import subprocess
+from pathlib import Path
+
+import httpcore
+import pytest
+
+from infobip_async import Endpoints, NotSentError, OutcomeUnknownError
+from infobip_async.sockets import SocketNetwork, SocketStream
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate of 127.0.0.1 and gateway.example, with its key."""
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+        " -subj /CN=gateway -addext subjectAltName=IP:127.0.0.1,DNS:gateway.example"
+    )
+    try:
+        subprocess.run(  # noqa: S603 - fixed arguments
+            [*command.split(), "-keyout", path.with_suffix(".key"), "-out", path],
+            check=True,
+            capture_output=True,
+        )
+    except FileNotFoundError:
+        pytest.skip("makes its certificate with openssl")
+    path.write_bytes(path.read_bytes() + path.with_suffix(".key").read_bytes())
+    return path
+
+
+@pytest.fixture
+def serving(certificate) -> ssl.SSLContext:
+    """The gateway's side."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.fixture
+def trusting(certificate) -> ssl.SSLContext:
+    """Takes the gateway's certificate for good."""
+    return ssl.create_default_context(cafile=certificate)
+
+
+@pytest.fixture
+async def secured(gateway, serving):
+    """A gateway that speaks TLS."""
+    await gateway.refuse()
+    gateway.tls = serving
+    await gateway.start()
+    return gateway
+
+
+async def test_the_ssl_context_is_used(secured, connect, trusting, call) -> None:
+    """One handshake for several calls."""
+    client = connect(ssl_context=trusting)
+    for _ in range(3):
+        assert call.result in repr(await call.make(client))
+    assert secured.connections == 1
+
+
+async def test_an_unknown_certificate_is_refused(secured, connect, call) -> None:
+    """Before anything is sent, and for this reason."""
+    with pytest.raises(NotSentError, match="CERTIFICATE_VERIFY_FAILED"):
+        await call.make(connect())
+    assert not secured.received
+
+
+async def test_the_certificate_of_another_host_is_refused(secured, connect, trusting) -> None:
+    """It names an address, and not this name of it."""
+    endpoints = Endpoints.at(f"https://localhost:{secured.port}")
+    with pytest.raises(NotSentError, match="CERTIFICATE_VERIFY_FAILED"):
+        await connect(ssl_context=trusting, endpoints=endpoints).credits()
+
+
+async def test_a_gateway_that_speaks_no_tls(gateway, connect, trusting) -> None:
+    """What it says instead is no handshake."""
+    gateway.once(b"HTTP/1.1 400 Bad Request\r\n\r\n", stage="connect")
+    endpoints = Endpoints.at(f"https://127.0.0.1:{gateway.port}")
+    client = connect(ssl_context=trusting, endpoints=endpoints, connect_retries=0)
+    with pytest.raises(NotSentError):
+        await client.credits()
+
+
+async def test_a_handshake_has_the_connect_timeout(gateway, connect, trusting) -> None:
+    """Nothing was sent by then."""
+    gateway.once(then="hang", stage="connect")
+    client = connect(
+        ssl_context=trusting,
+        endpoints=Endpoints.at(f"https://127.0.0.1:{gateway.port}"),
+        connect_timeout=0.05,
+        connect_retries=0,
+    )
+    with pytest.raises(NotSentError, match="ConnectTimeout"):
+        await client.credits()
+    await gateway.until(lambda: gateway.partial)
+    gc.collect()  # a socket that was not closed would warn
+
+
+async def test_a_client_that_is_closed_during_a_handshake_leaves_no_socket(
+    gateway, connect, trusting
+) -> None:
+    """The exchange is cancelled there."""
+    gateway.once(then="hang", stage="connect")
+    endpoints = Endpoints.at(f"https://127.0.0.1:{gateway.port}")
+    client = connect(ssl_context=trusting, endpoints=endpoints, close_timeout=0.0)
+    asking = asyncio.create_task(client.credits())
+    await gateway.until(lambda: gateway.connections)
+    await client.aclose()
+    with pytest.raises(OutcomeUnknownError):
+        await asking
+    gc.collect()
+
+
+async def test_what_comes_unasked_spoils_the_connection(secured, connect, trusting, calls) -> None:
+    """Also where it is already unpacked from TLS."""
+    client = connect(ssl_context=trusting)
+    await calls["send"].make(client)
+    (writer,) = secured._open
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1")
+    await asyncio.sleep(0.01)
+    assert (await calls["send"].make(client)).accepted == 2
+    assert secured.connections == 2
+
+
+async def test_a_connection_lost_at_the_end_of_the_handshake(
+    secured, connect, trusting, monkeypatch
+) -> None:
+    """Then asyncio has no transport to give."""
+    loop = asyncio.get_running_loop()
+    start_tls = loop.start_tls
+
+    async def lost(*args, **kwargs) -> None:
+        (await start_tls(*args, **kwargs)).abort()
+
+    monkeypatch.setattr(loop, "start_tls", lost)
+    with pytest.raises(NotSentError):
+        await connect(ssl_context=trusting).credits()
+
+
+async def test_octets_in_front_of_the_handshake_are_refused(trusting) -> None:
+    """Anybody on the way can put them there, as the beginning of a reply."""
+    left = asyncio.Event()
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
+        await reader.read()
+        writer.close()
+        left.set()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        stream = await SocketNetwork().connect_tcp("127.0.0.1", port)
+        assert isinstance(stream, SocketStream)
+        while not stream.answered:  # noqa: ASYNC110 - it has no event of its own
+            await asyncio.sleep(0)
+        with pytest.raises(httpcore.ConnectError, match="in front of the handshake"):
+            await stream.start_tls(trusting, "127.0.0.1", timeout=5)
+        await left.wait()  # so the connection was closed
+
+
+@pytest.fixture
+def tunnelling(gateway, connect, serving, trusting):
+    """A client whose proxy is the gateway, which speaks TLS inside the tunnel."""
+    url, gateway.tls = gateway.url, serving
+    endpoints = Endpoints.at("https://gateway.example")
+    return connect(proxy=url, endpoints=endpoints, ssl_context=trusting)
+
+
+async def test_a_tunnel_carries_the_request(gateway, tunnelling, call) -> None:
+    """TLS is with the gateway, and the context given is for that."""
+    assert call.result in repr(await call.make(tunnelling))
+    tunnel, request = gateway.received
+    assert tunnel.target == "gateway.example:443"
+    assert request.target.startswith("/")
+
+
+async def test_a_fault_inside_a_tunnel(gateway, tunnelling, calls) -> None:
+    """The request left, although it was not the first on the connection."""
+    gateway.bodies["XMLInput.aspx"] = b""
+    with pytest.raises(OutcomeUnknownError):
+        await calls["send"].make(tunnelling)
+    assert len(gateway.received) == 2

@@ -1,0 +1,195 @@
+"""Connections: reused, replaced, bounded, never mixed up, and let go."""
+
+import asyncio
+import gc
+import gzip
+
+import httpx
+import pytest
+
+from infobip_async import OutcomeUnknownError, Recipient, TextMessage
+from infobip_async.protocol.exchange import HttpRequest
+from infobip_async.transport import Carrier, SlotTransport
+
+TEXT = TextMessage("Hello", "Friend")
+NUMBER = "385911234567"
+REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 41\r\n\r\n<RESPONSE><status>1</status></RESPONSE>  "
+
+
+@pytest.fixture
+async def transport():
+    """A transport that is closed after the test."""
+    transport = SlotTransport()
+    yield transport
+    await transport.aclose()
+
+
+def get(gateway, service: str = "command.aspx") -> httpx.Request:
+    """A request as httpx has it."""
+    return httpx.Request("GET", f"{gateway.url}/{service}")
+
+
+async def test_one_connection_serves_one_call_after_the_other(gateway, connect, call) -> None:
+    """And calls of every method, since they share a host."""
+    client = connect()
+    for _ in range(3):
+        await call.make(client)
+        await client.credits()
+    assert gateway.connections == 1
+
+
+async def test_many_concurrent_calls_share_few_connections(gateway, connect) -> None:
+    """500 sends over 50 slots: each arrives once, and each caller gets an answer."""
+    gateway.gate.clear()
+    client = connect(concurrency=50)
+    sends = [
+        asyncio.create_task(client.send(TEXT, Recipient(NUMBER, f"id-{number}")))
+        for number in range(500)
+    ]
+    await gateway.until(lambda: gateway.busy == 50)
+    gateway.gate.set()
+    receipts = await asyncio.gather(*sends)
+    assert [receipt.recipients[0].message_id for receipt in receipts] == [
+        f"id-{number}" for number in range(500)
+    ]
+    assert gateway.busiest == gateway.connections == 50
+    assert len({request.body for request in gateway.received}) == len(gateway.received) == 500
+
+
+async def test_idle_connections_are_let_go_after_a_burst(gateway, connect) -> None:
+    """One with each later call, though that never uses them."""
+    gateway.gate.clear()
+    client = connect(concurrency=10)
+    client._transport.keepalive_expiry = 0.05
+    burst = [asyncio.create_task(client.credits()) for _ in range(10)]
+    await gateway.until(lambda: gateway.busy == 10)
+    gateway.gate.set()
+    await asyncio.gather(*burst)
+    assert gateway.open == 10
+    async with asyncio.timeout(5):
+        while gateway.open > 1:
+            await client.credits()
+            await asyncio.sleep(0.005)
+    assert gateway.connections == 10
+
+
+async def test_a_connection_that_was_idle_too_long_is_not_used(gateway, connect) -> None:
+    """The gateway may be about to close it."""
+    client = connect()
+    client._transport.keepalive_expiry = 0.0
+    for _ in range(3):
+        await client.credits()
+        await asyncio.sleep(0.002)
+    assert gateway.connections == 3
+    await gateway.until(lambda: gateway.open == 1)
+
+
+async def test_what_comes_behind_a_reply_does_not_answer_the_next_request(
+    gateway, connect, calls
+) -> None:
+    """Two replies to one request: the second one is nobody's."""
+    send = calls["send"].make
+    client = connect()
+    gateway.once(2 * REPLY, "keep")
+    assert (await send(client)).accepted == 1
+    with pytest.raises(OutcomeUnknownError, match="RemoteProtocolError"):
+        await send(client)
+    assert (await send(client)).accepted == 2
+    assert gateway.connections == 2
+
+
+async def test_what_comes_unasked_spoils_the_connection(gateway, connect, calls) -> None:
+    """It is seen before the next request is written, which goes over another one."""
+    client = connect()
+    assert (await calls["send"].make(client)).accepted == 2
+    (writer,) = gateway._open
+    writer.write(REPLY)
+    assert (await calls["send"].make(client)).accepted == 2
+    assert gateway.connections == 2
+
+
+async def test_a_flood_of_unasked_octets_is_not_taken_in(gateway, connect) -> None:
+    """The connection stops reading at the second piece of it."""
+    client = connect()
+    await client.credits()
+    (writer,) = gateway._open
+    writer.transport.set_write_buffer_limits(high=0)
+    writer.write(b"x" * 50_000_000)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await writer.drain()
+    await client.credits()
+    assert gateway.connections == 2
+
+
+async def test_a_reply_closed_early_costs_its_connection(gateway, transport) -> None:
+    """Unread, half read, or read: only what was read to its end can be used again."""
+    gateway.bodies["command.aspx"] = b"x" * 1_000_000
+    unread = await transport.handle_async_request(get(gateway))
+    await unread.aclose()
+    half = await transport.handle_async_request(get(gateway))
+    async for _ in half.aiter_raw():
+        break
+    await half.aclose()
+    assert gateway.connections == 2
+    for _ in range(2):
+        response = await transport.handle_async_request(get(gateway))
+        assert len(await response.aread()) == 1_000_000
+        await response.aclose()
+    assert gateway.connections == 3
+    await gateway.until(lambda: gateway.open == 1)
+
+
+async def test_a_cancelled_request_costs_its_connection(gateway, transport) -> None:
+    """It is closed, wherever the request stood."""
+    for rounds in range(30):
+        request = asyncio.create_task(transport.handle_async_request(get(gateway)))
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        request.cancel()
+        (response,) = await asyncio.gather(request, return_exceptions=True)
+        if isinstance(response, httpx.Response):
+            await response.aread()
+    await transport.aclose()
+    await gateway.until(lambda: not gateway.open)
+    gc.collect()  # a socket that was not closed would warn
+
+
+async def test_a_giant_reply_is_not_read_to_its_end(gateway, connect, call, monkeypatch) -> None:
+    """Its connection is given up; nothing else is left of it."""
+    monkeypatch.setattr("infobip_async.transport.MAX_REPLY", 1_000_000)
+    gateway.bodies[call.service] = b"x" * 3_000_000
+    client = connect()
+    before = asyncio.all_tasks()
+    with pytest.raises(OutcomeUnknownError, match="OverflowError"):
+        await call.make(client)
+    await gateway.until(lambda: not gateway.open)
+    assert asyncio.all_tasks() <= before
+    assert len(gateway.received) == 1
+
+
+async def test_a_zip_bomb_is_not_unpacked_to_its_end(gateway, connect, monkeypatch) -> None:
+    """The limit is of what is unpacked."""
+    monkeypatch.setattr("infobip_async.transport.MAX_REPLY", 1_000_000)
+    packed = gzip.compress(bytes(30_000_000))
+    whole = httpx.Response(200, headers={"Content-Encoding": "gzip"}, content=packed)
+    carrier = Carrier(httpx.Request, httpx.MockTransport(lambda _: whole).handle_async_request, {})
+    with pytest.raises(OutcomeUnknownError, match="OverflowError"):
+        await carrier.carry(HttpRequest("GET", gateway.url))
+
+
+async def test_a_request_that_is_not_taken_ends_at_its_timeout(gateway, connect) -> None:
+    """The gateway reads one octet of it; how much left is not known."""
+    gateway.once(then="hang", stage="connect")
+    client = connect(write_timeout=0.05)
+    with pytest.raises(OutcomeUnknownError, match="WriteTimeout"):
+        await client.submit_hlr(str(number) for number in range(10**6, 2 * 10**6))
+    assert not gateway.received
+
+
+async def test_it_can_be_given_to_a_client_of_httpx(gateway, transport) -> None:
+    """It is a transport like any other."""
+    async with httpx.AsyncClient(transport=transport) as http:
+        for _ in range(2):
+            assert (await http.get(f"{gateway.url}/command.aspx")).text == "7.16"
+    assert gateway.connections == 1
