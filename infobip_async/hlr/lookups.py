@@ -28,7 +28,7 @@ from infobip_async.hlr.table import MAX_BATCH, LookupTable, Stats
 from infobip_async.hlr.timekeeper import Timekeeper, loop_time
 from infobip_async.models import HlrReport
 from infobip_async.numbering.msisdn import check_lookup_destination
-from infobip_async.pace import Pace
+from infobip_async.pace import Backoff, Pace
 from infobip_async.router import Router
 
 
@@ -87,10 +87,11 @@ class HlrLookups:
         router: brings the reports.
         batch_size: numbers per query, up to 10,000. A query costs about as much for one number
             as for some hundred; beyond 1,000 little is gained.
-        batch_age: seconds that a number waits for others to share its query.
+        batch_age: seconds that a number waits for others to share its query. A source that is
+            slower than that has queries of single numbers.
         queries: queries in flight at the most, for single lookups and for each stream.
         window: numbers of a stream that are read and not yet handed to its consumer, at the most;
-            each takes some 300 octets.
+            each takes some 400 octets, and 1 KiB where it has a query of its own.
         rate: numbers per second that go out at the most; None for no limit.
         report_grace: seconds that a report is kept that comes before the reply to its query.
         early_limit: reports that are kept so at the most; the oldest goes first.
@@ -131,8 +132,9 @@ class HlrLookups:
         self._router = router
         self._stop_timeout = stop_timeout
         self._timekeeper = Timekeeper(LookupTable(loop_time, report_grace, early_limit))
-        self._origin = partial(Queries, client, self._timekeeper, Pace(rate), queries)
-        self._queries = self._origin()
+        self._origin = partial(Queries, client, self._timekeeper, Pace(rate), limit=queries)
+        # Who looks one number up is told at once that the gateway is away.
+        self._queries = self._origin(backoff=Backoff(longest=0.0))
         self._singles: dict[float, _Singles] = {}
         self._streams: WeakSet[Stream] = WeakSet()
         self._entered = False
@@ -249,7 +251,9 @@ class HlrLookups:
             share=share,
             resubmit=on_unknown == "resubmit",
         )
-        stream = Stream(self._origin(), self.stats, numbers, settings)
+        # A gateway that is away must not use up the source in no time.
+        queries = self._origin(backoff=Backoff())
+        stream = Stream(queries, self.stats, numbers, settings)
         self._streams.add(stream)
         return stream.results()
 

@@ -47,12 +47,21 @@ class Queries:
         timekeeper: has the table that keeps what waits.
         pace: the numbers per second, of all origins together.
         limit: queries in flight at the most.
+        backoff: the pauses after queries that failed.
 
     Attributes:
         stopping: whether nothing is sent any more.
     """
 
-    def __init__(self, client: HlrClient, timekeeper: Timekeeper, pace: Pace, limit: int) -> None:
+    def __init__(
+        self,
+        client: HlrClient,
+        timekeeper: Timekeeper,
+        pace: Pace,
+        *,
+        limit: int,
+        backoff: Backoff,
+    ) -> None:
         self.stopping = False
         self._client = client
         self._timekeeper = timekeeper
@@ -62,8 +71,7 @@ class Queries:
         self._running: dict[asyncio.Task[None], Batch] = {}
         self._open: set[Batch] = set()
         self._idle = asyncio.Event()
-        # A gateway that is away would otherwise use up a source in no time.
-        self._backoff = Backoff()
+        self._backoff = backoff
 
     def start(
         self, destinations: Sequence[str], settle: Settle, *, timeout: float, resubmit: bool = False

@@ -13,7 +13,7 @@ class HlrOutcome(Enum):
     REPORTED = "reported"
     """The report arrived."""
     REFUSED = "refused"
-    """The gateway did not accept the number, or the query as a whole."""
+    """The gateway did not accept the number, or its query as a whole; or no query can carry it."""
     TIMED_OUT = "timed out"
     """Accepted, and no report in time."""
     UNSUBMITTED = "unsubmitted"

@@ -1,15 +1,14 @@
 """The window between source and consumer."""
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 import attrs
 import pytest
 
-from infobip_async.errors import (
-    NotSentError,
-)
+from infobip_async.errors import NotSentError, OutcomeUnknownError
 from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.hlr.table import Stats
 from infobip_async.models import HlrSubmission
@@ -138,6 +137,52 @@ async def test_gateway_away_does_not_use_the_source_up(gateway) -> None:
         await stream.aclose()
     assert len(gateway.asked) < 25
     assert lookups.stats == Stats(unsubmitted=source.read)
+
+
+async def test_failures_make_pauses(gateway) -> None:
+    """Each failure makes the next query wait longer, up to a limit; answers shorten that again."""
+    times: list[float] = []
+
+    async def answer(destinations: Sequence[str]) -> Sequence[HlrSubmission]:
+        times.append(now())
+        if 12 <= len(times) < 22:
+            return await gateway.accept(destinations)
+        raise NotSentError("away")
+
+    gateway.answer = answer
+    async with gateway.lookups(queries=1, batch_size=1) as lookups:
+        await drained(lookups.stream(numbers(23)))
+    pauses = [later - sooner for sooner, later in itertools.pairwise(times)]
+    growing = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30]
+    assert pauses == pytest.approx([*growing, *[0] * 10, 0.1], abs=0.01)
+
+
+async def test_failures_together_count_once(gateway) -> None:
+    """Queries that fail at the same time do not multiply their pauses."""
+
+    async def answer(destinations: Sequence[str]) -> Sequence[HlrSubmission]:
+        raise OutcomeUnknownError("cut")
+
+    gateway.answer = answer
+    async with gateway.lookups(queries=8, batch_size=1) as lookups:
+        await drained(lookups.stream(numbers(24)))
+        assert now() == pytest.approx(0.3, abs=0.01)
+
+
+async def test_leaving_does_not_wait_for_a_pause(gateway) -> None:
+    """What waits for a gateway that is away holds nobody up, and is not sent."""
+
+    async def answer(destinations: Sequence[str]) -> Sequence[HlrSubmission]:
+        raise NotSentError("away")
+
+    gateway.answer = answer
+    async with gateway.lookups(batch_size=1, window=20) as lookups:
+        consumer = asyncio.create_task(drained(lookups.stream(Source())))
+        await asyncio.sleep(100)
+        asked, left = len(gateway.asked), now()
+    assert now() - left < 0.01
+    assert {result.outcome for result in await consumer} == {HlrOutcome.UNSUBMITTED}
+    assert len(gateway.asked) == asked
 
 
 async def test_source_that_never_waits_lets_others_run(gateway) -> None:
