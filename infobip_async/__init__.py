@@ -49,12 +49,14 @@ from infobip_async.models import (
     WapBookmark,
 )
 from infobip_async.protocol.exchange import Endpoints
+from infobip_async.protocol.message_ids import tag_message_id
 from infobip_async.router import Router
 from infobip_async.text.segments import Alphabet, Preview, Ucs2Form, preview, simplify
 
 if TYPE_CHECKING:
     from infobip_async.client import InfobipClient
     from infobip_async.hlr.lookups import HlrLookups
+    from infobip_async.journal import SqliteJournal
 
 __all__ = [
     "Alphabet",
@@ -97,6 +99,7 @@ __all__ = [
     "SendOutcome",
     "SendReceipt",
     "SendResult",
+    "SqliteJournal",
     "TextMessage",
     "Ton",
     "Ucs2Form",
@@ -106,11 +109,16 @@ __all__ = [
     "WapBookmark",
     "preview",
     "simplify",
+    "tag_message_id",
 ]
 
-# These bring httpx, which a process that only receives, or a test run that only has this
-# package installed, need not load.
-_LAZY = {"HlrLookups": "infobip_async.hlr.lookups", "InfobipClient": "infobip_async.client"}
+# These bring httpx or SQLite, which a process that only receives, or a test run that only has
+# this package installed, need not load.
+_LAZY = {
+    "HlrLookups": "infobip_async.hlr.lookups",
+    "InfobipClient": "infobip_async.client",
+    "SqliteJournal": "infobip_async.journal",
+}
 
 
 def __getattr__(name: str) -> object:

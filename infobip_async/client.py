@@ -31,6 +31,7 @@ from infobip_async.models import (
 )
 from infobip_async.protocol import commands, hlr_query, send_get, send_xml
 from infobip_async.protocol.exchange import Credentials, Endpoints
+from infobip_async.protocol.message_ids import IdKey
 from infobip_async.pulling import Pulling
 from infobip_async.redaction import protect_logs
 from infobip_async.router import Router
@@ -69,10 +70,13 @@ class InfobipClient:
         ucs2: how text beyond the GSM alphabet goes on the wire (§2/1.2).
         reference_width: bits of the reference that joins the parts of such a text, 8 or 16.
         zone: the gateway's time zone; without it the dates of reports are naive.
+        id_key: 16 octets or more, with which message ids are tagged, so that a receiver with the
+            same key tells reports on them from forged ones. Message ids of the caller's own must
+            then be made with `tag_message_id`.
 
     Raises:
         LocalProtocolError: a credential is empty, an endpoint is no URL or insecure, or a number
-            is too small.
+            or the key is too small.
     """
 
     def __init__(
@@ -94,10 +98,14 @@ class InfobipClient:
         ucs2: Ucs2Form = Ucs2Form.BINARY,
         reference_width: Literal[8, 16] = 8,
         zone: tzinfo | None = None,
+        id_key: str | bytes | None = None,
     ) -> None:
         self._endpoints = endpoints or Endpoints()
         self._credentials = Credentials(username, password)
         del password  # or the traceback of what is raised below could show it
+        key = None if id_key is None else IdKey(id_key)
+        del id_key  # likewise
+        self._composer = Composer(ucs2, reference_width, key)
         if not (username and self._credentials.password):
             raise LocalProtocolError("username and password must be given", field="username")
         if http is not None and (proxy or ssl_context):
@@ -121,7 +129,6 @@ class InfobipClient:
         self._exchanges = Exchanges(carrier, Flights(concurrency))
         self._close_timeout = close_timeout
         self._closing = asyncio.Event()
-        self._composer = Composer(ucs2, reference_width)
         dlr_url = self._endpoints.dlr_pull
         self._pulling = Pulling(self._exchanges, dlr_url, self._credentials, zone)
         protect_logs()

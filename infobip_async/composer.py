@@ -7,6 +7,7 @@ from typing import Literal
 
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models import Message, Recipient, Submission
+from infobip_async.protocol.message_ids import IdKey
 from infobip_async.text.segments import Ucs2Form, compose
 
 Recipients = str | Recipient | Iterable[str | Recipient]
@@ -19,9 +20,13 @@ class Composer:
     Args:
         ucs2: how text beyond the GSM alphabet goes on the wire (§2/1.2).
         reference_width: bits of the reference that joins the parts of such a text, 8 or 16.
+        id_key: tags message ids, and refuses those of callers that have no tag of it.
     """
 
-    def __init__(self, ucs2: Ucs2Form, reference_width: Literal[8, 16]) -> None:
+    def __init__(
+        self, ucs2: Ucs2Form, reference_width: Literal[8, 16], id_key: IdKey | None = None
+    ) -> None:
+        self._id_key = id_key
         self._ucs2 = ucs2
         self._reference_width: Literal[8, 16] = reference_width
         self._prefix = secrets.token_hex(8)
@@ -30,7 +35,8 @@ class Composer:
 
     def make_message_id(self) -> str:
         """Make a message id of letters, digits and a hyphen, below 50 characters."""
-        return f"{self._prefix}-{next(self._numbers):x}"
+        message_id = f"{self._prefix}-{next(self._numbers):x}"
+        return message_id if self._id_key is None else self._id_key.tag(message_id)
 
     def parts(self, message: Message) -> Sequence[Submission]:
         """What one request after the other carries."""
@@ -45,10 +51,13 @@ class Composer:
         """The recipients, each with a message id if delivery is registered.
 
         Raises:
-            LocalProtocolError: there is a message id, and delivery is not registered.
+            LocalProtocolError: there is a message id, and delivery is not registered; or it has
+                no tag of the key, so that reports on it would be taken for forged ones.
         """
         several = [recipients] if isinstance(recipients, str | Recipient) else recipients
         every = [Recipient(one) if isinstance(one, str) else one for one in several]
+        if self._id_key is not None:
+            _check_tags(every, self._id_key)
         if registered:
             return tuple(
                 one if one.message_id else Recipient(one.msisdn, self.make_message_id())
@@ -72,6 +81,15 @@ class Composer:
         """The message ids of the requests of a message that is sent under an id."""
         total = len(self.parts(message))
         return tuple(_part_id(message_id, number, total) for number in range(1, total + 1))
+
+
+def _check_tags(recipients: Iterable[Recipient], key: IdKey) -> None:
+    for one in recipients:
+        if one.message_id and not key.fits(one.message_id):
+            raise LocalProtocolError(
+                f"{one.message_id!r} has no tag of the id_key, see tag_message_id",
+                field="message_id",
+            )
 
 
 def _part_id(message_id: str, number: int, total: int) -> str:
