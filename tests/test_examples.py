@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 from aiohttp.test_utils import TestServer
 
-from infobip_async.simulator import Simulator
+from infobip_async.simulator import Fault, Simulator
 from infobip_async.webhook import callback_urls
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -48,6 +48,27 @@ async def test_send_to_many(simulator: Simulator, capsys: pytest.CaptureFixture[
     assert texts == [f"{name}, see you tomorrow!" for name in ("Ana", "Beat", "Carla")]
     assert {message.text for message in simulator.messages[3:]} == {"We moved to 1 Main Street."}
     assert "3 of 3 accepted" in capsys.readouterr().out
+
+
+async def test_send_list(
+    simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everyone gets one text, however often the example is run, and though a reply is lost."""
+    people = tmp_path / "people.csv"
+    people.write_text(
+        "id,number,name\n1,38598514674,Ana\n2,41793026727,Beat\n3,0,Carla\n4,49170111222,Dan\n"
+    )
+    simulator.faults.add(Fault.CUT_BEFORE_REPLY, times=1)
+    main = load("send_list").main
+    await main(people)
+    assert "1 of the unknown ones were sent after all" in capsys.readouterr().out
+    await main(people)
+    out = capsys.readouterr().out
+    assert "0: refused: recipients: '0' has a leading 0" in out
+    assert "3 sent" in out
+    assert sorted(message.text or "" for message in simulator.messages) == [
+        f"{name}, see you tomorrow!" for name in ("Ana", "Beat", "Dan")
+    ]
 
 
 async def test_receive(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
