@@ -9,7 +9,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpcore
 from aiohappyeyeballs import start_connection
@@ -41,10 +41,9 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, or the one over it after a TLS handshake."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio types it too wide
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
         # A write lasts until the kernel has taken everything: that is what its timeout is about.
-        transport.set_write_buffer_limits(high=1)
-        self._transport = transport
+        self._transport.set_write_buffer_limits(high=1)
         self._drained.set()
 
     def data_received(self, data: bytes) -> None:
