@@ -217,10 +217,10 @@ class Carrier:
                 HTTP status is not 2xx, whatever stands behind it.
         """
         exchange_of_ours.set(True)
-        for retries_left in range(self.connect_retries, -1, -1):
-            outcome = await self._attempt(request)
-            if not (retries_left and isinstance(outcome, NotSentError)):
-                break
+        outcome = await self._attempt(request)
+        for _ in range(self.connect_retries):
+            if isinstance(outcome, NotSentError):
+                outcome = await self._attempt(request)
         if isinstance(outcome, GatewayUnreachableError):
             raise outcome
         if not outcome.successful:

@@ -109,8 +109,10 @@ async def test_send(client, wire) -> None:
                 dest_addr_ton=Ton.INTERNATIONAL,
                 dest_addr_npi=Npi.ISDN,
             ),
-            "<text>x</text><srcton>5</srcton><srcnpi>0</srcnpi>"
-            "<destton>1</destton><destnpi>1</destnpi>",
+            (
+                "<text>x</text><srcton>5</srcton><srcnpi>0</srcnpi>"
+                "<destton>1</destton><destnpi>1</destnpi>"
+            ),
         ),
     ],
 )
