@@ -35,7 +35,7 @@ class Item:
         attempts: times that its handlers were tried.
         part: it is a part of a message that is to be joined.
         held: the handlers of parts are done with it.
-        whole: it was joined of parts.
+        parts: those that it was joined of.
     """
 
     event: Event
@@ -45,12 +45,12 @@ class Item:
     attempts: int = 0
     part: bool = False
     held: bool = False
-    whole: bool = False
+    parts: Sequence["Item"] = ()
 
     @property
     def alone(self) -> bool:
         """Whether it goes into no batch: what failed must not spoil another one."""
-        return bool(self.attempts or self.held or self.whole)
+        return bool(self.attempts or self.held or self.parts)
 
     def alike(self, other: "Item") -> bool:
         """Whether another can go into a batch with it."""

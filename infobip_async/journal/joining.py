@@ -31,8 +31,11 @@ class Joining:
         self._coming[item] = None
 
     def forget(self, item: Item) -> None:
-        """Say that a part will not be taken in after all."""
+        """Say that a part will not be taken in after all, or that a whole message is given up."""
         self._coming.pop(item, None)
+        for part in item.parts:
+            if isinstance(part.event, InboundSms):
+                self._reassembler.forget(part.event)
 
     def take(self, item: Item, until: float) -> tuple[list[Item], State | None]:
         """Take a part in.
@@ -76,5 +79,5 @@ class Joining:
             items[0].lane,
             [row for item in items for row in item.rows],
             attempts=max(item.attempts for item in items),
-            whole=True,
+            parts=items,
         )

@@ -94,12 +94,13 @@ class Line(Generic[T]):
         Returns:
             One item or more; none when the line is closed.
         """
-        while not (self._items and self._free):
-            if self._closed:
-                return []
+        while not (self._closed or (self._items and self._free)):
             # Whoever is woken may come too late.
-            self._idle.append(asyncio.get_running_loop().create_future())
-            await self._idle[-1]
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(waiter)
+            await waiter
+        if self._closed:
+            return []
         items = [self._items.popleft()]
         limit = most(items[0])
         while len(items) < limit and self._items and alike(items[0], self._items[0]):
@@ -111,7 +112,6 @@ class Line(Generic[T]):
     def close(self) -> None:
         """Give out nothing more, and send the workers home."""
         self._closed = True
-        self._items.clear()
         for waiter in self._idle:
             waiter.set_result(None)
         self._idle.clear()

@@ -92,14 +92,15 @@ class Worker:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await _cancel(self._others)
         for line in self._lines.values():
             line.close()
+        await _cancel(self._others)
         seconds = self._handling.stop_seconds
-        _, late = await asyncio.wait(self._workers, timeout=seconds)
-        if late:
-            _logger.warning("%d calls of handlers were cancelled", len(late))
-            await _cancel(late)
+        if self._workers:
+            await asyncio.wait(self._workers, timeout=seconds)
+        if self._workers:
+            _logger.warning("%d calls of handlers are cancelled", len(self._workers))
+            await _cancel(self._workers)
         await self._ended.aclose(seconds)
 
     @staticmethod
@@ -204,7 +205,7 @@ class Worker:
         first = items[0]
         try:
             async with asyncio.timeout(self._handling.time_limit):
-                if first.whole and isinstance(first.event, InboundSms):
+                if first.parts and isinstance(first.event, InboundSms):
                     await self._router.dispatch_whole(first.event)
                 elif not first.held:
                     await self._router.dispatch([i.event for i in items], join=not first.part)
@@ -250,7 +251,7 @@ class Worker:
     def _outcome_of_a_fault(self, item: Item, fault: Exception) -> Iterable[Mark]:
         reason, now = _describe(fault), self._handling.clock()
         if not self._exhausted(item):
-            return item.mark(State.HELD if item.whole else State.FAILED, reason, now)
+            return item.mark(State.HELD if item.parts else State.FAILED, reason, now)
         self._joining.forget(item)
         if isinstance(item.event, UnreadableRow):
             return self._quarantine(item, item.event)

@@ -159,10 +159,11 @@ def _attempt(connection: sqlite3.Connection, work: _Work[Any]) -> None:
     connection.execute("savepoint work")
     try:
         work.result = work.run(connection)
-    except Exception as fault:  # noqa: BLE001 - it goes to whoever asked for the work
+    except Exception as fault:
+        if not connection.in_transaction:  # SQLite has taken everything back: the disk is full
+            raise
         of_the_file = type(fault) in {sqlite3.OperationalError, sqlite3.DatabaseError}
         work.fault = _unavailable(fault) if of_the_file else fault
-    if work.fault is not None:
         connection.execute("rollback to work")
     connection.execute("release work")
 

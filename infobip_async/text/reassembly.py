@@ -100,6 +100,13 @@ class Reassembler:
         parts = self._waiting.get(place[0]) if place else None
         return place is not None and parts is not None and parts.by_number.get(place[1]) is part
 
+    def forget(self, part: InboundSms) -> None:
+        """Let the parts of a whole message come again: this one was among them, and it is lost."""
+        place = _place(part)
+        whole = self._whole.get(place[0]) if place else None
+        if place and whole and whole.by_number.get(place[1]) is part:
+            del self._whole[place[0]]
+
     def _take(self, key: _Key, number: int, sms: InboundSms, now: float) -> Iterable[Parts]:
         if key in self._waiting and number in self._waiting[key].by_number:
             yield self._waiting.pop(key)
