@@ -165,7 +165,7 @@ class BulkSend:
 
     async def _deliver(self, message: Message, parts: int, entries: list[Entry]) -> None:
         """Send items in one request, once the gateway can be reached, and report the outcome."""
-        for attempts_left in reversed(range(self._settings.attempts)):
+        for _ in range(self._settings.attempts):
             if (stopped := await self._turn(parts)) is not None:
                 verdict = _Verdict(SendOutcome.NOT_SENT, stopped)
                 break
@@ -177,7 +177,7 @@ class BulkSend:
                     await self._deliver(message, 0, [entry])
                 return
             await self._settle(entries, verdict)
-            if not (attempts_left and isinstance(verdict.error, NotSentError)):
+            if not isinstance(verdict.error, NotSentError):
                 break
         self._report(entries, verdict)
 

@@ -1,6 +1,7 @@
 """Bulk sends with a job: what a later run, and a run that is going wrong, makes of it."""
 
 import asyncio
+import threading
 from collections import Counter
 
 import pytest
@@ -127,14 +128,40 @@ async def test_a_key_stands_for_one_number(run, gateway, job):
     assert len(gateway.sent) == 3
 
 
+@pytest.mark.parametrize(
+    ("answer", "outcome"), [(1, SendOutcome.SENT), (NotSentError("away"), SendOutcome.NOT_SENT)]
+)
+async def test_a_key_stands_for_one_item_also_when_that_is_done(
+    bulk, gateway, job, answer, outcome
+):
+    """In one run that is a mistake, as it is not to start a job again."""
+    gateway.answer = lambda *_: answer
+    done = asyncio.Event()
+
+    async def source():
+        yield Outgoing(HELLO, "3851", "a")
+        await done.wait()
+        yield Outgoing(TextMessage("Bye", "Friend"), "3851", "a")
+
+    results = bulk(source(), job=job).results()
+    assert (await anext(results)).outcome is outcome
+    done.set()
+    second = await anext(results)
+    assert (second.outcome, str(second.error)) == (
+        SendOutcome.REFUSED,
+        "key: 'a' stands for another item",
+    )
+    await results.aclose()
+
+
 async def test_a_position_is_no_key(run, gateway, job):
     """A key that looks like a position is another item, and every item has a position."""
-    await run([Outgoing(HELLO, "3851", "1"), (HELLO, "3852")], job=job)
-    results = await run([Outgoing(HELLO, "3851", "2"), (HELLO, "3852")], job=job)
-    assert [(one.item.recipient, one.resumed) for one in results] == [
-        ("3852", True),
-        ("3851", False),
-    ]
+    source = [Outgoing(HELLO, "3851", "1"), (HELLO, "3852")]
+    await run(source, job=job)
+    results = await run([source[1], *source], job=job)
+    assert {(one.item.key, one.resumed) for one in results} == {("1", True), (None, False)}
+    assert outcomes(results) == {SendOutcome.SENT: 3}
+    assert len(gateway.sent) == 4
 
 
 @pytest.mark.parametrize("guarantee", ["at_most_once", "at_least_once"])
@@ -204,6 +231,7 @@ async def test_what_is_no_job_sends_nothing(run, gateway, tmp_path, name):
     with pytest.raises(JournalUnavailableError):
         await run([(HELLO, "3851")], job=tmp_path / name)
     assert gateway.tries == []
+    assert [thread.name for thread in threading.enumerate() if "journal" in thread.name] == []
     assert (tmp_path / "text").read_text() == "3851\n" * 1_000
 
 

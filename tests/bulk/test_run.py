@@ -70,13 +70,21 @@ async def test_messages_do_not_mix(run, gateway):
     assert len(gateway.requests) == 2
 
 
-async def test_personal_texts_go_out_without_waiting_for_more(run, gateway):
-    """Only so many requests are being filled at once."""
-    count = 3 * OPEN_GROUPS
-    source = [(TextMessage(f"Hi {number}", "Friend"), number) for number in numbers(count)]
-    results = await run(source, batch_age=3600)
-    assert outcomes(results) == {SendOutcome.SENT: count}
-    assert len(gateway.requests) == count
+async def test_personal_texts_go_out_without_waiting_for_more(bulk, gateway):
+    """Only so many requests are being filled at once; the oldest makes room."""
+    more = asyncio.Event()
+
+    async def source():
+        for at, number in enumerate(numbers(OPEN_GROUPS + 1)):
+            yield TextMessage(f"Hi {at}", "Friend"), number
+        await more.wait()
+
+    results = bulk(source(), batch_age=3600).results()
+    assert (await anext(results)).item.recipient == numbers(1)[0]
+    assert asyncio.get_running_loop().time() == 0
+    assert len(gateway.tries) == 1
+    more.set()
+    assert len([one async for one in results]) == OPEN_GROUPS
 
 
 async def test_a_slow_source_does_not_hold_items_back(bulk, gateway):
@@ -122,6 +130,20 @@ async def test_who_is_to_blame_for_a_request_shows_one_by_one(run, gateway):
     results = await run([(HELLO, "3851"), (HELLO, Recipient("3852", "bad")), (HELLO, "3853")])
     assert outcomes(results) == {SendOutcome.SENT: 2, SendOutcome.REFUSED: 1}
     assert gateway.sent == ["3851", "3853"]
+
+
+async def test_looking_for_who_is_to_blame_takes_no_time(run, gateway):
+    """The pace was waited for once: nothing was sent since."""
+    gateway.answer = lambda *_: LocalProtocolError("no such sender")
+    await run([(HELLO, one) for one in numbers(10)], rate=100)
+    assert len(gateway.tries) == 11
+    assert asyncio.get_running_loop().time() == pytest.approx(0.1)
+
+
+async def test_keys_are_for_jobs(run, gateway):
+    """Without one, nobody needs to tell items apart."""
+    results = await run([Outgoing(HELLO, "3851", "a"), Outgoing(HELLO, "3852", "a")])
+    assert outcomes(results) == {SendOutcome.SENT: 2}
 
 
 @pytest.mark.parametrize("error", [AuthenticationError("no"), NotEnoughCreditsError("poor")])
@@ -302,7 +324,9 @@ async def test_the_caller_can_stop_it(bulk, gateway):
     stop.set()
     found += [result async for result in results]
     assert outcomes(found)[SendOutcome.SENT] == len(gateway.sent) == 20 + 20
-    assert outcomes(found)[SendOutcome.NOT_SENT] == 1_000 - len(list(left)) - 40 > 0
+    unread = len(list(left))
+    assert outcomes(found)[SendOutcome.NOT_SENT] == 1_000 - unread - 40 > 0
+    assert unread > 900
     assert found[-1].reason == "the run was stopped before its turn"
 
 
@@ -327,6 +351,21 @@ async def test_an_account_that_is_refused_waits_for_no_turn(run, gateway):
     assert len(gateway.tries) == 1
     assert outcomes(results) == {SendOutcome.NOT_SENT: 30}
     assert asyncio.get_running_loop().time() < 1
+
+
+async def test_a_stop_that_nobody_asks_for(run):
+    """It leaves nothing behind."""
+    assert outcomes(await run([(HELLO, "3851")], stop=asyncio.Event())) == {SendOutcome.SENT: 1}
+
+
+async def test_the_first_reason_to_stop_is_the_one(run, gateway):
+    """Two requests are refused together, while others wait for their turn."""
+    answers = iter([AuthenticationError("no"), NotEnoughCreditsError("poor")])
+    gateway.answer = lambda *_: next(answers)
+    gateway.pause = (gate := asyncio.Event()).wait
+    asyncio.get_running_loop().call_later(0.15, gate.set)
+    results = await run(((HELLO, one) for one in numbers(9)), rate=10, batch_size=1)
+    assert [str(result.error) for result in results] == ["no", "poor", *["no"] * 7]
 
 
 async def test_leaving_twice_leaves_no_task(bulk, gateway):
