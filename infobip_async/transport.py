@@ -160,7 +160,7 @@ def default_transport(
         return SlotTransport(ssl_context)
     return httpx.AsyncHTTPTransport(
         proxy=proxy,
-        verify=ssl_context or httpx.create_ssl_context(trust_env=False),
+        verify=ssl_context or True,
         trust_env=False,
         limits=httpx.Limits(max_connections=concurrency),
     )

@@ -12,7 +12,7 @@ import pytest
 
 from infobip_async.sockets import SocketNetwork, SocketStream
 
-MANY = 20_000_000
+MANY = 2_000_000
 
 
 @attrs.define
@@ -38,10 +38,13 @@ async def pair() -> AsyncIterator[Pair]:
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peers.put_nowait((reader, writer))
 
-    async with await asyncio.start_server(meet, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # so little is on its way
+    async with await asyncio.start_server(meet, sock=listening, limit=4096):
+        port = listening.getsockname()[1]
         stream = await SocketNetwork().connect_tcp("127.0.0.1", port, timeout=5)
         assert isinstance(stream, SocketStream)
+        stream._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         reader, writer = await peers.get()
         yield Pair(stream, reader, writer)
         await stream.aclose()
@@ -104,11 +107,11 @@ async def test_a_write_that_the_peer_cuts_short_fails(pair) -> None:
 
 
 async def test_a_write_waits_until_all_is_taken(pair) -> None:
-    """Not until it is in a buffer of asyncio's."""
-    writing = asyncio.create_task(pair.stream.write(bytes(MANY), timeout=60))
-    await pair.reader.readexactly(MANY // 2)
+    """Not until it is in a buffer of asyncio's, which has room for 64 KiB."""
+    writing = asyncio.create_task(pair.stream.write(bytes(60_000), timeout=60))
+    await asyncio.sleep(0.01)
     assert not writing.done()
-    await pair.reader.readexactly(MANY // 2)
+    await pair.reader.readexactly(60_000)
     await writing
 
 

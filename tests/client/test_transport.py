@@ -140,6 +140,20 @@ async def test_a_reply_closed_early_costs_its_connection(gateway, transport) -> 
     await gateway.until(lambda: gateway.open == 1)
 
 
+async def test_closing_a_reply_can_be_cancelled(gateway, transport) -> None:
+    """Its connection is closed all the same."""
+    for rounds in range(6):
+        response = await transport.handle_async_request(get(gateway))
+        closing = asyncio.create_task(response.aclose())
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+        if not rounds:
+            await response.aclose()  # the first one never began
+    await gateway.until(lambda: not gateway.open)
+
+
 async def test_a_cancelled_request_costs_its_connection(gateway, transport) -> None:
     """It is closed, wherever the request stood."""
     for rounds in range(30):
