@@ -1,46 +1,61 @@
 """The paired runner, and the one table that `nox -s bench` ends with.
 
 A path of the library and its floor run in turns, so that a machine that changes its pace changes
-it for both; what is told is the median of the ratios of each round. Nothing here can fail a build.
+it for both; what is told is the median of the ratios of each round. Times are processor times.
+Nothing here can fail a build.
+
+The functions of a path are profiled with ``nox -s profile -- NAME``, which runs the benchmarks
+whose names contain NAME under cProfile.
 """
 
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import attrs
 import pytest
 
 ROUNDS = 9
 SECONDS_PER_ROUND = 0.05
+UNITS = {"us": 1e6, "ms": 1e3, "octets": 1.0, "MiB": 2.0**-20}
 TABLE = pytest.StashKey["list[Row]"]()
+
+Measure = Callable[[], float]
 
 
 @attrs.frozen
 class Row:
-    """A line of the table; times in seconds of processor time per operation."""
+    """A line of the table."""
 
     path: str
     library: float
     floor: float
     ratio: float
     target: str
+    unit: str
+
+    def told(self) -> tuple[str, ...]:
+        """Its columns."""
+        scale = UNITS[self.unit]
+        figures = (f"{one * scale:.2f} {self.unit}" for one in (self.library, self.floor))
+        return self.path, *figures, f"{self.ratio:.2f}", self.target
 
 
 def repetitions(run: Callable[[], object]) -> int:
     """How often to run something in a round."""
     count = 1
     while True:
-        start = time.process_time()
-        for _ in range(count):
-            run()
-        taken = time.process_time() - start
+        taken = cost(run, count) * count
         if taken >= SECONDS_PER_ROUND:
             return count
         count = max(2 * count, int(count * SECONDS_PER_ROUND / max(taken, 1e-9)))
 
 
-def cost(run: Callable[[], object], count: int) -> float:
+def cost(run: Callable[[], object], count: int = 1) -> float:
     """Processor time per run."""
     start = time.process_time()
     for _ in range(count):
@@ -54,37 +69,45 @@ class Bench:
 
     rows: list[Row]
 
-    def add(
-        self, path: str, library: list[float], floor: list[float], target: str, *, fold: int = 1
+    def measure(
+        self,
+        path: str,
+        library: Measure,
+        floor: Measure,
+        target: str = "-",
+        *,
+        rounds: int = ROUNDS,
+        fold: int = 1,
+        unit: str = "us",
     ) -> None:
-        """Add what was measured round by round; `fold` is how many things one run does."""
-        ratios = [one / other for one, other in zip(library, floor, strict=True)]
-        self.rows.append(
-            Row(
-                path,
-                statistics.median(library) / fold,
-                statistics.median(floor) / fold,
-                statistics.median(ratios),
-                target,
-            )
-        )
+        """Have the two measure themselves in turns, and add the line.
+
+        Args:
+            path: what is measured.
+            library: gives its cost in seconds or octets.
+            floor: likewise.
+            target: of the ratio.
+            rounds: how often each is asked.
+            fold: how many things one measurement is about.
+            unit: what to print.
+        """
+        figures = [(library() / fold, floor() / fold) for _ in range(rounds)]
+        ours, others = map(statistics.median, zip(*figures, strict=True))
+        ratio = statistics.median(one / other for one, other in figures)
+        self.rows.append(Row(path, ours, others, ratio, target, unit))
 
     def pair(
         self,
         path: str,
         library: Callable[[], object],
         floor: Callable[[], object],
-        target: str,
+        target: str = "-",
         *,
         fold: int = 1,
     ) -> None:
-        """Run the two in turns, and add the line."""
-        counts = repetitions(library), repetitions(floor)
-        times: tuple[list[float], list[float]] = ([], [])
-        for _ in range(ROUNDS):
-            times[0].append(cost(library, counts[0]))
-            times[1].append(cost(floor, counts[1]))
-        self.add(path, *times, target, fold=fold)
+        """Run two functions in turns, often enough for the clock, and add the line."""
+        ours, others = (partial(cost, run, repetitions(run)) for run in (library, floor))
+        self.measure(path, ours, others, target, fold=fold)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -92,10 +115,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[TABLE] = []
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def bench(pytestconfig: pytest.Config) -> Bench:
     """The table's writer."""
     return Bench(pytestconfig.stash[TABLE])
+
+
+@pytest.fixture(scope="session")
+def gateway() -> Iterator[str]:
+    """The base URL of a gateway in a process of its own, which answers without looking."""
+    command = [sys.executable, str(Path(__file__).with_name("gateway.py"))]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as process:  # noqa: S603 - ours
+        yield process.stdout.readline().strip()
+        process.stdin.close()
 
 
 def pytest_terminal_summary(
@@ -104,15 +136,7 @@ def pytest_terminal_summary(
     """Print the table."""
     if rows := config.stash[TABLE]:
         terminalreporter.section("ratios: the library against a floor in the same run")
-        line = "{:<58} {:>12} {:>12} {:>8}  {}"
+        line = "{:<62} {:>14} {:>14} {:>8}  {}"
         terminalreporter.write_line(line.format("path", "library", "floor", "ratio", "target"))
         for row in rows:
-            terminalreporter.write_line(
-                line.format(
-                    row.path,
-                    f"{row.library * 1e6:.2f} us",
-                    f"{row.floor * 1e6:.2f} us",
-                    f"{row.ratio:.2f}",
-                    row.target,
-                )
-            )
+            terminalreporter.write_line(line.format(*row.told()))

@@ -45,7 +45,7 @@ def test_xml_body(bench, count):
         f"XML body, {count} recipient(s)",
         lambda: send_xml.encode_request(URL, LOGIN, message, recipients),
         floor,
-        "at most 0.125",
+        "<= 0.125",
     )
 
 
@@ -106,7 +106,7 @@ def test_delivery_reports(bench, count, target):
         f"delivery reports, {count} a post, each",
         lambda: dlr_xml.decode_push(document),
         lambda: bare_expat(document),
-        f"at most {target}",
+        f"<= {target}",
         fold=count,
     )
 
@@ -120,7 +120,7 @@ def test_hlr_reply(bench):
         "HLR reply of 100,000 rows, each",
         lambda: hlr_query.decode_reply(reply, numbers),
         lambda: [line.split(";") for line in reply.body.decode().split("\n")],
-        "at most 2",
+        "<= 2",
         fold=100_000,
     )
 
@@ -135,6 +135,6 @@ def test_dlr_post(bench):
         "dlr post of 100 rows, each",
         lambda: hlr_dlr.decode_push(body),
         lambda: [row.split(";") for row in parse_qs(body.decode())["dlr"][0].split("\n")],
-        "at most 2",
+        "<= 2",
         fold=100,
     )
