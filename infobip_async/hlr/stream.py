@@ -118,6 +118,9 @@ class Stream:
         try:
             if self._reader is not None:
                 await asyncio.gather(self._reader, return_exceptions=True)
+        except asyncio.CancelledError:
+            wait = 0
+            raise
         finally:
             await self._queries.stop(wait)
 

@@ -29,6 +29,8 @@ MAX_BATCH: Final = 10_000
 # Positions are shared, not made anew: that would cost each waiting number 28 octets.
 _POSITIONS: Final = tuple(range(MAX_BATCH))
 
+_FEW_DEADLINES: Final = 64
+
 _REPORTED: Final = HlrOutcome.REPORTED  # an enum's attribute is slow to look up per report
 
 
@@ -101,7 +103,7 @@ class Batch:
 
     def release_if_settled(self) -> None:
         """Free the memory of a batch of which nothing waits; its deadline may be far away."""
-        if self.destinations and not self.pending:
+        if not self.pending:
             settled = self.settled
             self.destinations, self.settle, self.settled = (), _nobody, _nothing
             self.pending = {}  # a dict does not shrink by deletions
@@ -130,6 +132,7 @@ class LookupTable:
     stats: Stats = attrs.field(factory=Stats, init=False)
     _waiting: dict[str, Batch] = attrs.field(factory=dict, init=False, repr=False)
     _deadlines: list[tuple[float, int, Batch]] = attrs.field(factory=list, init=False, repr=False)
+    _many_deadlines: int = attrs.field(default=_FEW_DEADLINES, init=False, repr=False)
     _tie: Iterator[int] = attrs.field(factory=itertools.count, init=False, repr=False)
     # Queries in flight, numbered as they went out; early reports have the number of the last one.
     _flying: dict[Batch, int] = attrs.field(factory=dict, init=False, repr=False)
@@ -149,9 +152,17 @@ class LookupTable:
         if batch.deadline is None:
             self.stats.submitted += len(batch.destinations)
         batch.deadline = self.clock() + timeout
+        if len(self._deadlines) >= self._many_deadlines:
+            self._forget_settled()
         heapq.heappush(self._deadlines, (batch.deadline, next(self._tie), batch))
         self._number += 1
         self._flying[batch] = self._number
+
+    def _forget_settled(self) -> None:
+        """Let go the settled batches whose deadlines are far away, before they are the most."""
+        self._deadlines = [entry for entry in self._deadlines if entry[2].waits]
+        heapq.heapify(self._deadlines)
+        self._many_deadlines = max(_FEW_DEADLINES, 2 * len(self._deadlines))
 
     def accept(self, batch: Batch, rows: Sequence[HlrSubmission]) -> None:
         """The reply came: a number is refused, or already reported, or waits from now on."""

@@ -50,15 +50,22 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> M
     return {"skipping": SkippingLoop}
 
 
+def timers() -> list[asyncio.TimerHandle]:
+    """What the running loop will call at some time."""
+    scheduled = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+    return [handle for handle in scheduled if not handle.cancelled()]
+
+
 @pytest.fixture(autouse=True)
 async def _tidy() -> AsyncIterator[None]:
-    """No test leaves a task, or an exception that nobody saw."""
+    """No test leaves a task, a timer, or an exception that nobody saw."""
     unseen: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
     yield
     gc.collect()
     await asyncio.sleep(0.001)  # an abandoned generator is closed in a task of its own
     assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert timers() == []
     assert unseen == []
 
 
@@ -143,6 +150,11 @@ class Gateway:
         for task in tuple(self._pushes):
             task.cancel()
         await asyncio.gather(*self._pushes, return_exceptions=True)
+
+    @property
+    def timers(self) -> int:
+        """How many timers run."""
+        return len(timers())
 
     def lookups(self, **settings: Any) -> HlrLookups:
         """Lookups through this gateway."""

@@ -221,6 +221,25 @@ async def test_each_timeout_has_its_own_query(gateway) -> None:
     assert isinstance(long, HlrResult)
 
 
+async def test_one_timer_for_all(gateway) -> None:
+    """However many queries wait, there is one timer, and each is timed out when it is due."""
+    gateway.delay = None
+    ended: dict[int, float] = {}
+
+    async def lookup(seconds: int) -> None:
+        with pytest.raises(LookupTimeoutError):
+            await lookups.lookup("1", timeout=seconds)
+        ended[seconds] = now()
+
+    async with gateway.lookups(batch_age=0) as lookups:
+        tasks = [asyncio.create_task(lookup(seconds)) for seconds in (50, 20, 70, 10, 60, 30)]
+        await asyncio.sleep(5)
+        assert gateway.timers == 1
+        await asyncio.gather(*tasks)
+    assert list(ended) == [10, 20, 30, 50, 60, 70]
+    assert list(ended.values()) == pytest.approx(list(ended), abs=0.01)
+
+
 async def test_queries_in_flight_are_bounded(gateway) -> None:
     """No more queries are in flight at once than allowed."""
     gateway.answer = lambda numbers: asyncio.sleep(1, failing_row(numbers))

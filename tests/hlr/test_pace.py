@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from infobip_async.pace import Pace
+from infobip_async.pace import Backoff, Pace
 
 
 def now() -> float:
@@ -44,3 +44,42 @@ async def test_pace_of_the_cancelled() -> None:
         task.cancel()
     await last
     assert now() == pytest.approx(1)
+
+
+async def test_backoff_grows_and_recovers() -> None:
+    """A pause doubles with each failure up to the longest, and halves with each success."""
+    backoff = Backoff(first=1, longest=5)
+    pauses: list[float] = []
+
+    async def pause() -> None:
+        start = now()
+        await backoff.wait()
+        pauses.append(now() - start)
+
+    await pause()
+    for _ in range(4):
+        backoff.failed()
+        await pause()
+    backoff.succeeded()
+    await pause()
+    backoff.failed()
+    await pause()
+    for _ in range(4):
+        backoff.succeeded()
+    backoff.failed()
+    await pause()
+    assert pauses == pytest.approx([0, 1, 2, 4, 5, 0, 5, 1])
+
+
+async def test_backoff_counts_failures_together_once() -> None:
+    """Failures during a pause do not make it longer, and those at its end start the next."""
+    backoff = Backoff(first=1)
+    for _ in range(10):
+        backoff.failed()
+    await asyncio.sleep(0.5)
+    backoff.failed()
+    await backoff.wait()
+    assert now() == pytest.approx(1)
+    backoff.failed()
+    await backoff.wait()
+    assert now() == pytest.approx(3)

@@ -117,6 +117,14 @@ def test_rows_are_refused_one_by_one(bench: Bench) -> None:
     assert bench.table.stats.in_flight == 2
 
 
+def test_refused_row_with_an_id(bench: Bench) -> None:
+    """The status decides, not the id: of a refused number no report will come."""
+    bench.replied(HlrSubmission("38591", False, "a", "REJECTD"))
+    assert bench.outcomes == [(0, HlrOutcome.REFUSED)]
+    bench.table.report(report("38591", "a"))
+    assert bench.table.stats == Stats(submitted=1, refused=1, unclaimed=1)
+
+
 def test_reply_that_refuses_all_settles_the_batch(bench: Bench) -> None:
     """A batch without any accepted row is over with its reply."""
     batch = bench.replied(failed("38591"), failed("38592"))
@@ -429,6 +437,17 @@ def test_settled_batch_holds_nothing(bench: Bench) -> None:
     bench.table.report(report("38591", "a"))
     assert (len(batch.destinations), len(batch.pending)) == (0, 0)
     assert "Bench" not in repr((batch.settle, batch.settled))
+
+
+def test_settled_batches_do_not_pile_up(bench: Bench) -> None:
+    """Of many settled batches whose deadlines are far away few are held; the others stay timed."""
+    waiting = [bench.replied(ok("38591", f"w{number}"), timeout=1e6) for number in range(100)]
+    for number in range(10_000):
+        bench.replied(ok("38592", f"s{number}"), timeout=1e6)
+        bench.table.report(report("38592", f"s{number}"))
+    assert len(bench.table._deadlines) <= 200
+    bench.pass_time(1e6)
+    assert bench.settled[-100:] == waiting
 
 
 def test_batch_without_anyone_to_tell() -> None:
