@@ -250,7 +250,8 @@ class InfobipClient:
 
         Nothing is raised for an item. A refusal that concerns the account (login, credits) stops
         the run: what was not sent by then is reported as `SendOutcome.NOT_SENT`. What the source
-        raises is raised after the outcomes of the items before it.
+        raises is raised after the outcomes of the items before it. Whoever leaves before the end
+        closes it (``contextlib.aclosing``), which waits for the requests in flight.
 
         Args:
             source: an iterable or async iterable, of any length, of `Outgoing` or of pairs of
