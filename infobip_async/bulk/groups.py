@@ -68,7 +68,7 @@ class Group:
     most: int
     entries: list[Entry] = attrs.field(factory=list, init=False)
     _numbers: set[str] = attrs.field(factory=set, init=False)
-    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
+    _timer: asyncio.TimerHandle = attrs.field(init=False)
 
     @property
     def full(self) -> bool:
@@ -91,8 +91,7 @@ class Group:
 
     def cancel_timer(self) -> None:
         """Have it closed by whoever calls this."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
 
 
 class Groups:
