@@ -34,8 +34,7 @@ class Joining:
         """Say that a part will not be taken in after all, or that a whole message is given up."""
         self._coming.pop(item, None)
         for part in item.parts:
-            if isinstance(part.event, InboundSms):
-                self._reassembler.forget(part.event)
+            self._reassembler.forget(_sms(part))
 
     def take(self, item: Item, until: float) -> tuple[list[Item], State | None]:
         """Take a part in.
@@ -48,8 +47,7 @@ class Joining:
             The messages to be handled next; and how the part stands: it is held, or done since
             it came before, or one of those messages has it.
         """
-        sms = item.event
-        assert isinstance(sms, InboundSms)  # noqa: S101 - for the type checker
+        sms = _sms(item)
         self._waiting[id(sms)] = item
         whole = self._join(self._reassembler.collect(sms, self._now(until)))
         self.forget(item)
@@ -81,3 +79,8 @@ class Joining:
             attempts=max(item.attempts for item in items),
             parts=items,
         )
+
+
+def _sms(item: Item) -> InboundSms:
+    assert isinstance(item.event, InboundSms)  # noqa: S101 - for the type checker
+    return item.event

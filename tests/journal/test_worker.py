@@ -351,6 +351,36 @@ async def test_events_that_can_be_handled_again_after_a_crash(bench):
     assert len(got.events) == 50
 
 
+async def test_a_storage_that_fails_for_long(bench, caplog):
+    """It is asked again every second, and that is said once; no event is lost."""
+    got = bench.record(DeliveryReport)
+    journal = await bench.start()
+    faults = iter([OSError("away"), KeyError("a bug")])
+    claim = journal._storage.claim
+
+    async def failing(claims):
+        for fault in faults:
+            raise fault
+        return await claim(claims)
+
+    journal._storage.claim = failing
+    await journal.put(bench.reports("a"))
+    for _ in range(2):
+        await bench.pause(2)
+        bench.time.go_on(1.0)
+    await got.wait_for(1)
+    assert caplog.text.count("the journal cannot be used") == 1
+    assert "cannot be used: away" in caplog.text
+
+
+async def test_a_fault_of_the_journal_itself(bench, caplog, monkeypatch):
+    """It is not silent."""
+    journal = await bench.start(concurrency=1)
+    monkeypatch.setattr(journal._storage, "wait", lambda: 1 / 0)
+    await journal.put(bench.reports("a"))
+    await bench.until(lambda: "a part of the journal has failed" in caplog.text)
+
+
 async def test_logs_hold_no_content(bench, caplog):
     """Numbers and texts of the posts stay out of them."""
     caplog.set_level(logging.DEBUG)

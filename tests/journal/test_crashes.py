@@ -1,0 +1,253 @@
+"""Receivers that are killed under load, at random and at named points.
+
+The gateway is played here. It sends delivery reports and HLR reports again until it gets a 200,
+and inbound messages once (§3.1).
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import attrs
+import pytest
+
+from infobip_async.journal import SqliteJournal
+from infobip_async.protocol.push import PushFormat, decode
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+
+SECRET = "a-secret-of-the-tests"
+SENDERS = 8
+IN_FLIGHT = 10
+
+
+@attrs.frozen
+class Post:
+    """What the gateway sends, and what tells its events from others."""
+
+    request: bytes
+    events: tuple[str, ...]
+    again: bool = True
+
+
+def post(name: str, body: str, *events: str) -> Post:
+    """A POST."""
+    head = f"POST /{SECRET}/{name} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    return Post((head + body).encode(), events)
+
+
+def inbound(query: str, *events: str) -> Post:
+    """A GET."""
+    return Post(
+        f"GET /{SECRET}/inbound?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), events, False
+    )
+
+
+def posts(number: int) -> list[Post]:
+    """So many posts of each kind."""
+    made = []
+    for n in range(number):
+        ids = [f"id {n}-{row}" for row in range(n % 4 + 1)]
+        rows = "".join(f'<message id="{one}" status="DELIVERED"/>' for one in ids)
+        made.append(post("dlr", f"<DeliveryReport>{rows}</DeliveryReport>", *ids))
+        numbers = [f"38598{n:03}{row}" for row in range(n % 3 + 1)]
+        rows = "%0A".join(f"{one};1-{one};DELIVRD;;;0" for one in numbers)
+        made.append(post("hlr", f"dlr={rows}", *numbers))
+        made.append(inbound(f"sender=one&text=text+{n}", f"text {n}"))
+        for part in (1, 2):
+            octets = (bytes([5, 0, 3, n, 2, part]) + f"part {n} {part}, ".encode()).hex()
+            query = f"sender=long{n}&bin={octets}&esmclass=64"
+            made.append(inbound(query, f"part {n} {part}, "))
+    return made
+
+
+@attrs.define
+class Nursery:
+    """Receivers in child processes, one after the other, on one file.
+
+    Attributes:
+        process: forks them.
+        folder: where the file is.
+        without: a protection that they do without.
+        acknowledged: the events of posts that were answered with 200.
+        killed: how many were killed.
+    """
+
+    process: asyncio.subprocess.Process
+    folder: Path
+    without: str = ""
+    acknowledged: set[str] = attrs.field(factory=set)
+    killed: int = 0
+    _waiting: list[Post] = attrs.field(factory=list)
+    _child: int | None = None
+
+    async def live(
+        self, *, point: str = "", calls: int = 0, seconds: float = 0.0, idle: bool = False
+    ) -> None:
+        """Let a child receive until it kills itself, is killed after a time, or has it all.
+
+        Its handlers do nothing where it is to be idle.
+        """
+        order = {
+            "path": str(self.folder / "posts.db"),
+            "handled": str(self.folder / "handled"),
+            "seed": self.killed,
+            "in_flight": IN_FLIGHT,
+            "point": point,
+            "calls": calls,
+            "without": self.without,
+            "idle": idle,
+        }
+        self.process.stdin.write(json.dumps(order).encode() + b"\n")
+        told = [(await self.process.stdout.readline()).decode().split() for _ in range(2)]
+        found = {word: int(number) for word, number in told}
+        self._child = found["pid"]
+        if "port" in found:  # else it has killed itself before
+            load = asyncio.gather(*(self._send(found["port"]) for _ in range(SENDERS)))
+            await (asyncio.sleep(seconds) if seconds else load)
+            with suppress(ProcessLookupError):  # it has killed itself
+                os.kill(found["pid"], signal.SIGKILL if point or seconds else signal.SIGTERM)
+            await load
+            status = int((await self.process.stdout.readline()).split()[1])
+        else:
+            status = found["end"]
+        self._child = None
+        self.killed += status == -signal.SIGKILL
+        assert status in {0, -signal.SIGKILL}
+
+    async def _send(self, port: int) -> None:
+        """Send what waits, until the receiver is gone."""
+        while self._waiting:
+            post = self._waiting.pop(0)
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                self._waiting.append(post)
+                return
+            status = b""
+            with suppress(OSError):
+                writer.write(post.request)
+                status = await reader.readline()
+            writer.close()
+            if b" 200 " in status:
+                self.acknowledged.update(post.events)
+            elif post.again:
+                self._waiting.append(post)
+
+    async def crash(self, seed: int, *, number: int = 60, deaths: int = 8) -> None:
+        """Have the gateway send, while receivers die at random and at every point."""
+        chance = random.Random(seed)
+        self._waiting += posts(number)
+        chance.shuffle(self._waiting)
+        points = ["kept", "read", "handled", "marked"]
+        chance.shuffle(points)
+        for death in range(deaths):
+            if chance.random() < 0.3:
+                await self.live(seconds=0.03 + chance.random() * 0.15)
+            else:
+                await self.live(point=points[death % 4], calls=chance.randint(1, 30))
+        await self.live()
+        assert not self._waiting
+
+    def handled(self) -> Counter[str]:
+        """How often each event was handled; a part of a message counts with the whole."""
+        events: Counter[str] = Counter()
+        for line in (self.folder / "handled").read_bytes().splitlines():
+            first, _, third = json.loads(line)
+            text = str(third)
+            if text.startswith("part"):
+                events.update(f"{half}, " for half in text.split(", ")[:-1])
+            else:
+                events[text if text.startswith("text") else first] += 1
+        return events
+
+    async def lost(self) -> set[str]:
+        """Events that were acknowledged, not handled, and are not parts that wait for others."""
+        async with SqliteJournal(self.folder / "posts.db") as journal:
+            posts = [post.push async for post in journal.waiting()]
+        waiting = {decode(push, PushFormat())[0].text for push in posts}
+        return self.acknowledged - self.handled().keys() - waiting
+
+    def repeated(self) -> int:
+        """Events handled again, counted each time."""
+        return sum(times - 1 for times in self.handled().values())
+
+    @property
+    def allowed(self) -> int:
+        """Events that can have been in flight when a receiver was killed: three types of them."""
+        return 3 * IN_FLIGHT * self.killed
+
+
+@pytest.fixture
+async def nursery(tmp_path: Path) -> AsyncIterator[Nursery]:
+    """Where receivers are born, on a fresh file."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).parent / "nursery.py"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    nursery = Nursery(process, tmp_path)
+    yield nursery
+    if nursery._child:  # the test has failed
+        os.kill(nursery._child, signal.SIGKILL)
+    process.terminate()
+    await process.wait()
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_nothing_acknowledged_is_lost(nursery: Nursery, seed: int) -> None:
+    """Whenever a receiver dies; and no more is handled again than was in flight."""
+    await nursery.crash(seed)
+    assert nursery.killed >= 6
+    assert len(nursery.acknowledged) > 300
+    assert await nursery.lost() == set()
+    assert nursery.repeated() <= nursery.allowed
+
+
+@pytest.mark.parametrize("point", ["kept", "read", "handled", "marked"])
+async def test_a_death_at_each_point(nursery: Nursery, point: str) -> None:
+    """One after the other at the same point: it is handled again no more than once for each."""
+    nursery._waiting.append(posts(1)[0])
+    for _ in range(3):
+        await nursery.live(point=point, calls=1)
+    await nursery.live()
+    assert await nursery.lost() == set()
+    assert 1 <= nursery.handled()["id 0-0"] <= 1 + nursery.killed
+
+
+@pytest.mark.parametrize(("without", "times"), [("", 1), ("duplicates", 4)])
+async def test_posts_that_come_again(nursery: Nursery, without: str, times: int) -> None:
+    """What was kept and not acknowledged is sent again, and would be handled each time."""
+    nursery.without = without
+    nursery._waiting.append(posts(1)[0])
+    for _ in range(3):
+        await nursery.live(point="kept", calls=1, idle=True)
+    await nursery.live()
+    assert nursery.handled()["id 0-0"] == times
+
+
+async def test_without_commit_before_answer(nursery: Nursery) -> None:
+    """What is only in memory when it is acknowledged is lost."""
+    nursery.without = "commit before answer"
+    nursery._waiting += posts(40)
+    for _ in range(6):
+        await nursery.live(seconds=0.02)
+    await nursery.live()
+    assert await nursery.lost()
+
+
+async def test_without_marks(nursery: Nursery) -> None:
+    """Everything would be handled again after each death."""
+    nursery.without = "marks"
+    nursery._waiting += posts(40)
+    for _ in range(2):
+        await nursery.live(seconds=0.5)
+    assert nursery.repeated() > nursery.allowed
