@@ -7,8 +7,9 @@ def main() -> None:
     """Run the command line, or say what it lacks."""
     try:
         from infobip_async.cli.commands import infobip_async  # noqa: PLC0415 - needs the extra
+
+        infobip_async(prog_name="infobip-async")
     except ModuleNotFoundError as missing:
-        if missing.name not in {"click", "rich"}:
+        if (missing.name or "").partition(".")[0] not in {"click", "rich"}:
             raise
         sys.exit("The command line needs more: pip install 'infobip-async[cli]'")
-    infobip_async(prog_name="infobip-async")

@@ -1,41 +1,143 @@
-"""Numbers from a file, as people keep them: one a line, or a column of a CSV."""
+"""Numbers from a file or a pipe, as people keep them: one a line, or a column of a CSV."""
 
+import asyncio
+import codecs
 import csv
 import io
-from collections.abc import Iterator
-from typing import TextIO
+import os
+import stat
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from functools import partial
+from typing import Final
 
 import click
 
 from infobip_async import LocalProtocolError
 from infobip_async.numbering import normalise
 
+_CHUNK: Final = 1 << 16
+_LONGEST_LINE: Final = 1 << 20
+_DELIMITERS: Final = (",", ";", "\t", "|")
 
-def read_numbers(source: TextIO, column: str | None) -> Iterator[str]:
-    """Yield the numbers of a source, blank lines left out.
+
+async def read_numbers(
+    source: io.BufferedReader, column: str | None, tidied: Callable[[str], str] = str
+) -> AsyncGenerator[str, None]:
+    """Yield the numbers of a source, blank ones left out; a pipe does not hold the event loop up.
 
     Args:
-        source: text, or a CSV with a header where a column is named.
+        source: UTF-8 text, or a CSV with a header where a column is named.
         column: the name of the column, or its number from 1.
+        tidied: what is done to each number.
+
+    Raises:
+        click.UsageError: there is no such column, or the source is no text.
     """
-    if column is None:
-        yield from filter(None, (line.strip() for line in source))
-        return
-    rows = csv.reader(source)
-    header = next(rows, [])
-    at = _position(header, column)
-    for row in rows:
-        if len(row) > at and row[at].strip():
-            yield row[at].strip()
+    lines = _lines(source)
+    async for number in lines if column is None else _column(lines, column):
+        if stripped := number.strip():
+            yield tidied(stripped)
 
 
-def _position(header: list[str], column: str) -> int:
-    names = [name.strip().lower() for name in header]
-    if column.strip().lower() in names:
-        return names.index(column.strip().lower())
-    if column.isdecimal() and 0 < int(column) <= len(header):
-        return int(column) - 1
-    raise click.BadParameter(f"no column {column!r} among {', '.join(header)}")
+async def _lines(source: io.BufferedReader) -> AsyncGenerator[str, None]:
+    utf8 = codecs.getincrementaldecoder("utf-8-sig")("replace")
+    decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
+    rest = ""
+    async for chunk in _chunks(source):
+        *whole, rest = (rest + decoder.decode(chunk)).split("\n")
+        for line in whole:
+            yield line
+        if len(rest) > _LONGEST_LINE:
+            raise click.UsageError("the source of numbers has a line that does not end")
+    yield rest + decoder.decode(b"", final=True)
+
+
+async def _chunks(source: io.BufferedReader) -> AsyncGenerator[bytes, None]:
+    pipe = _pipe(source)
+    chunk = b"..."
+    while chunk:
+        # Between the parts of a file, the others on the event loop have their turn.
+        await (asyncio.sleep(0) if pipe is None else _readable(pipe))
+        chunk = source.read1(_CHUNK)
+        yield chunk
+
+
+def _pipe(source: io.BufferedReader) -> int | None:
+    """The descriptor of a source that may have to be waited for: whatever is not a file."""
+    try:
+        descriptor = source.fileno()
+    except OSError:  # octets in memory
+        return None
+    return None if stat.S_ISREG(os.fstat(descriptor).st_mode) else descriptor
+
+
+async def _readable(pipe: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    try:
+        loop.add_reader(pipe, ready.set)
+    except (PermissionError, NotImplementedError):
+        return  # /dev/null cannot be waited for, and on Windows nothing can
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(pipe)
+
+
+async def _column(lines: AsyncIterator[str], column: str) -> AsyncGenerator[str, None]:
+    delimiter, at = _find(await anext(lines, ""), column)
+    record = ""
+    async for line in lines:
+        # Only a quotation mark ends what one began, lines ago.
+        begun = bool(record)
+        record += line + "\n"
+        if begun and '"' not in line and len(record) < _LONGEST_LINE:
+            continue
+        row = _row(record, delimiter)
+        if row is not None:
+            record = ""
+            if len(row) > at:
+                yield row[at]
+    if record:
+        raise click.UsageError(f"a quotation mark is not closed, near {record[:40]!r}")
+
+
+def _find(header: str, column: str) -> tuple[str, int]:
+    """The delimiter of a CSV, and the place of a column in its rows."""
+    wanted = column.strip().casefold()
+    for delimiter in _DELIMITERS:
+        names = [name.strip().casefold() for name in _row(header, delimiter) or ()]
+        if wanted in names:
+            return delimiter, names.index(wanted)
+    delimiter = max(_DELIMITERS, key=header.count)
+    if wanted.isdecimal() and 0 < int(wanted) <= header.count(delimiter) + 1:
+        return delimiter, int(wanted) - 1
+    raise click.UsageError(f"no column {column!r} in the header {header!r}")
+
+
+def _row(record: str, delimiter: str) -> list[str] | None:
+    """Read the lines of one record; None where it goes on in the next line."""
+
+    def given() -> Iterator[str]:
+        yield record
+        raise EOFError
+
+    try:
+        return next(csv.reader(given(), delimiter=delimiter))
+    except EOFError:
+        return None
+    except csv.Error as error:
+        raise click.UsageError(f"the CSV cannot be read, near {record[:40]!r}: {error}") from None
+
+
+def check_country(_: click.Context, __: click.Parameter, country: str | None) -> str | None:
+    """Refuse, as click's callback, a country whose national numbers cannot be read."""
+    try:
+        normalise("0", country=country)
+    except LocalProtocolError as fault:
+        if fault.field == "country":
+            raise click.BadParameter(str(fault)) from None
+    return country
 
 
 def tidy(number: str, country: str | None) -> str:
@@ -46,11 +148,15 @@ def tidy(number: str, country: str | None) -> str:
         return number
 
 
-def count(source: TextIO) -> int | None:
+def count_lines(source: io.BufferedReader) -> int | None:
     """The lines of a file, for a progress bar; None where it can be read only once."""
     if not source.seekable():
         return None
     start = source.tell()
-    lines = sum(1 for line in source if line.strip())
-    source.seek(start, io.SEEK_SET)
-    return lines
+    blocks = iter(partial(source.read, _CHUNK), b"")
+    lines, last = 0, b"\n"
+    for block in blocks:
+        lines += block.count(b"\n")
+        last = block[-1:]
+    source.seek(start)
+    return lines + (last != b"\n")

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import click
 from aiohttp import web
@@ -10,22 +11,22 @@ from aiohttp import web
 from infobip_async import CallbackUrls, Router
 from infobip_async.webhook import callback_urls, webhook_app
 
+_LAST_READ: Final = 1.0
 
-class Address(click.ParamType[tuple[str, int]]):
-    """``HOST:PORT``, where port 0 is any that is free."""
+public_url_option = click.option("--public-url", help="The URL that leads here from outside.")
+secret_option = click.option(
+    "--secret",
+    envvar="INFOBIP_WEBHOOK_SECRET",
+    help="In the paths; better set in the environment. A new one each time without it.",
+)
 
-    name = "host:port"
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int]:
-        """Take host and port apart."""
-        if isinstance(value, tuple):
-            return value
-        host, _, port = str(value).rpartition(":")
-        if not (host and port.isascii() and port.isdigit() and int(port) < 1 << 16):
-            self.fail(f"{value!r} is not HOST:PORT", param, ctx)
-        return host.strip("[]"), int(port)
+def read_address(_: click.Context, __: click.Parameter, value: str) -> tuple[str, int]:
+    """Take ``HOST:PORT`` apart, as click's callback; port 0 is any that is free."""
+    host, _colon, port = value.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and int(port) < 1 << 16):
+        raise click.BadParameter(f"{value!r} is not HOST:PORT")
+    return host.strip("[]"), int(port)
 
 
 @asynccontextmanager
@@ -43,9 +44,14 @@ async def receiving(
         address: host and port to listen on.
         secret: in the paths; a new random one without it.
         public: the URL that leads here from outside; this machine's own address without it.
+
+    Raises:
+        OSError: the address cannot be listened on.
     """
     secret = secret or secrets.token_urlsafe(24)
-    runner = web.AppRunner(webhook_app(router, secret=secret), access_log=None)
+    app = webhook_app(router, secret=secret)
+    # The application itself waits for its handlers; what is then left is still being read.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LAST_READ)
     await runner.setup()
     try:
         await web.TCPSite(runner, *address).start()

@@ -4,13 +4,15 @@ from contextlib import aclosing
 
 import click
 
-from infobip_async.cli.running import Account, account_options, as_json, runs
+from infobip_async.cli.running import POSITIVE, Account, account_options, as_json, runs
 
 
 @click.command("reports")
 @click.argument("message_ids", nargs=-1, metavar="[MESSAGE_ID]...")
 @click.option("--follow", is_flag=True, help="Go on until interrupted.")
-@click.option("--interval", default=60.0, show_default=True, help="Seconds between two pulls.")
+@click.option(
+    "--interval", type=POSITIVE, default=60, show_default=True, help="Seconds between two pulls."
+)
 @account_options
 @runs
 async def command(

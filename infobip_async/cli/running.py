@@ -1,17 +1,17 @@
 """What the commands share: the account, the outcome as an exit code, events as JSON."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
-from decimal import Decimal
 from enum import Enum
 from functools import wraps
-from typing import Any, Final, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec
 
 import attrs
 import click
@@ -19,7 +19,6 @@ import click
 from infobip_async import (
     Endpoints,
     GatewayRefusedError,
-    InfobipClient,
     InfobipError,
     LocalProtocolError,
     NotSentError,
@@ -27,7 +26,12 @@ from infobip_async import (
     Ucs2Form,
 )
 
+if TYPE_CHECKING:
+    from infobip_async import InfobipClient
+
 P = ParamSpec("P")
+Command = Callable[..., None]
+Decorator = Callable[[Command], Command]
 
 PARTLY: Final = 6
 """Exit code where some of it was done: not every recipient was accepted."""
@@ -38,7 +42,9 @@ _EXIT_CODES: Final[tuple[tuple[type[InfobipError], int], ...]] = (
     (NotSentError, 4),
     (OutcomeUnknownError, 5),
 )
-_INTERRUPTED: Final = 130
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SIGNALLED: Final = 128
+"""Exit code of a program that a signal ended, less the signal's number."""
 
 
 def fail(error: InfobipError) -> NoReturn:
@@ -58,9 +64,13 @@ def runs(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
             asyncio.run(command(*args, **kwargs))
         except InfobipError as error:
             fail(error)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read our output has gone: click ends quietly
+                raise
+            raise click.ClickException(str(error)) from None
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
-            sys.exit(_INTERRUPTED)
+            sys.exit(SIGNALLED + signal.SIGINT)
 
     return run
 
@@ -84,6 +94,39 @@ async def until_stopped() -> None:
     await stopped.wait()
 
 
+@contextmanager
+def cancelled_by_signals(tell: Callable[[int], None]) -> Iterator[list[int]]:
+    """Have Ctrl-C and SIGTERM cancel this task, each time that they come.
+
+    Gives the numbers of the signals that came so far. A cancellation that is not caught inside
+    ends the program with the exit code of the first signal.
+
+    Args:
+        tell: is told how many came, at each.
+    """
+    came: list[int] = []
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+
+    def cancel(number: int) -> None:
+        came.append(number)
+        tell(len(came))
+        task.cancel()  # type: ignore[union-attr]  # a coroutine runs in a task
+
+    with suppress(NotImplementedError):  # on Windows, Ctrl-C stays as it is
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, cancel, number)
+    try:
+        yield came
+    except asyncio.CancelledError:
+        if not came:
+            raise
+        sys.exit(SIGNALLED + came[0])
+    finally:
+        with suppress(NotImplementedError):
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+
 @attrs.frozen(kw_only=True)
 class Account:
     """The options that say which gateway, and who is asking."""
@@ -95,8 +138,10 @@ class Account:
     proxy: str | None
     timeout: float
 
-    def client(self, *, ucs2: Ucs2Form = Ucs2Form.BINARY) -> InfobipClient:
+    def client(self, *, ucs2: Ucs2Form = Ucs2Form.BINARY) -> "InfobipClient":
         """Make a client of the account."""
+        from infobip_async import InfobipClient  # noqa: PLC0415 - brings httpx: `preview` needs none
+
         at = Endpoints.later if self.later else Endpoints.at
         default = Endpoints.later() if self.later else Endpoints()
         return InfobipClient(
@@ -110,26 +155,47 @@ class Account:
         )
 
 
-def account_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `Account`, and the account they make as ``account``."""
+def options_of(
+    kind: type[attrs.AttrsInstance], name: str, *options: Decorator
+) -> Callable[[Command], Command]:
+    """Give a command options, and what they make together as one argument.
 
-    @wraps(command)
-    def collect(**values: Any) -> None:  # noqa: ANN401 - whatever options the command has
-        fields = {field.name: values.pop(field.name) for field in attrs.fields(Account)}
-        command(account=Account(**fields), **values)
+    Args:
+        kind: the class of the argument; its attributes have the names of the options.
+        name: of the argument.
+        options: click's decorators.
+    """
 
-    for option in reversed(
-        (
-            click.option("-u", "--username", envvar="INFOBIP_USERNAME", required=True),
-            click.option("--base-url", envvar="INFOBIP_BASE_URL", help="Where the gateway is."),
-            click.option("--later", is_flag=True, help="Use the later addresses."),
-            click.option("--allow-insecure", is_flag=True, help="Allow http to other machines."),
-            click.option("--proxy", help="URL of an HTTP proxy."),
-            click.option("--timeout", default=60.0, show_default=True, help="Seconds per reply."),
-        )
-    ):
-        collect = option(collect)
-    return collect
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def collect(**values: Any) -> None:  # noqa: ANN401 - whatever options the command has
+            fields = {field.name: values.pop(field.name) for field in attrs.fields(kind)}
+            command(**{name: kind(**fields)}, **values)
+
+        made: Command = collect
+        for option in reversed(options):
+            made = option(made)
+        return made
+
+    return decorate
+
+
+POSITIVE: Final = click.FloatRange(min=0, min_open=True)
+"""The type of options that are seconds or rates."""
+
+account_options: Final = options_of(
+    Account,
+    "account",
+    click.option("-u", "--username", envvar="INFOBIP_USERNAME", required=True),
+    click.option("--base-url", envvar="INFOBIP_BASE_URL", help="Where the gateway is."),
+    click.option("--later", is_flag=True, help="Use the later addresses."),
+    click.option("--allow-insecure", is_flag=True, help="Allow http to other machines."),
+    click.option("--proxy", help="URL of an HTTP proxy."),
+    click.option(
+        "--timeout", type=POSITIVE, default=60, show_default=True, help="Seconds per reply."
+    ),
+)
+"""Gives a command the options of `Account`, and the account as ``account``."""
 
 
 def _plain(_: object, __: object, value: object) -> object:
@@ -138,8 +204,6 @@ def _plain(_: object, __: object, value: object) -> object:
             return value.value
         case datetime():
             return value.isoformat(sep=" ")
-        case Decimal():
-            return f"{value:f}"
         case bytes():
             return value.hex().upper()
         case Mapping():

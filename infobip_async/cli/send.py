@@ -38,6 +38,10 @@ def _message(
 ) -> Message:
     if (text is None) == (binary is None):
         raise click.UsageError("give either --text or --binary")
+    if binary is None and (udh or data_coding or esm_class):
+        raise click.UsageError("--udh, --data-coding and --esm-class go with --binary")
+    if flash + (bookmark is not None) + (binary is not None) > 1:
+        raise click.UsageError("--flash, --bookmark and --binary exclude each other")
     if binary is not None:
         return BinaryMessage(binary, sender, data_coding=data_coding, esm_class=esm_class, udh=udh)
     if bookmark is not None:

@@ -1,31 +1,44 @@
 """``infobip-async serve`` (§3.1, §5, §6)."""
 
+import asyncio
+
 import attrs
 import click
 
 from infobip_async import DeliveryReport, HlrReport, InboundSms, Router, UnreadableRow
-from infobip_async.cli.receiving import Address, announce, receiving
+from infobip_async.cli.receiving import (
+    announce,
+    public_url_option,
+    read_address,
+    receiving,
+    secret_option,
+)
 from infobip_async.cli.running import as_json, runs, until_stopped
 
 
-async def _print(event: attrs.AttrsInstance) -> None:
-    click.echo(as_json(event))
-
-
 @click.command("serve")
-@click.option("--bind", type=Address(), default="127.0.0.1:8080", show_default=True)
-@click.option("--public-url", help="The URL that leads here from outside.")
-@click.option(
-    "--secret",
-    envvar="INFOBIP_WEBHOOK_SECRET",
-    help="In the paths; better set in the environment. A new one each time without it.",
-)
+@click.option("--bind", callback=read_address, default="127.0.0.1:8080", show_default=True)
+@public_url_option
+@secret_option
 @runs
 async def command(bind: tuple[str, int], public_url: str | None, secret: str | None) -> None:
     """Receive what the gateway pushes, and print each event as a JSON line."""
     router = Router()
+    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def show(event: attrs.AttrsInstance) -> None:
+        try:
+            click.echo(as_json(event))
+        except BrokenPipeError as fault:
+            if not gone.done():
+                gone.set_exception(fault)
+            raise asyncio.CancelledError from None  # so that the gateway keeps it
+
     for event in (DeliveryReport, HlrReport, InboundSms, UnreadableRow):
-        router.on(event)(_print)
+        router.on(event)(show)
     async with receiving(router, bind, secret=secret, public=public_url) as urls:
         announce(urls)
-        await until_stopped()
+        stopped = asyncio.create_task(until_stopped())
+        await asyncio.wait([gone, stopped], return_when=asyncio.FIRST_COMPLETED)
+    if gone.done():
+        gone.result()

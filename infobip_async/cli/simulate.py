@@ -4,19 +4,25 @@ import os
 
 import click
 
-from infobip_async.cli.receiving import Address
+from infobip_async.cli.receiving import read_address
 from infobip_async.cli.running import runs, until_stopped
 from infobip_async.simulator import Fault, Simulator
 from infobip_async.webhook import callback_urls
 
 
 @click.command("simulate")
-@click.option("--bind", type=Address(), default="127.0.0.1:8081", show_default=True)
+@click.option("--bind", callback=read_address, default="127.0.0.1:8081", show_default=True)
 @click.option("-u", "--username", envvar="INFOBIP_USERNAME", default="user", show_default=True)
 @click.option("--credits", "balance", default=10_000, show_default=True)
 @click.option("--callback-url", help="Where the receiver is, as `serve` says without its secret.")
 @click.option("--secret", envvar="INFOBIP_WEBHOOK_SECRET", help="The receiver's.")
-@click.option("--report-delay", default=1.0, show_default=True, help="Seconds to a report.")
+@click.option(
+    "--report-delay",
+    type=click.FloatRange(0),
+    default=1,
+    show_default=True,
+    help="Seconds to a report.",
+)
 @click.option(
     "--fault",
     "faults",

@@ -1,0 +1,92 @@
+"""Results as lines of CSV or JSON."""
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Final, Literal, TextIO
+
+import attrs
+
+from infobip_async.cli.job import Row
+from infobip_async.cli.summary import Summary
+from infobip_async.numbering import NumberRanges, interpret
+
+_COLUMNS: Final = (
+    *("position", "destination", "outcome", "lookup_id", "status"),
+    *("imsi", "serving_msc", "error_code", "reason"),
+)
+_MEANINGS: Final = (
+    *("reachable", "roaming", "ported", "mcc", "mnc", "ambiguous", "assumed", "operator"),
+    *("number_country", "imsi_country", "msc_country"),
+)
+_RANGES: Final = ("number_type", "range_holder")
+
+
+@attrs.define(kw_only=True)
+class Output:
+    """Writes results, and counts them.
+
+    Attributes:
+        open: opens what is written to; called when there is something to write.
+        form: CSV with a header, or a JSON object on each line.
+        meanings: whether there are columns for what a report means.
+        ranges: the holders of number ranges, which "ported" is judged by.
+        summary: counts.
+    """
+
+    open: Callable[[], TextIO]
+    form: Literal["csv", "jsonl"]
+    meanings: bool = True
+    ranges: NumberRanges | None = None
+    summary: Summary = attrs.field(factory=Summary, init=False)
+    _stream: TextIO | None = attrs.field(default=None, init=False)
+    _said: tuple[str, ...] = attrs.field(init=False)
+
+    @_said.default
+    def _columns_of_meanings(self) -> tuple[str, ...]:
+        if not self.meanings:
+            return ()
+        return _MEANINGS + (_RANGES if self.ranges else ())
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Write results, and hand them on to whoever reads; without any, just a header."""
+        lines = [self._line(row) for row in rows]
+        names = _COLUMNS + self._said
+        started = self._stream is not None
+        stream = self._stream = self._stream or self.open()
+        if self.form == "csv":
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerows(lines if started else [names, *lines])
+        else:
+            for line in lines:
+                fields = dict(zip(names, line, strict=True))
+                stream.write(json.dumps(fields, ensure_ascii=False) + "\n")
+        stream.flush()
+
+    def _line(self, row: Row) -> list[object]:
+        result, report = row.result, row.result.report
+        said = None if report is None else interpret(report, ranges=self.ranges)
+        self.summary.add(result, said)
+        return [
+            row.position + 1,
+            result.destination,
+            result.outcome.value,
+            result.lookup_id,
+            report and report.raw_status,
+            report and report.imsi,
+            report and report.serving_msc,
+            report and report.error_code,
+            result.reason,
+            *(said and _plain(getattr(said, name)) for name in self._said),
+        ]
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Enum():
+            return value.value
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return value

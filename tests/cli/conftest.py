@@ -1,0 +1,151 @@
+"""The command line against a gateway that runs in a thread of its own."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click.testing
+import pytest
+from click.testing import CliRunner, Result
+
+from infobip_async.cli.commands import infobip_async
+from infobip_async.models import CallbackUrls
+from infobip_async.simulator import Simulator, policies
+from infobip_async.simulator.records import HlrAnswer
+from infobip_async.webhook import callback_urls
+
+SECRET = "a-secret-of-the-tests"
+PASSWORD = "a-password-of-the-tests"
+_MAIN = "from infobip_async.cli import main; main()"
+
+
+@attrs.define
+class Gateway:
+    """A simulator in a thread, so that commands can have the event loop of this one.
+
+    Attributes:
+        simulator: what runs there.
+        port: a free port, for the receiver whose addresses are entered.
+        answer: what the HLR says of a number; called in the gateway's thread.
+    """
+
+    simulator: Simulator = attrs.field(init=False)
+    port: int
+    answer: Callable[[str], HlrAnswer] = policies.at_home
+    _loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.new_event_loop, init=False)
+    _ready: threading.Event = attrs.field(factory=threading.Event, init=False)
+    _done: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+
+    def urls(self) -> CallbackUrls:
+        """The addresses of the receiver."""
+        return callback_urls(f"http://127.0.0.1:{self.port}", secret=SECRET)
+
+    async def _serve(self) -> None:
+        async with Simulator(
+            username="user",
+            password=PASSWORD,
+            credits=1_000_000,
+            callbacks=self.urls(),
+            hlr=lambda number: self.answer(number),  # noqa: PLW0108 - tests replace it
+        ) as self.simulator:
+            self._ready.set()
+            await self._done.wait()
+
+    def run(self) -> None:
+        """Run until it is stopped: the body of the thread."""
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    def wait(self) -> None:
+        """Wait until it listens."""
+        self._ready.wait()
+
+    def stop(self) -> None:
+        """Have it end."""
+        self._loop.call_soon_threadsafe(self._done.set)
+
+    def call(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Await something in its thread."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    """A gateway that the environment points to, and whose pushes go to its port."""
+    gateway = Gateway(_free_port())
+    thread = threading.Thread(target=gateway.run)
+    thread.start()
+    gateway.wait()
+    monkeypatch.setenv("INFOBIP_USERNAME", "user")
+    monkeypatch.setenv("INFOBIP_PASSWORD", PASSWORD)
+    monkeypatch.setenv("INFOBIP_BASE_URL", gateway.simulator.base_url)
+    monkeypatch.setenv("INFOBIP_WEBHOOK_SECRET", SECRET)
+    yield gateway
+    gateway.stop()
+    thread.join()
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the streams of commands that run in this process look like a terminal's."""
+    monkeypatch.setattr(click.testing._NamedTextIOWrapper, "isatty", lambda _: True, raising=False)
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line in this process; what it did not foresee is raised."""
+    monkeypatch.setenv("COLUMNS", "120")
+    try:
+        runner = CliRunner(mix_stderr=False)
+    except TypeError:  # click 8.2 and newer keep the two apart by themselves
+        runner = CliRunner()
+
+    def run(*args: object, stdin: str | bytes | None = None) -> Result:
+        result = runner.invoke(infobip_async, list(map(str, args)), input=stdin)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start the command line in a process of its own, which does not outlive the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*args: object, **options: Any) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(  # noqa: S603 - ours
+            [sys.executable, "-c", _MAIN, *map(str, args)],
+            cwd=tmp_path,
+            text=True,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream:
+                stream.close()

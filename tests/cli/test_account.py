@@ -1,0 +1,149 @@
+"""The commands about the account, and how it is named."""
+
+import json
+import re
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from infobip_async import LocalProtocolError
+from infobip_async.cli import reports
+
+Run = Callable[..., Result]
+SEND = ("send", "-s", "Friend", "-t", "Hello")
+
+
+def test_the_balance_is_shown(run: Run, gateway: Any) -> None:
+    """As a plain number."""
+    result = run("credits")
+    assert (result.exit_code, result.stdout) == (0, "1000000\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "why"),
+    [
+        (["--later"], 0, ""),
+        (["-u", "nobody"], 3, "AuthenticationError"),
+        (["--base-url", "http://sms.example.com"], 2, "allow_insecure"),
+        (["--base-url", "http://127.0.0.1:1"], 4, "NotSentError"),
+        (["--base-url", "http://127.0.0.1:1", "--later"], 4, "NotSentError"),
+        (["--proxy", "http://127.0.0.1:1"], 4, "NotSentError"),
+        (["--timeout", "-1"], 2, "--timeout"),
+        (["--password", "x"], 2, "No such option"),
+    ],
+)
+def test_an_account_has_options(
+    run: Run, gateway: Any, options: list[str], code: int, why: str
+) -> None:
+    """Each reaches the client; a password is none, since arguments can be seen by others."""
+    result = run("credits", *options)
+    assert result.exit_code == code
+    assert why in result.stderr
+
+
+def test_insecure_addresses_can_be_allowed(run: Run, gateway: Any) -> None:
+    """The refusal of plain http to another machine is the only thing that goes away."""
+    result = run("credits", "--base-url", "http://sms.invalid", "--allow-insecure")
+    assert result.exit_code == 4
+
+
+def test_the_document_s_addresses_are_the_default(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Either set of them, over https."""
+    asked: list[str] = []
+
+    class Client:
+        def __init__(self, *_: object, endpoints: Any, **__: object) -> None:
+            asked.append(endpoints.command)
+            raise LocalProtocolError("enough")
+
+    monkeypatch.setattr("infobip_async.InfobipClient", Client)
+    monkeypatch.delenv("INFOBIP_BASE_URL", raising=False)
+    monkeypatch.setenv("INFOBIP_PASSWORD", "x")
+    for options in ([], ["--later"]):
+        assert run("credits", "-u", "user", *options).exit_code == 2
+    assert [re.sub("(https://[^/]+).*", r"\1", url) for url in asked] == [
+        "https://www.infobip.com",
+        "https://api.infobip.com",
+    ]
+
+
+def test_an_account_is_needed(run: Run, gateway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user, and a password where nobody can be asked for it."""
+    monkeypatch.delenv("INFOBIP_PASSWORD")
+    result = run("credits")
+    assert (result.exit_code, "INFOBIP_PASSWORD is not set" in result.stderr) == (2, True)
+    monkeypatch.delenv("INFOBIP_USERNAME")
+    result = run("credits")
+    assert (result.exit_code, "--username" in result.stderr) == (2, True)
+
+
+def test_a_password_is_asked_for(
+    run: Run, gateway: Any, terminal: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not shown, and not on standard output."""
+    password = gateway.simulator.gateway.accounts["user"].password
+    monkeypatch.delenv("INFOBIP_PASSWORD")
+    result = run("credits", stdin=f"{password}\n")
+    assert (result.exit_code, result.stdout) == (0, "1000000\n")
+    assert password not in result.stderr
+
+
+def test_reports_are_pulled(run: Run, gateway: Any) -> None:
+    """Each is a JSON line, and given once."""
+    gateway.simulator.callbacks = None
+    first, second = (run(*SEND, number).stdout.split()[1] for number in ("385981", "385982"))
+    result = run("reports", second)
+    assert [json.loads(line)["message_id"] for line in result.stdout.splitlines()] == [second]
+    result = run("reports")
+    (report,) = map(json.loads, result.stdout.splitlines())
+    assert (report["type"], report["message_id"], report["status"]) == (
+        "DeliveryReport",
+        first,
+        "DELIVERED",
+    )
+    assert run("reports").stdout == ""
+
+
+def test_reports_are_followed(run: Run, start: Callable[..., Any], gateway: Any) -> None:
+    """They come until Ctrl-C."""
+    gateway.simulator.callbacks = None
+    expected = run(*SEND, "38598514674").stdout.split()[1]
+    follow = start("reports", "--follow", "--interval", "0.05")
+    assert json.loads(follow.stdout.readline())["message_id"] == expected
+    expected = run(*SEND, "38598514674").stdout.split()[1]
+    assert json.loads(follow.stdout.readline())["message_id"] == expected
+    follow.send_signal(signal.SIGINT)
+    _, stderr = follow.communicate()
+    assert (follow.returncode, stderr) == (130, "interrupted\n")
+
+
+def test_following_prints_each_report(
+    run: Run, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the command in a process of its own does, until it is interrupted."""
+    gateway.simulator.callbacks = None
+    for _ in range(2):
+        run(*SEND, "38598514674")
+    left = [0, signal.SIGINT]
+
+    def shown(report: Any) -> str:
+        if number := left.pop(0):
+            signal.raise_signal(number)
+        return f"{report.status.value}"
+
+    monkeypatch.setattr(reports, "as_json", shown)
+    result = run("reports", "--follow")
+    assert result.exit_code == 130
+    assert result.stdout == "DELIVERED\nDELIVERED\n"
+    assert result.stderr == "interrupted\n"
+
+
+@pytest.mark.parametrize("options", [["--follow", "id-1"], ["--follow", "--interval", "0"]])
+def test_wrong_usage_of_reports_is_refused(run: Run, gateway: Any, options: list[str]) -> None:
+    """No report is taken."""
+    assert run("reports", *options).exit_code == 2

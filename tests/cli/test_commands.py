@@ -1,0 +1,178 @@
+"""The command line as a whole, and what its commands share."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+import click
+import pytest
+from click.testing import Result
+
+from infobip_async.cli.commands import infobip_async
+from infobip_async.cli.running import cancelled_by_signals, runs, until_stopped
+
+Run = Callable[..., Result]
+COMMANDS = ["credits", "demo", "hlr", "preview", "reports", "send", "serve", "simulate"]
+
+
+def test_all_commands_are_listed(run: Run) -> None:
+    """Each with a line of help; the exit codes are explained, too."""
+    result = run("--help")
+    assert result.exit_code == 0
+    assert infobip_async.list_commands(click.Context(infobip_async)) == COMMANDS
+    for name in COMMANDS:
+        assert f"\n  {name} " in result.stdout
+    assert "6 done in part" in result.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help(run: Run, name: str) -> None:
+    """Both ways to ask for it work."""
+    result = run(name, "-h")
+    assert (result.exit_code, result.stdout) == (0, run(name, "--help").stdout)
+
+
+def test_an_unknown_command_is_refused(run: Run) -> None:
+    """Nothing is loaded by a name that is no command's."""
+    assert run("numbers").exit_code == 2
+
+
+def test_help_loads_no_http_client() -> None:
+    """What a command does not need does not slow it down."""
+    code = (
+        "import sys; from click.testing import CliRunner;"
+        "from infobip_async.cli.commands import infobip_async as main;"
+        "assert CliRunner().invoke(main, ['preview', 'x']).exit_code == 0;"
+        "sys.exit('httpx' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - ours
+
+
+@pytest.mark.parametrize("missing", ["click", "rich", "attrs"])
+def test_what_is_missing_is_named(missing: str) -> None:
+    """Without the extra, the command line says how to get it; anything else is a fault."""
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['x', 'preview', 'a'];"
+        "from infobip_async.cli import main; main()"
+    )
+    run = subprocess.run(  # noqa: S603 - ours
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert ("infobip-async[cli]" in run.stderr) is (missing != "attrs")
+    assert ("Traceback" in run.stderr) is (missing == "attrs")
+
+
+# --- what they share ---
+
+
+def test_what_the_system_refuses_is_shown() -> None:
+    """An error of input or output is no traceback."""
+
+    @runs
+    async def fail() -> None:
+        raise FileNotFoundError(2, "No such file", "x.csv")
+
+    with pytest.raises(click.ClickException, match=r"No such file.*x\.csv"):
+        fail()
+
+
+def test_a_reader_that_has_gone_is_left_to_click() -> None:
+    """Which ends quietly."""
+
+    @runs
+    async def fail() -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    with pytest.raises(BrokenPipeError):
+        fail()
+
+
+async def _raise(number: int) -> None:
+    signal.raise_signal(number)
+    await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_cancels(number: signal.Signals) -> None:
+    """Where that is not caught, the exit code is that of the signal."""
+    told: list[int] = []
+
+    async def work() -> None:
+        with cancelled_by_signals(told.append):
+            await _raise(number)
+
+    with pytest.raises(SystemExit) as ended:
+        asyncio.run(work())
+    assert ended.value.code == 128 + number
+    assert told == [1]
+
+
+def test_a_signal_can_be_caught() -> None:
+    """The work goes on, and knows what came; afterwards all is as it was."""
+
+    async def work() -> list[int]:
+        with cancelled_by_signals(lambda _: None) as came:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                with suppress(asyncio.CancelledError):
+                    await _raise(number)
+        return came
+
+    assert asyncio.run(work()) == [signal.SIGTERM, signal.SIGINT]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+async def test_sigterm_is_waited_for() -> None:
+    """It is the usual end of what serves."""
+    asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)
+    async with asyncio.timeout(5):
+        await until_stopped()
+
+
+def test_another_cancellation_stays_one() -> None:
+    """It is no signal's."""
+
+    async def work() -> None:
+        with cancelled_by_signals(lambda _: None):
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(work())
+
+
+# --- preview ---
+
+
+def test_a_text_is_shown_in_parts(run: Run) -> None:
+    """With what is left in the last one."""
+    result = run("preview", "a" * 161)
+    assert result.exit_code == 0
+    assert "GSM-7, 2 part(s)" in result.stdout
+    assert "161 units in all, 145 left in the last part" in result.stdout
+
+
+def test_what_costs_more_is_shown(run: Run) -> None:
+    """Each character that is not in the GSM alphabet, and what could stand for it."""
+    result = run("preview", "“Hi” ☃")
+    assert "UCS-2" in result.stdout
+    assert "LEFT DOUBLE QUOTATION MARK" in result.stdout
+    assert "SNOWMAN" in result.stdout
+    assert "GSM-7" in run("preview", "--simplify", "“Hi”").stdout
+
+
+def test_a_preview_can_be_read_by_a_program(run: Run) -> None:
+    """As one JSON line."""
+    shown = json.loads(run("preview", "--json", "a[").stdout)
+    assert (shown["type"], shown["alphabet"], shown["parts"]) == ("Preview", "GSM-7", [3])
+
+
+def test_what_cannot_be_sent_has_no_preview(run: Run) -> None:
+    """A text that has no place on the wire is refused."""
+    result = run("preview", "a\x1bb")
+    assert result.exit_code == 2
+    assert "LocalProtocolError" in result.stderr

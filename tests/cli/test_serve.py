@@ -1,0 +1,236 @@
+"""``infobip-async serve`` and ``simulate``."""
+
+import asyncio
+import errno
+import json
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import Result
+
+from infobip_async import InboundSms
+from infobip_async.cli import serve, simulate
+from infobip_async.cli.running import as_json
+
+Run = Callable[..., Result]
+SEND = ("send", "-s", "Friend", "-t", "Hello", "38598514674")
+
+
+def _when_it_serves(
+    monkeypatch: pytest.MonkeyPatch, module: Any, work: Callable[[], Awaitable[object]]
+) -> None:
+    """Do something once a command serves, and have it stop after that."""
+
+    async def until_stopped() -> None:
+        await work()
+
+    monkeypatch.setattr(module, "until_stopped", until_stopped)
+
+
+# --- serve ---
+
+
+def test_events_are_printed(run: Run, gateway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a JSON line, and the addresses to enter are shown."""
+    urls = gateway.urls()
+    answers: list[int] = []
+
+    async def push() -> None:
+        delivery = (
+            '<DeliveryReport><message id="1" status="DELIVERED" donedate="2010/8/2 14:55:10" '
+            'price="0.5"/></DeliveryReport>'
+        )
+        inbound = {"sender": "1", "text": "š"}
+        async with httpx.AsyncClient() as http:
+            replies = (
+                await http.post(urls.delivery_reports, content=delivery),
+                await http.post(urls.hlr_reports, data={"dlr": "385981;id-1;DELIVRD;;;0"}),
+                await http.post(urls.hlr_reports, data={"dlr": "385981;id-1"}),
+                await http.get(urls.inbound_sms.split("?")[0], params=inbound),
+            )
+        answers.extend(reply.status_code for reply in replies)
+
+    _when_it_serves(monkeypatch, serve, push)
+    result = run("serve", "--bind", f"127.0.0.1:{gateway.port}")
+    assert (result.exit_code, answers) == (0, [200, 200, 400, 200])
+    delivery, hlr, unreadable, inbound = map(json.loads, result.stdout.splitlines())
+    assert delivery["type"] == "DeliveryReport"
+    assert delivery["done_at"] == "2010-08-02 14:55:10"
+    assert delivery["extras"] == {"price": "0.5"}
+    assert (hlr["type"], hlr["status"]) == ("HlrReport", "DELIVRD")
+    assert (unreadable["type"], unreadable["raw"]) == ("UnreadableRow", "385981;id-1")
+    assert (inbound["type"], inbound["text"]) == ("InboundSms", "š")
+    for url in (urls.delivery_reports, urls.hlr_reports, urls.inbound_sms):
+        assert url in result.stderr
+
+
+def test_octets_are_hexadecimal() -> None:
+    """And a header is an object of its own."""
+    sms = InboundSms("1", data=b"\x01\xff", params={"bin": "01FF"})
+    assert json.loads(as_json(sms))["data"] == "01FF"
+
+
+@pytest.mark.parametrize(
+    ("options", "url"),
+    [
+        ([], "http://127.0.0.1:"),
+        (["--bind", "[::1]:0"], "http://[::1]:"),
+        (["--public-url", "https://sms.example.com/x"], "https://sms.example.com/x/"),
+    ],
+)
+def test_the_addresses_lead_here(
+    run: Run, monkeypatch: pytest.MonkeyPatch, options: list[str], url: str
+) -> None:
+    """From this machine, or as somebody else leads here; with a new secret each time."""
+
+    async def nothing() -> None: ...
+
+    _when_it_serves(monkeypatch, serve, nothing)
+    monkeypatch.delenv("INFOBIP_WEBHOOK_SECRET", raising=False)
+    first, second = (run("serve", "--bind", "127.0.0.1:0", *options).stderr for _ in range(2))
+    assert f"HLR reports       {url}" in first
+    secrets = [text.rsplit("/hlr\n", 1)[0].rsplit("/", 1)[1] for text in (first, second)]
+    assert secrets[0] != secrets[1]
+    assert min(map(len, secrets)) >= 32
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "why"),
+    [
+        (["--bind", "127.0.0.1"], 2, "not HOST:PORT"),
+        (["--bind", "127.0.0.1:x"], 2, "not HOST:PORT"),
+        (["--bind", "127.0.0.1:²"], 2, "not HOST:PORT"),
+        (["--secret", "a/secret"], 2, "secret"),
+        (["--public-url", "sms.example.com"], 2, "base"),
+    ],
+)
+def test_wrong_usage_of_serve_is_refused(run: Run, options: list[str], code: int, why: str) -> None:
+    """What is wrong is named; the secret itself is not shown."""
+    result = run("serve", "--bind", "127.0.0.1:0", *options)
+    assert result.exit_code == code
+    assert why in result.stderr
+    assert "a/secret" not in result.stderr
+
+
+def test_a_port_that_is_taken_is_named(run: Run) -> None:
+    """What the system says is shown without a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for command in ("serve", "simulate"):
+            result = run(command, "--bind", f"127.0.0.1:{port}")
+            assert result.exit_code == 1
+            assert str(port) in result.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_serve_stops(
+    start: Callable[..., Any], run: Run, gateway: Any, number: signal.Signals, code: int
+) -> None:
+    """SIGTERM is the usual end; Ctrl-C ends it, too, and what came was printed."""
+    receiver = start("serve", "--bind", f"127.0.0.1:{gateway.port}")
+    assert receiver.stderr.readline().startswith("Enter")
+    message_id = run(*SEND).stdout.split()[1]
+    assert json.loads(receiver.stdout.readline())["message_id"] == message_id
+    receiver.send_signal(number)
+    _, stderr = receiver.communicate()
+    assert receiver.returncode == code
+    assert "Traceback" not in stderr
+
+
+def test_serve_ends_with_its_reader(start: Callable[..., Any], run: Run, gateway: Any) -> None:
+    """What cannot be printed is not acknowledged, and there is no traceback."""
+    receiver = start("serve", "--bind", f"127.0.0.1:{gateway.port}")
+    assert receiver.stderr.readline().startswith("Enter")
+    receiver.stdout.close()
+    run(*SEND)
+    stderr = receiver.stderr.read()
+    assert receiver.wait() == 1
+    assert "Traceback" not in stderr
+    assert "Exception" not in stderr
+    (push,) = gateway.simulator.pushes
+    assert not push.successful
+
+
+def test_what_cannot_be_printed_is_not_acknowledged(
+    run: Run, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much comes at once, and the command ends."""
+    answers: list[int] = []
+
+    async def push() -> None:
+        report = '<DeliveryReport><message id="1" status="SENT"/></DeliveryReport>'
+        async with httpx.AsyncClient() as http:
+            posts = [http.post(gateway.urls().delivery_reports, content=report) for _ in range(2)]
+            answers.extend([reply.status_code for reply in await asyncio.gather(*posts)])
+
+    def as_json(_: object) -> str:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(serve, "as_json", as_json)
+    _when_it_serves(monkeypatch, serve, push)
+    result = run("serve", "--bind", f"127.0.0.1:{gateway.port}")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert 200 not in answers
+
+
+# --- simulate ---
+
+
+def test_a_gateway_is_simulated(
+    run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    """With the account, the credits and the faults that were asked for."""
+    asked: dict[str, str] = {}
+
+    async def ask() -> None:
+        parameters = {"username": "ada", "password": "from-env", "cmd": "CREDITS"}
+        url = f"http://127.0.0.1:{unused_tcp_port}/AddOn/SMSService/command.aspx"
+        async with httpx.AsyncClient() as http:
+            asked["credits"] = (await http.get(url, params=parameters)).text
+            asked["password"] = (await http.get(url, params=parameters | {"password": "x"})).text
+
+    _when_it_serves(monkeypatch, simulate, ask)
+    monkeypatch.setenv("INFOBIP_PASSWORD", "from-env")
+    result = run(
+        *("simulate", "-u", "ada", "--credits", "7", "--fault", "500", "0"),
+        *("--bind", f"127.0.0.1:{unused_tcp_port}"),
+    )
+    assert result.exit_code == 0
+    assert result.stdout == f"INFOBIP_BASE_URL=http://127.0.0.1:{unused_tcp_port}\n"
+    assert asked == {"credits": "7", "password": "UNKNOWN_COMMAND"}
+
+
+def test_a_simulated_gateway_calls_back(
+    start: Callable[..., Any], run: Run, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To a receiver that is run beside it, with faults; SIGTERM ends it."""
+    receiver = start("serve", "--bind", f"127.0.0.1:{gateway.port}")
+    receiver.stderr.readline()
+    address = f"http://127.0.0.1:{gateway.port}"
+    options = ("--report-delay", "0", "--fault", "duplicate-report", "1")
+    simulator = start("simulate", "--bind", "127.0.0.1:0", "--callback-url", address, *options)
+    name, url = simulator.stdout.readline().strip().split("=")
+    monkeypatch.setenv(name, url)
+    message_id = run(*SEND).stdout.split()[1]
+    for _ in range(2):
+        assert json.loads(receiver.stdout.readline())["message_id"] == message_id
+    simulator.send_signal(signal.SIGTERM)
+    assert simulator.wait() == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--fault", "earthquake", "1"],
+        ["--fault", "hang", "2"],
+        ["--report-delay", "-1"],
+        ["--callback-url", "nowhere"],
+    ],
+)
+def test_wrong_usage_of_simulate_is_refused(run: Run, options: list[str]) -> None:
+    """Nothing is started."""
+    assert run("simulate", "--bind", "127.0.0.1:0", *options).exit_code == 2
