@@ -4,7 +4,7 @@ from importlib import import_module
 
 import click
 
-_COMMANDS = ("credits", "demo", "hlr", "preview", "reports", "send", "serve", "simulate")
+_COMMANDS = ("credits", "demo", "hlr", "journal", "preview", "reports", "send", "serve", "simulate")
 
 
 class _Lazy(click.Group):

@@ -9,6 +9,7 @@ import click
 from aiohttp import web
 
 from infobip_async import CallbackUrls, Router
+from infobip_async.journal import Journal
 from infobip_async.webhook import callback_urls, webhook_app
 
 _LAST_READ: Final = 1.0
@@ -36,6 +37,7 @@ async def receiving(
     *,
     secret: str | None = None,
     public: str | None = None,
+    journal: Journal | None = None,
 ) -> AsyncIterator[CallbackUrls]:
     """Receive pushes on an address, and give the URLs for them.
 
@@ -44,12 +46,13 @@ async def receiving(
         address: host and port to listen on.
         secret: in the paths; a new random one without it.
         public: the URL that leads here from outside; this machine's own address without it.
+        journal: keeps posts until they are handled.
 
     Raises:
         OSError: the address cannot be listened on.
     """
     secret = secret or secrets.token_urlsafe(24)
-    app = webhook_app(router, secret=secret)
+    app = webhook_app(router, secret=secret, journal=journal)
     # The application itself waits for its handlers; what is then left is still being read.
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LAST_READ)
     await runner.setup()

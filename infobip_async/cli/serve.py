@@ -5,7 +5,14 @@ import asyncio
 import attrs
 import click
 
-from infobip_async import DeliveryReport, HlrReport, InboundSms, Router, UnreadableRow
+from infobip_async import (
+    DeliveryReport,
+    HlrReport,
+    InboundSms,
+    Router,
+    SqliteJournal,
+    UnreadableRow,
+)
 from infobip_async.cli.receiving import (
     announce,
     public_url_option,
@@ -20,9 +27,18 @@ from infobip_async.cli.running import as_json, runs, until_stopped
 @click.option("--bind", callback=read_address, default="127.0.0.1:8080", show_default=True)
 @public_url_option
 @secret_option
+@click.option(
+    "--journal",
+    "path",
+    type=click.Path(dir_okay=False),
+    help="Keep each post in this file until it is printed: nothing acknowledged is lost.",
+)
 @runs
-async def command(bind: tuple[str, int], public_url: str | None, secret: str | None) -> None:
+async def command(
+    bind: tuple[str, int], public_url: str | None, secret: str | None, path: str | None
+) -> None:
     """Receive what the gateway pushes, and print each event as a JSON line."""
+    journal = None if path is None else SqliteJournal(path)
     router = Router()
     gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -32,11 +48,11 @@ async def command(bind: tuple[str, int], public_url: str | None, secret: str | N
         except BrokenPipeError as fault:
             if not gone.done():
                 gone.set_exception(fault)
-            raise asyncio.CancelledError from None  # so that the gateway keeps it
+            raise asyncio.CancelledError from None  # so that the gateway or the journal keeps it
 
     for event in (DeliveryReport, HlrReport, InboundSms, UnreadableRow):
         router.on(event)(show)
-    async with receiving(router, bind, secret=secret, public=public_url) as urls:
+    async with receiving(router, bind, secret=secret, public=public_url, journal=journal) as urls:
         announce(urls)
         stopped = asyncio.create_task(until_stopped())
         await asyncio.wait([gone, stopped], return_when=asyncio.FIRST_COMPLETED)
