@@ -115,7 +115,7 @@ class InfobipClient:
             raise LocalProtocolError("is too small", field=field)
         self._endpoints.check(allow_insecure=allow_insecure)
         timeouts = {"connect": connect_timeout, "read": read_timeout, "write": write_timeout}
-        timeouts["pool"] = None
+        timeouts["pool"] = None  # the limit stands in front of it
         self._transport: httpx.AsyncBaseTransport | None = None
         if http is None:
             self._transport = default_transport(proxy, ssl_context, concurrency)

@@ -8,11 +8,12 @@ import struct
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Literal
 from urllib.parse import urlsplit
 
 import attrs
-import httpx
 import pytest
 
 from infobip_async import Endpoints, InfobipClient, Recipient, TextMessage
@@ -350,14 +351,17 @@ CALLS = (
 )  # fmt: skip
 
 
+# Clients with a transport of their own, or with a client of one of these libraries.
+KINDS = ("default", *(library for library in ("httpx", "httpx2") if find_spec(library)))
+
+
 def _named(value: object) -> str:
     return str(getattr(value, "name", value)).replace(" ", "-")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test with every fault, oddity, method or kind of client that it names."""
-    kinds = ("default", "injected")
-    every = {"fault": FAULTS, "oddity": ODDITIES, "call": CALLS, "kind": kinds}
+    every = {"fault": FAULTS, "oddity": ODDITIES, "call": CALLS, "kind": KINDS}
     for name in every.keys() & set(metafunc.fixturenames):
         metafunc.parametrize(name, every[name], ids=_named)
 
@@ -383,8 +387,8 @@ async def connect(gateway: FakeGateway) -> AsyncIterator[Callable[..., InfobipCl
     async with AsyncExitStack() as stack:
 
         def make(kind: str = "default", **options: object) -> InfobipClient:
-            if kind == "injected":
-                options["http"] = httpx.AsyncClient(verify=False, trust_env=False)  # noqa: S501 - no TLS here
+            if kind != "default":
+                options["http"] = import_module(kind).AsyncClient(verify=False, trust_env=False)
                 stack.push_async_callback(options["http"].aclose)
             options = {"endpoints": Endpoints.at(gateway.url), "close_timeout": 0.0} | options
             client = InfobipClient("user", PASSWORD, **options)

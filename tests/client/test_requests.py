@@ -268,7 +268,7 @@ async def test_an_injected_client_sends_the_same(gateway, connect, calls) -> Non
     """Its own headers come on top; nothing of ours is replaced."""
     for call in calls.values():
         await call.make(connect())
-        await call.make(connect("injected"))
+        await call.make(connect("httpx"))
         ours, theirs = gateway.received[-2:]
         assert (theirs.method, theirs.target, theirs.body) == (ours.method, ours.target, ours.body)
         assert ours.headers.items() <= theirs.headers.items()

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import httpx
 import pytest
@@ -55,7 +56,10 @@ def shown(fault: BaseException) -> str:
     return "".join([*lines, repr(fault), str(fault), repr(fault.args)])
 
 
-@pytest.fixture(params=["default", "injected", "proxy"])
+LIBRARIES = [library for library in ("httpx", "httpx2") if find_spec(library)]
+
+
+@pytest.fixture(params=["default", "proxy", *LIBRARIES])
 def marked(request, connect, gateway) -> InfobipClient:
     """A client with a marked password, and where it uses a proxy a marked login to that."""
     if request.param != "proxy":
@@ -184,7 +188,7 @@ def test_a_username_that_is_missing_tells_nothing() -> None:
 async def test_what_is_kept_of_the_records(gateway, connect, calls, caplog) -> None:
     """Enough to see what happens."""
     with caplog.at_level(logging.DEBUG):
-        await calls["credits"].make(connect("injected"))
+        await calls["credits"].make(connect("httpx"))
     url = f"HTTP Request: GET {gateway.url}/Addon/SMSService/command.aspx"
     assert caplog.messages.count(url) == 1
     assert "receive_response_headers.complete" in caplog.messages

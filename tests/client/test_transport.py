@@ -191,6 +191,22 @@ async def test_a_zip_bomb_is_not_unpacked_to_its_end(gateway, connect, monkeypat
         await carrier.carry(HttpRequest("GET", gateway.url))
 
 
+async def test_a_reply_is_closed_whatever_is_wrong_with_it(gateway) -> None:
+    """By the time that its outcome is known."""
+    stream = httpx.ByteStream(b"no gzip")
+    closed = []
+
+    async def aclose() -> None:
+        closed.append(True)
+
+    stream.aclose = aclose
+    broken = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=stream)
+    carrier = Carrier(httpx.Request, httpx.MockTransport(lambda _: broken).handle_async_request, {})
+    with pytest.raises(OutcomeUnknownError, match="DecodingError"):
+        await carrier.carry(HttpRequest("GET", gateway.url))
+    assert closed
+
+
 async def test_a_request_that_is_not_taken_ends_at_its_timeout(gateway, connect) -> None:
     """The gateway reads one octet of it; how much left is not known."""
     gateway.once(then="hang", stage="connect")
