@@ -9,6 +9,7 @@ from infobip_async import (
     AuthenticationError,
     DeliveryStatus,
     GatewayFailureError,
+    OutcomeUnknownError,
     RemoteProtocolError,
 )
 
@@ -173,6 +174,21 @@ async def test_closing_the_client_ends_polling(gateway, connect, quiet, held, ca
     with pytest.raises(StopAsyncIteration):
         await anext(client.poll_reports())
     assert "not taken" not in caplog.text
+
+
+async def test_closing_the_client_ends_polling_that_waits_for_its_turn(
+    gateway, connect, quiet
+) -> None:
+    """Its turn never comes."""
+    gateway.gate.clear()
+    client = connect(concurrency=1, close_timeout=0.01)
+    asking = asyncio.create_task(client.credits())
+    waiting = asyncio.create_task(anext(client.poll_reports()))
+    await gateway.until(lambda: gateway.received)
+    await client.aclose()
+    results = await asyncio.gather(asking, waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [OutcomeUnknownError, StopAsyncIteration]
+    assert len(gateway.received) == 1
 
 
 async def test_what_nobody_took_is_mentioned_when_the_client_closes(
