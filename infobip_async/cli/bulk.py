@@ -153,7 +153,15 @@ class Recorder:
         loop = asyncio.get_running_loop()
         while rows := self.results.take(gaps=gaps):
             # What was taken is written, even where this task is cancelled.
-            await asyncio.shield(loop.run_in_executor(self._writer, self.write, rows))
+            writing = loop.run_in_executor(self._writer, self.write, rows)
+            writing.add_done_callback(_note)
+            await asyncio.shield(writing)
+
+
+def _note(writing: "asyncio.Future[None]") -> None:
+    """Have a fault that nobody awaits any more not logged."""
+    if not writing.cancelled():
+        writing.exception()
 
 
 @attrs.frozen(kw_only=True)
@@ -237,6 +245,7 @@ class Run:
         finally:
             if taking is not None:
                 taking.cancel()
+                await asyncio.gather(taking, return_exceptions=True)
 
     async def _store(self, _: Sequence[HlrReport]) -> None:
         """Have results safe before the post that brought them is acknowledged."""

@@ -32,5 +32,6 @@ def infobip_async() -> None:
 
     \b
     Exit codes: 0 done, 1 something else failed, 2 wrong usage (nothing was sent),
-    3 the gateway refused, 4 not sent, 5 outcome unknown, 6 done in part, 130 interrupted.
+    3 the gateway refused, 4 not sent, 5 outcome unknown, 6 done in part,
+    130 and 143 stopped by Ctrl-C and by SIGTERM.
     """

@@ -1,6 +1,7 @@
 """A run over a source of numbers, without sockets."""
 
 import asyncio
+import gc
 import io
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -194,6 +195,30 @@ async def test_what_is_written_is_in_order_and_off_the_event_loop() -> None:
     await second
     assert first.cancelled()
     assert written == [0, 1]
+
+
+async def test_a_fault_of_a_write_that_nobody_awaits_is_not_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whoever awaited it has been cancelled, and knows why."""
+    go_on = threading.Event()
+
+    def write(_: Sequence[Row]) -> None:
+        go_on.wait()
+        raise BrokenPipeError
+
+    recorder = Recorder(Passing(), write)
+    await recorder.add(Row(0, HlrResult("1", HlrOutcome.TIMED_OUT)))
+    flush = asyncio.create_task(recorder.flush())
+    await asyncio.sleep(0)
+    flush.cancel()
+    await asyncio.wait([flush])
+    del flush
+    go_on.set()
+    await asyncio.get_running_loop().run_in_executor(recorder._writer, bool)
+    await asyncio.sleep(0)
+    gc.collect()
+    assert caplog.text == ""
 
 
 async def test_without_a_job_rows_are_written_when_they_are_many() -> None:

@@ -96,18 +96,18 @@ def test_killed_at_random(
     In flight is what the gateway had accepted, and had not seen a report of acknowledged.
     """
     simulator = gateway.simulator
-    batch = ("--batch-size", max(20, NUMBERS // 100), "--window", NUMBERS // 5)
+    pace = ("--batch-size", NUMBERS // 200, "--rate", min(NUMBERS, 8_000))
     chance = random.Random(7)
     for _ in range(KILLS):
         tripwire.set(chance.randrange(1, NUMBERS // 12))
-        run = hlr(*batch, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        run = hlr(*pace, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         tripwire.wait()
         run.kill()
         run.wait()
         gateway.call(simulator.settled())
         acknowledged = sum(push.rows for push in simulator.pushes if push.successful)
         in_flight = simulator.counts.lookups - acknowledged
-    run = hlr(*batch)
+    run = hlr(*pace)
     _, stderr = run.communicate()
     assert run.returncode == 0
     assert _output(tmp_path) == [(number, "reported") for number in numbers]
