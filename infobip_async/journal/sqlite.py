@@ -15,7 +15,7 @@ from typing import Final, Self, TypeVar
 from infobip_async.errors import JournalUnavailableError, LocalProtocolError
 from infobip_async.journal import tables
 from infobip_async.journal.handling import Handling
-from infobip_async.journal.seam import WHOLE_POST, Claim, Decode, KeptPost, Mark, State
+from infobip_async.journal.seam import WHOLE_POST, Claim, Decode, Journal, KeptPost, Mark, State
 from infobip_async.journal.tables import SetAside
 from infobip_async.journal.together import Together
 from infobip_async.journal.worker import Worker
@@ -195,6 +195,35 @@ class SqliteJournal:
     async def replay(self, ids: Iterable[str] | None = None) -> int:
         """Read again what is in quarantine; as `requeue`."""
         return await self._put_back(State.QUARANTINED, ids)
+
+    async def move_to(self, journal: Journal) -> int:
+        """Hand the posts that wait to another journal, in order, and forget them.
+
+        Those whose move is interrupted may be handed over twice. For a journal that is not being
+        served: used as a context manager of its own.
+
+        Args:
+            journal: takes them.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            JournalUnavailableError: one of the journals cannot be used; the rest waits here.
+        """
+        count = 0
+        moved: list[Mark] = []
+        try:
+            async for post in self.waiting():
+                await journal.put(post.push)
+                moved.append(Mark(post.id, WHOLE_POST, State.DONE, closes=True))
+                count += 1
+                if len(moved) == _AT_ONCE:
+                    await self._storage.settle(moved)
+                    moved = []
+        finally:
+            await self._storage.settle(moved)
+        return count
 
     async def _set_aside(self, state: State) -> AsyncGenerator[SetAside, None]:
         after = (0, WHOLE_POST)

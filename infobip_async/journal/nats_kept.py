@@ -1,0 +1,137 @@
+"""What a journal in JetStream has set aside: dead letters, and what could not be read."""
+
+import re
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterable
+from typing import Final
+
+import attrs
+from nats.js.api import RawStreamMsg
+from nats.js.errors import NotFoundError
+
+from infobip_async.errors import LocalProtocolError
+from infobip_async.journal import posts
+from infobip_async.journal.broker import Broker
+from infobip_async.journal.nats_storage import NatsStorage
+from infobip_async.journal.seam import WHOLE_POST, State
+from infobip_async.journal.tables import SetAside
+from infobip_async.protocol.exchange import RawPush
+
+_ID: Final = re.compile("([0-9]{1,18})(?::([0-9]{1,9}))?")
+
+
+@attrs.frozen
+class _Kept:
+    """Events of one post that are set aside together.
+
+    Attributes:
+        sequence: the number of the message that holds them.
+        message: that message.
+    """
+
+    sequence: int
+    message: RawStreamMsg
+
+    @property
+    def subject(self) -> str:
+        return self.message.subject or ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return self.message.headers or {}
+
+    @property
+    def push(self) -> RawPush:
+        return posts.decode(self.subject, self.message.data or b"", self.headers)
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        return frozenset(map(int, self.headers[posts.WANTED].split(",")))
+
+    def events(self) -> list[SetAside]:
+        headers, push = self.headers, self.push
+        return [
+            SetAside(
+                str(self.sequence) if number == WHOLE_POST else f"{self.sequence}:{number}",
+                push,
+                number,
+                int(headers[posts.ATTEMPTS]),
+                headers.get(posts.REASON, ""),
+                float(headers[posts.AT]),
+            )
+            for number in sorted(self.numbers)
+        ]
+
+
+@attrs.define
+class Shelf:
+    """Looks into what is set aside, and puts it back.
+
+    Attributes:
+        broker: keeps it.
+        names: what it is called there.
+        storage: takes what is put back.
+    """
+
+    broker: Broker
+    names: posts.Names
+    storage: NatsStorage
+
+    async def events(self, state: State) -> AsyncGenerator[SetAside, None]:
+        """The events in a state, in the order in which they got there."""
+        after = 0
+        subject = self.names.set_aside(state.value, "*")
+        while kept := await self._get(after + 1, subject):
+            for event in kept.events():
+                yield event
+            after = kept.sequence
+
+    async def _get(self, sequence: int, subject: str | None = None) -> _Kept | None:
+        """A message; with a subject, the next one of that from there."""
+        try:
+            message: RawStreamMsg = await self.broker.manage(
+                lambda js: js.get_msg(
+                    self.names.kept, seq=sequence, subject=subject, next=subject is not None
+                )
+            )
+        except NotFoundError:
+            return None
+        return _Kept(message.seq or 0, message)
+
+    async def put_back(self, state: State, ids: Iterable[str] | None) -> int:
+        """Have events handled again; as `SqliteJournal.requeue`."""
+        if ids is None:
+            ids = [event.id async for event in self.events(state)]
+        wanted: defaultdict[int, set[int]] = defaultdict(set)
+        for one in ids:
+            sequence, number = _place(one)
+            wanted[sequence].add(number)
+        return sum([await self._put_back(state, *one) for one in wanted.items()])
+
+    async def _put_back(self, state: State, sequence: int, wanted: set[int]) -> int:
+        kept = await self._get(sequence)
+        if kept is None or kept.subject.split(".")[1] != state.value:
+            return 0
+        found = kept.numbers & wanted
+        if not found:
+            return 0
+        if rest := kept.numbers - found:
+            numbers = posts.join_numbers(rest)
+            await self.broker.publish(
+                self.names.kept,
+                kept.subject,
+                kept.message.data or b"",
+                headers={k: v for k, v in kept.headers.items() if k.startswith("Infobip-")}
+                | {posts.WANTED: numbers},
+                message_id=f"rest {sequence} {numbers}",
+            )
+        await self.storage.put_back(kept.push, found, sequence)
+        await self.broker.manage(lambda js: js.delete_msg(self.names.kept, sequence))
+        return len(found)
+
+
+def _place(set_aside: str) -> tuple[int, int]:
+    match = _ID.fullmatch(set_aside)
+    if match is None:
+        raise LocalProtocolError(f"{set_aside!r} is no id of the journal", field="ids")
+    return int(match[1]), WHOLE_POST if match[2] is None else int(match[2])
