@@ -1,5 +1,8 @@
 """``infobip-async preview``: what a text becomes, before it is sent."""
 
+import json
+
+import attrs
 import click
 from rich.console import Console
 from rich.table import Table
@@ -38,6 +41,13 @@ def show(console: Console, text: str, result: Preview) -> None:
     console.print(why)
 
 
+def _as_json(result: Preview) -> str:
+    """The preview for a program, with what it counts and finds when it is asked."""
+    found = json.loads(as_json(result))
+    offenders = [attrs.asdict(offender) for offender in result.offenders]
+    return json.dumps(found | {"units": result.units, "offenders": offenders}, ensure_ascii=False)
+
+
 @click.command("preview")
 @click.argument("text")
 @click.option("--simplify", "simplified", is_flag=True, help="Replace what has a look-alike.")
@@ -50,6 +60,6 @@ def command(text: str, *, simplified: bool, json_: bool) -> None:
     except LocalProtocolError as error:
         fail(error)
     if json_:
-        click.echo(as_json(result))
+        click.echo(_as_json(result))
     else:
         show(Console(), text, result)

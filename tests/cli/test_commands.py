@@ -171,6 +171,13 @@ def test_a_preview_can_be_read_by_a_program(run: Run) -> None:
     assert (shown["type"], shown["alphabet"], shown["parts"]) == ("Preview", "GSM-7", [3])
 
 
+def test_a_preview_for_programs_says_why(run: Run) -> None:
+    """The units, and each character that forces UCS-2."""
+    shown = json.loads(run("preview", "--json", "a☃").stdout)
+    assert shown["units"] == 2
+    assert [(one["position"], one["name"]) for one in shown["offenders"]] == [(1, "SNOWMAN")]
+
+
 def test_what_cannot_be_sent_has_no_preview(run: Run) -> None:
     """A text that has no place on the wire is refused."""
     result = run("preview", "a\x1bb")
