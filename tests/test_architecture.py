@@ -30,6 +30,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     # the shells of the server side, and the front door
     6: (
         "webhook",
+        "cluster.chunks cluster.worker cluster.job cluster",
         "simulator.clock simulator.pusher simulator.replies simulator.app simulator",
         "infobip_async",
     ),
@@ -52,7 +53,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         journal.rows journal.writer journal.lanes journal.together journal.seam journal.items
         journal.joining journal.tables journal.handling journal.worker journal.sqlite
         journal journal.conformance journal.spool journal.broker journal.pulling journal.posts
-        journal.nats_storage journal.nats_kept journal.nats journal.feed
+        journal.nats_storage journal.nats_kept journal.nats journal.cursor journal.feed
         """,
         "pace pipeline",
     ),
@@ -97,7 +98,7 @@ USERS = {
     "httpx": {"transport", "client"},
     "httpcore": {"sockets", "transport", "simulator.pusher"},
     "sqlite3": {"journal.*", "bulk.job", "cli.job"},
-    "nats": {"journal.*"},
+    "nats": {"journal.*", "cluster.*"},
     "defusedxml": {"protocol.safe_xml"},
     "xml": {"protocol.safe_xml", "protocol.dlr_xml"},
     "phonenumbers": {"numbering.*"},

@@ -11,7 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import attrs
 import nats
@@ -21,6 +21,8 @@ from nats.js.api import ConsumerConfig, Header, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
 from infobip_async.errors import JournalUnavailableError
+
+T = TypeVar("T")
 
 logger = logging.getLogger("infobip_async.journal.nats")
 
@@ -323,6 +325,25 @@ class Broker:
             raise
         except (nats.errors.Error, OSError, TimeoutError) as fault:
             raise JournalUnavailableError(f"the broker refuses: {_name(fault)}") from fault
+
+    async def insist(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Ask until there is an answer, however long the broker is away."""
+        while True:
+            await self.wait_for_ever()
+            try:
+                return await call()
+            except JournalUnavailableError as fault:
+                logger.info("to be asked again: %s", fault)
+                await asyncio.sleep(PAUSE)
+
+    async def last(self, stream: str, subject: str) -> Msg | None:
+        """The last message of a subject, if it has any.
+
+        Raises:
+            JournalUnavailableError: no answer came.
+        """
+        answer = await self.request(f"$JS.API.DIRECT.GET.{stream}.{subject}")
+        return None if (answer.headers or {}).get(Header.STATUS.value) == "404" else answer
 
     async def stream(self, config: StreamConfig) -> StreamInfo:
         """Give what is known of a stream, which is made where it is missing."""

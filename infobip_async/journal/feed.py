@@ -19,22 +19,18 @@ slowest query.
 import asyncio
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy, StreamInfo
 
 from infobip_async.errors import RemoteProtocolError
 from infobip_async.journal import posts
 from infobip_async.journal.broker import Access, Broker, access_to, end, logger
+from infobip_async.journal.cursor import Cursor
 from infobip_async.journal.nats import REMEMBERED, declare_posts
-from infobip_async.journal.pulling import LostError, Pull
 from infobip_async.protocol.exchange import PushKind
 from infobip_async.protocol.push import PushFormat, decode
 from infobip_async.router import Router
-
-_AT_ONCE: Final = 1_000
-_INACTIVE_SECONDS: Final = 60.0
 
 
 class ReportFeed:
@@ -61,8 +57,9 @@ class ReportFeed:
         self._router = router
         self._names = posts.Names(stream)
         self._broker = Broker(access_to(servers), self._declare)
-        self._last: int | None = None
-        self._delivered = 0
+        subject = self._names.post(PushKind.HLR_REPORTS)
+        self._cursor = Cursor(self._broker, stream, subject)
+        self._begun = False
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -77,8 +74,7 @@ class ReportFeed:
         except BaseException:
             await self._broker.aclose()
             raise
-        pull = Pull(self._broker, self._names.stream, self._consumer)
-        self._task = asyncio.create_task(pull.run(self._take, self._room))
+        self._task = asyncio.create_task(self._cursor.run(self._take))
         return self
 
     async def __aexit__(
@@ -93,39 +89,15 @@ class ReportFeed:
 
     async def _declare(self, broker: Broker) -> None:
         await declare_posts(broker, self._names, REMEMBERED, 1)
-        info: StreamInfo = await broker.manage(lambda js: js.stream_info(self._names.stream))
-        if self._last is None:
-            self._last = info.state.last_seq
-        elif info.state.last_seq < self._last:
+        info = await broker.manage(lambda js: js.stream_info(self._names.stream))
+        if not self._begun:
+            self._cursor.last = info.state.last_seq
+            self._begun = True
+        elif info.state.last_seq < self._cursor.last:
             logger.error("the broker has lost posts: it ends before what was read from it")
-            self._last = 0
-
-    async def _consumer(self) -> str:
-        """Make a cursor behind what was read last."""
-        config = ConsumerConfig(
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=(self._last or 0) + 1,
-            filter_subject=self._names.post(PushKind.HLR_REPORTS),
-            ack_policy=AckPolicy.NONE,
-            inactive_threshold=_INACTIVE_SECONDS,
-            mem_storage=True,
-            num_replicas=1,
-        )
-        info: ConsumerInfo = await self._broker.manage(
-            lambda js: js.add_consumer(self._names.stream, config)
-        )
-        self._delivered = 0
-        return info.name
-
-    async def _room(self) -> int:
-        return _AT_ONCE
+            self._cursor.last = 0
 
     async def _take(self, message: Msg) -> None:
-        sequence = message.metadata.sequence
-        if sequence.consumer != self._delivered + 1:
-            raise LostError("messages are missing")
-        self._delivered += 1
-        self._last = sequence.stream
         try:
             push = posts.decode(message.subject, message.data, message.headers)
             events = decode(push, PushFormat())
