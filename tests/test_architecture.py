@@ -23,7 +23,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         cli.numbers cli.running cli.receiving cli.progress cli.summary cli.job cli.output
         cli.preview cli.send cli.credits cli.reports cli.bulk cli.hlr cli.serve cli.simulate
         cli.journal
-        cli.demo cli.commands cli
+        cli.demo cli.cluster cli.commands cli
         """,
         "pytest_fixtures pytest_plugin",
     ),

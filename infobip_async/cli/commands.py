@@ -20,6 +20,25 @@ class _Lazy(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Tell lookups of a cluster, which are commands of their own, from those of one machine."""
+        if args[0] == "hlr" and any(one.split("=")[0] == "--cluster" for one in args):
+            return args[0], _cluster(args), args[1:]
+        return super().resolve_command(ctx, args)
+
+
+def _cluster(arguments: list[str]) -> click.Command:
+    try:
+        module = import_module("infobip_async.cli.cluster")
+    except ModuleNotFoundError as missing:
+        if missing.name != "nats":
+            raise
+        raise click.UsageError("--cluster needs: pip install 'infobip-async[nats]'") from None
+    command: click.Command = module.pick(arguments)
+    return command
+
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="infobip-async")

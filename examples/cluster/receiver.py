@@ -1,0 +1,37 @@
+"""A receiver: takes posts in for everyone, and handles what is not for lookups."""
+
+import os
+
+from aiohttp import web
+
+from infobip_async import DeliveryReport, HlrReport, Router
+from infobip_async.journal.nats import NatsJournal
+from infobip_async.webhook import webhook_app
+
+router = Router()
+
+
+@router.on(DeliveryReport)
+async def delivered(report: DeliveryReport) -> None:
+    print(f"{report.message_id}: {report.status.value}")
+
+
+@router.on(HlrReport)
+async def looked_up(report: HlrReport) -> None:
+    """Nothing: whoever asked reads along."""
+
+
+def make_app() -> web.Application:
+    journal = NatsJournal(os.environ.get("NATS", "nats://127.0.0.1:4222"))
+    secret = os.environ.get("INFOBIP_WEBHOOK_SECRET", "long-random-string")
+    return webhook_app(router, secret=secret, journal=journal)
+
+
+if __name__ == "__main__":
+    web.run_app(
+        make_app(),
+        host="127.0.0.1",
+        port=int(os.environ.get("PORT", "8080")),
+        access_log=None,
+        print=None,
+    )
