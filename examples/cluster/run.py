@@ -57,6 +57,14 @@ async def until_open(port: int) -> None:
                 return
 
 
+def write_config(folder: Path, port: int) -> Path:
+    config = folder / "nats.conf"
+    store = f'jetstream {{ store_dir: "{folder}", sync_interval: always }}'
+    common = (HERE / "nats.conf").read_text()
+    config.write_text(f"{common}listen: 127.0.0.1:{port}\n{store}\n")
+    return config
+
+
 @asynccontextmanager
 async def balancer(ports: list[int]) -> AsyncIterator[int]:
     """What stands before the receivers in real life: a port whose posts go to them by turns."""
@@ -86,11 +94,7 @@ async def main() -> None:
     url = f"nats://127.0.0.1:{broker}"
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        config = Path(folder, "nats.conf")
-        config.write_text(
-            (HERE / "nats.conf").read_text()
-            + f'listen: 127.0.0.1:{broker}\njetstream {{ store_dir: "{folder}", sync_interval: always }}\n'
-        )
+        config = write_config(Path(folder), broker)
         stack.push_async_callback(
             stop, await start(server, "-c", str(config), "-l", f"{folder}/log")
         )

@@ -1,4 +1,4 @@
-"""``infobip-async hlr --cluster``: a job of lookups that commands on any machines share (§4, §5)."""
+"""``infobip-async hlr --cluster``: a job of lookups for commands on any machines (§4, §5)."""
 
 import io
 from collections.abc import Sequence

@@ -44,7 +44,10 @@ class Gateway:
         for one in destinations:
             report = HlrReport(one, f"id-{one}", HlrStatus.DELIVRD, "DELIVRD", "2191", "38598", "0")
             await self.router.dispatch([report])
-        return [HlrSubmission(one, accepted=True, lookup_id=f"id-{one}", raw_status="OK") for one in destinations]
+        return [
+            HlrSubmission(one, accepted=True, lookup_id=f"id-{one}", raw_status="OK")
+            for one in destinations
+        ]
 
 
 @pytest.fixture
@@ -53,9 +56,9 @@ def gateway() -> Gateway:
     return Gateway()
 
 
-async def results_of(job: HlrJob) -> list[JobResult]:
+async def results_of(job: HlrJob, seconds: float = 60) -> list[JobResult]:
     """All of them, in order."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(seconds):
         return sorted([one async for one in job.results()], key=lambda one: one.position)
 
 
@@ -190,7 +193,7 @@ async def test_a_job_under_kills(server, programs, gateway_on_sockets, scale: in
     await loader.start()
     killed = 0
     async with HlrJob(access, "spring") as job:
-        reading = asyncio.create_task(results_of(job))
+        reading = asyncio.create_task(results_of(job, 60 * scale))
         for _ in range(4 * scale):
             await asyncio.sleep(chance.uniform(0.1, 0.3))
             victim = chance.choice([*workers, server])
