@@ -137,7 +137,8 @@ class Broker:
     @property
     def ready(self) -> bool:
         """Whether it can be used now."""
-        return self._ready.is_set()
+        client = self._connected
+        return self._ready.is_set() and client is not None and client.is_connected
 
     @property
     def max_payload(self) -> int:

@@ -153,7 +153,7 @@ class NatsStorage:
             **{k: v for k, v in (held.message.headers or {}).items() if k == posts.RECEIVED},
             posts.WANTED: numbers,
             posts.ATTEMPTS: str(marks[0].attempts),
-            posts.REASON: marks[0].reason.encode(errors="backslashreplace").decode(),
+            posts.REASON: posts.one_line(marks[0].reason),
             posts.AT: repr(marks[0].at),
         }
         await self.broker.publish(

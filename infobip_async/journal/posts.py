@@ -95,3 +95,8 @@ def split_numbers(text: str | None) -> frozenset[int] | None:
     """The other way; None stands for all events."""
     numbers = frozenset(map(int, text.split(","))) if text else None
     return None if numbers is None or WHOLE_POST in numbers else numbers
+
+
+def one_line(text: str) -> str:
+    """A text as a header can have it."""
+    return " ".join(text.encode(errors="backslashreplace").decode().split())
