@@ -70,7 +70,6 @@ async def test_idle_connections_are_let_go_after_a_burst(gateway, connect) -> No
         while gateway.open > 1:
             await client.credits()
             await asyncio.sleep(0.005)
-    assert gateway.connections == 10
 
 
 async def test_a_connection_that_was_idle_too_long_is_not_used(gateway, connect) -> None:
