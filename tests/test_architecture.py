@@ -52,7 +52,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         """
         journal.rows journal.writer journal.lanes journal.together journal.seam journal.items
         journal.joining journal.tables journal.handling journal.worker journal.sqlite
-        journal journal.conformance journal.spool journal.broker journal.pulling journal.posts
+        journal.spool journal journal.conformance journal.broker journal.pulling journal.posts
         journal.nats_storage journal.nats_kept journal.nats journal.cursor journal.feed
         """,
         "pace pipeline",

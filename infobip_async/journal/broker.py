@@ -207,7 +207,10 @@ class Broker:
             if not lost.is_set():
                 self._ready.set()
                 logger.info("connected to the broker")
-            await lost.wait()
+            while client.is_connected and not lost.is_set():  # of which nothing tells older nats-py
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(lost.wait(), PAUSE)
+            await closed()
             logger.warning("lost the broker")
         finally:
             self._ready.clear()
