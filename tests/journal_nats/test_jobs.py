@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from infobip_async.cluster import HlrJob, JobResult, Total
+from infobip_async.cluster.chunks import ChunkResult, Names
 from infobip_async.errors import (
     AuthenticationError,
     JournalUnavailableError,
@@ -17,6 +18,7 @@ from infobip_async.errors import (
     NotSentError,
 )
 from infobip_async.hlr.results import HlrOutcome
+from infobip_async.journal.broker import ConflictError
 from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
 from infobip_async.router import Router
 from infobip_async.simulator.policies import at_home
@@ -152,6 +154,21 @@ async def test_what_a_worker_had_out_is_flagged(
     assert len(gateway.asked) == queries
 
 
+async def test_what_another_has_begun_meanwhile_is_flagged(access, gateway: Gateway) -> None:
+    """Two can have a chunk where the broker missed one of them; the first result counts."""
+    names = Names("infobip_jobs", "spring")
+    async with HlrJob(access, "spring") as job:
+        await job.load(NUMBERS)
+        await job.work(gateway, gateway.router)
+        await job._broker.publish(names.stream, names.one("mark", 0), b"another")
+        assert {one.again for one in await results_of(job)} == {True}
+        later = ChunkResult("another", again=True, position=0, results=())
+        with pytest.raises(ConflictError):
+            await job._broker.publish(
+                names.stream, names.one("result", 0), later.encode(), first=True
+            )
+
+
 async def test_a_gateway_that_is_away_is_waited_for(access, gateway: Gateway) -> None:
     """Nothing went out, so nothing is flagged."""
     gateway.faults = [NotSentError("away")]
@@ -194,7 +211,7 @@ async def test_a_job_under_kills(server, programs, gateway_on_sockets, scale: in
     killed = 0
     async with HlrJob(access, "spring") as job:
         reading = asyncio.create_task(results_of(job, 60 * scale))
-        for _ in range(4 * scale):
+        for _ in range(3 * scale):
             await asyncio.sleep(chance.uniform(0.1, 0.3))
             victim = chance.choice([*workers, server])
             if reading.done():

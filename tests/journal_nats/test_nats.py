@@ -163,6 +163,8 @@ async def test_long_handlers_keep_their_post(bench: Bench) -> None:
     await until(lambda: bench.events)
     await asyncio.sleep(0.4)
     assert bench.numbers == ["1"]
+    info = await journal._broker.manage(lambda js: js.consumer_info("infobip", "handlers"))
+    assert info.delivered.consumer_seq == 1
 
 
 async def test_what_a_stopped_worker_had_goes_to_another_at_once(bench: Bench) -> None:
