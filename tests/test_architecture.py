@@ -21,9 +21,8 @@ LAYERS: dict[int, tuple[str, ...]] = {
     7: (
         """
         cli.numbers cli.running cli.receiving cli.progress cli.summary cli.job cli.output
-        cli.preview cli.send cli.credits cli.reports cli.bulk cli.hlr cli.serve cli.simulate
-        cli.journal
-        cli.demo cli.cluster cli.commands cli
+        cli.preview cli.send_csv cli.send cli.credits cli.reports cli.bulk cli.hlr cli.serve
+        cli.simulate cli.journal cli.demo cli.cluster cli.commands cli
         """,
         "pytest_fixtures pytest_plugin",
     ),

@@ -257,7 +257,8 @@ class Run:
             while not (taking.done() or self.stopped):
                 await asyncio.wait([taking], timeout=_TICK)
                 await self.recorder.flush()
-                self.bar.show(self.source.read - self.source.out, lookups.stats.in_flight)
+                done = self.source.read - self.source.out
+                self.bar.show(done, f"{lookups.stats.in_flight:,} in flight")
         except asyncio.CancelledError:
             if len(self.signals) != 1:
                 raise

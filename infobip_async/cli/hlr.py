@@ -1,12 +1,11 @@
 """``infobip-async hlr`` (§4, §5): numbers in, one judged answer per number out."""
 
 import io
-import os
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractContextManager, ExitStack, aclosing, closing
+from contextlib import ExitStack, aclosing, closing
 from functools import partial
-from typing import Any, Literal, NoReturn, TextIO
+from typing import NoReturn
 
 import attrs
 import click
@@ -23,7 +22,7 @@ from infobip_async.cli.bulk import (
 )
 from infobip_async.cli.job import Job, Passing
 from infobip_async.cli.numbers import check_country, count_lines, read_numbers, tidy
-from infobip_async.cli.output import Output
+from infobip_async.cli.output import Form, Output, check_files, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.receiving import (
     public_url_option,
@@ -167,13 +166,6 @@ def _tell(bar: ProgressBar, signals: int) -> None:
         bar.say(f"stopping: what is out has {LAST_WAIT:.0f} s; once more leaves it")
 
 
-def _check_files(*paths: str | None) -> None:
-    """Refuse to write over the source, or the job."""
-    real = [os.path.realpath(path) for path in paths if path not in {None, "-"}]
-    if len(set(real)) < len(real):
-        raise click.UsageError("the source, the output and the job are the same file")
-
-
 @click.command("hlr")
 @click.argument("file", type=click.File("rb"))
 @click.option("--column", help="The column of a CSV, by name or by number from 1.")
@@ -213,7 +205,7 @@ async def command(
     normalise: bool,
     country: str | None,
     output: str | None,
-    form: Literal["csv", "jsonl"],
+    form: Form,
     job: str | None,
     meanings: bool,
     ranges: bool,
@@ -225,12 +217,12 @@ async def command(
     goes on where it was after a crash or Ctrl-C, looks up again only what was under way, and
     writes all results in the order of the source.
     """
-    _check_files(getattr(file, "name", None), output, job)
+    check_files(getattr(file, "name", None), output, job)
     console = Console(stderr=True)
     with ExitStack() as stack:
         results = stack.enter_context(closing(Job(job))) if job else Passing()
         out = Output(
-            open=lambda: stack.enter_context(_open(output)),
+            open=lambda: stack.enter_context(open_output(output)),
             form=form,
             meanings=meanings,
             ranges=_ranges() if ranges else None,
@@ -246,13 +238,6 @@ async def command(
         await recorder.flush(gaps=True)
         out.write(())
     _end(console, out.summary, run, results)
-
-
-def _open(output: str | None) -> AbstractContextManager[TextIO]:
-    stream: AbstractContextManager[Any] = click.open_file(
-        output or "-", "w", encoding="utf-8" if output else None
-    )
-    return stream
 
 
 def _ranges() -> NumberRanges:

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -85,7 +85,30 @@ async def _readable(pipe: int) -> None:
 
 
 async def _column(lines: AsyncIterator[str], column: str) -> AsyncGenerator[str, None]:
-    delimiter, at = _find(await anext(lines, ""), column)
+    async for row in _rows(lines, (column,)):
+        yield row[column]
+
+
+async def read_rows(
+    source: io.BufferedReader, columns: Sequence[str]
+) -> AsyncGenerator[dict[str, str], None]:
+    """Yield, of each row of a CSV, what stands in some columns; a pipe holds nothing up.
+
+    Args:
+        source: UTF-8 text with a header.
+        columns: their names, or their numbers from 1. What is missing in a row is empty.
+
+    Raises:
+        click.UsageError: there is no such column, or the source is no CSV.
+    """
+    async for row in _rows(_lines(source), columns):
+        yield row
+
+
+async def _rows(
+    lines: AsyncIterator[str], columns: Sequence[str]
+) -> AsyncGenerator[dict[str, str], None]:
+    delimiter, places = _find(await anext(lines, ""), columns)
     record = ""
     async for line in lines:
         # Only a quotation mark ends what one began, lines ago.
@@ -96,23 +119,32 @@ async def _column(lines: AsyncIterator[str], column: str) -> AsyncGenerator[str,
         row = _row(record, delimiter)
         if row is not None:
             record = ""
-            if len(row) > at:
-                yield row[at]
+        if row:
+            yield {name: row[at] if at < len(row) else "" for name, at in places.items()}
     if record:
         raise click.UsageError(f"a quotation mark is not closed, near {record[:40]!r}")
 
 
-def _find(header: str, column: str) -> tuple[str, int]:
-    """The delimiter of a CSV, and the place of a column in its rows."""
-    wanted = column.strip().casefold()
-    for delimiter in _DELIMITERS:
+def _find(header: str, columns: Sequence[str]) -> tuple[str, dict[str, int]]:
+    """The delimiter of a CSV, and the places of columns in its rows."""
+    missing = ""
+    for delimiter in sorted(_DELIMITERS, key=header.count, reverse=True):
         names = [name.strip().casefold() for name in _row(header, delimiter) or ()]
-        if wanted in names:
-            return delimiter, names.index(wanted)
-    delimiter = max(_DELIMITERS, key=header.count)
-    if wanted.isdecimal() and 0 < int(wanted) <= header.count(delimiter) + 1:
-        return delimiter, int(wanted) - 1
-    raise click.UsageError(f"no column {column!r} in the header {header!r}")
+        places = {column: _place(names, column) for column in columns}
+        found = {column: at for column, at in places.items() if at is not None}
+        if len(found) == len(places):
+            return delimiter, found
+        missing = missing or next(column for column in columns if places[column] is None)
+    raise click.UsageError(f"no column {missing!r} in the header {header!r}")
+
+
+def _place(names: list[str], column: str) -> int | None:
+    """Where a column is, by its name or else its number."""
+    wanted = column.strip().casefold()
+    if wanted in names:
+        return names.index(wanted)
+    number = int(wanted) if wanted.isdecimal() else 0
+    return number - 1 if 0 < number <= len(names) else None
 
 
 def _row(record: str, delimiter: str) -> list[str] | None:

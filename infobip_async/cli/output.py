@@ -2,15 +2,21 @@
 
 import csv
 import json
+import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from enum import Enum
-from typing import Final, Literal, TextIO
+from typing import Any, Final, Literal, TextIO
 
 import attrs
+import click
 
 from infobip_async.cli.job import Row
 from infobip_async.cli.summary import Summary
 from infobip_async.numbering import NumberRanges, interpret
+
+Form = Literal["csv", "jsonl"]
+"""CSV with a header, or a JSON object on each line."""
 
 _COLUMNS: Final = (
     *("position", "destination", "outcome", "lookup_id", "status"),
@@ -21,6 +27,50 @@ _MEANINGS: Final = (
     *("number_country", "imsi_country", "msc_country"),
 )
 _RANGES: Final = ("number_type", "range_holder")
+
+
+@attrs.define
+class Lines:
+    """Writes rows of values.
+
+    Attributes:
+        open: opens what is written to; called when there is something to write.
+        form: CSV with a header, or a JSON object on each line.
+        names: of the columns.
+    """
+
+    open: Callable[[], TextIO]
+    form: Form
+    names: tuple[str, ...]
+    _stream: TextIO | None = attrs.field(default=None, init=False)
+
+    def write(self, rows: Sequence[Sequence[object]]) -> None:
+        """Write rows, and hand them on to whoever reads; without any, just a header."""
+        started = self._stream is not None
+        stream = self._stream = self._stream or self.open()
+        if self.form == "csv":
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerows(rows if started else [self.names, *rows])
+        else:
+            for row in rows:
+                fields = dict(zip(self.names, row, strict=True))
+                stream.write(json.dumps(fields, ensure_ascii=False) + "\n")
+        stream.flush()
+
+
+def open_output(path: str | None) -> AbstractContextManager[TextIO]:
+    """Open a file, or standard output where there is none."""
+    stream: AbstractContextManager[Any] = click.open_file(
+        path or "-", "w", encoding="utf-8" if path else None
+    )
+    return stream
+
+
+def check_files(*paths: str | None) -> None:
+    """Refuse to write over the source, or the job."""
+    real = [os.path.realpath(path) for path in paths if path not in {None, "-"}]
+    if len(set(real)) < len(real):
+        raise click.UsageError("the source, the output and the job are the same file")
 
 
 @attrs.define(kw_only=True)
@@ -36,12 +86,12 @@ class Output:
     """
 
     open: Callable[[], TextIO]
-    form: Literal["csv", "jsonl"]
+    form: Form
     meanings: bool = True
     ranges: NumberRanges | None = None
     summary: Summary = attrs.field(factory=Summary, init=False)
-    _stream: TextIO | None = attrs.field(default=None, init=False)
     _said: tuple[str, ...] = attrs.field(init=False)
+    _lines: Lines = attrs.field(init=False)
 
     @_said.default
     def _columns_of_meanings(self) -> tuple[str, ...]:
@@ -49,20 +99,13 @@ class Output:
             return ()
         return _MEANINGS + (_RANGES if self.ranges else ())
 
+    @_lines.default
+    def _lines_of_all_columns(self) -> Lines:
+        return Lines(self.open, self.form, _COLUMNS + self._said)
+
     def write(self, rows: Sequence[Row]) -> None:
         """Write results, and hand them on to whoever reads; without any, just a header."""
-        lines = [self._line(row) for row in rows]
-        names = _COLUMNS + self._said
-        started = self._stream is not None
-        stream = self._stream = self._stream or self.open()
-        if self.form == "csv":
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerows(lines if started else [names, *lines])
-        else:
-            for line in lines:
-                fields = dict(zip(names, line, strict=True))
-                stream.write(json.dumps(fields, ensure_ascii=False) + "\n")
-        stream.flush()
+        self._lines.write([self._line(row) for row in rows])
 
     def _line(self, row: Row) -> list[object]:
         result, report = row.result, row.result.report

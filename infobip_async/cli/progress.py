@@ -39,7 +39,7 @@ class ProgressBar:
             BarColumn(),
             MofNCompleteColumn(),
             _Rate(),
-            TextColumn("{task.fields[in_flight]:,} in flight"),
+            TextColumn("{task.fields[note]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
@@ -48,7 +48,7 @@ class ProgressBar:
             redirect_stdout=False,
             disable=hidden or not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=total, in_flight=0)
+        self._task = self._bar.add_task("", total=total, note="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -62,9 +62,9 @@ class ProgressBar:
     ) -> None:
         self._bar.stop()
 
-    def show(self, done: int, in_flight: int) -> None:
-        """Move on to so many numbers that are done, with others in flight."""
-        self._bar.update(self._task, completed=done, in_flight=in_flight, refresh=True)
+    def show(self, done: int, note: str) -> None:
+        """Move on to so many numbers that are done, and say something about it."""
+        self._bar.update(self._task, completed=done, note=note, refresh=True)
 
     def say(self, what: str) -> None:
         """Print a line, above the bar if there is one."""

@@ -1,6 +1,7 @@
 """``infobip-async send`` (§2)."""
 
 import sys
+from functools import partial
 
 import click
 from rich.console import Console
@@ -16,6 +17,8 @@ from infobip_async import (
 )
 from infobip_async.cli.preview import show
 from infobip_async.cli.running import PARTLY, Account, account_options, runs
+from infobip_async.cli.send_csv import Options, Sheet, options, send_csv
+from infobip_async.numbering.msisdn import check_sender
 
 
 def _octets(_: click.Context, __: click.Parameter, value: str | None) -> bytes | None:
@@ -68,7 +71,7 @@ def _print(receipt: SendReceipt) -> None:
 
 
 @click.command("send")
-@click.argument("recipients", nargs=-1, required=True)
+@click.argument("recipients", nargs=-1)
 @click.option("-s", "--sender", required=True, help="1 to 11 characters, or 1 to 14 digits.")
 @click.option("-t", "--text", help="The text, or with --bookmark its title.")
 @click.option("--binary", callback=_octets, help="Octets, in hexadecimal.")
@@ -81,11 +84,13 @@ def _print(receipt: SendReceipt) -> None:
 @click.option("--plain", is_flag=True, help="Without delivery reports.")
 @click.option("--ucs2", type=click.Choice(["binary", "text"]), default="binary")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before several parts.")
+@options
 @account_options
 @runs
 async def command(
     *,
     account: Account,
+    many: Options,
     recipients: tuple[str, ...],
     sender: str,
     text: str | None,
@@ -100,21 +105,32 @@ async def command(
     plain: bool,
     yes: bool,
 ) -> None:
-    """Send a message, and print each number with the message id that its report will name."""
-    message = _message(
-        text,
-        binary,
-        sender,
-        bookmark,
+    """Send a message, and print each number with the message id that its report will name.
+
+    With --csv, the message goes to everyone in the file, and a line is written for each. With
+    --job, too, what was intended and what became of it is kept: the same command goes on where
+    it was after a crash or Ctrl-C, and sends nothing twice.
+    """
+    make = partial(
+        _message,
+        binary=binary,
+        sender=sender,
+        bookmark=bookmark,
         flash=flash,
         udh=udh,
         data_coding=data_coding,
         esm_class=esm_class,
     )
+    form = Ucs2Form[ucs2.upper()]
+    check_sender(sender)
+    many.check(text, single=bool(recipients) or get or plain)
+    if many.csv is not None:
+        await send_csv(account, Sheet(many, text, make), many.csv, ucs2=form, yes=yes)
+    message = make(text)
     if get and len(recipients) > 1:
         raise click.UsageError("--get takes one recipient")
     _announce(message, yes=yes)
-    async with account.client(ucs2=Ucs2Form[ucs2.upper()]) as client:
+    async with account.client(ucs2=form) as client:
         if get:
             click.echo(await client.send_one(message, recipients[0]))
             return

@@ -13,13 +13,13 @@ def _shown(*, terminal: bool = True, hidden: bool = False, total: int | None = 2
     bar = ProgressBar(console, total, hidden=hidden)
     bar.say("before [it]")
     with bar:
-        bar.show(50, 20)
-        bar.show(100, 1_000)
+        bar.show(50, "20 in flight")
+        bar.show(100, "1,000 in flight")
     return console.file.getvalue()
 
 
 def test_it_shows_how_far_it_is() -> None:
-    """What is done of what there is, what is in flight, how fast, and the time left."""
+    """What is done of what there is, a note on it, how fast, and the time left."""
     shown = _shown()
     assert "100/200" in shown
     assert "1,000 in flight" in shown

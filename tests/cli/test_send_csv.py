@@ -1,0 +1,407 @@
+"""``infobip-async send --csv``: in this process, and in others that are stopped or killed."""
+
+import csv
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from infobip_async.models import DeliveryStatus
+from infobip_async.simulator import Fault
+
+Run = Callable[..., Result]
+PEOPLE = (
+    "id;number;name\n1;38598514674;Ana\n2;+41 79/302 67 27;Beat\n3;n/a;Cy\n\n4;38598514674;Ana\n"
+)
+ROWS = 600
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """A list as people keep it: a number that is none, and one that stands twice."""
+    path = tmp_path / "people.csv"
+    path.write_text(PEOPLE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def send(run: Run, gateway: Any, people: Path) -> Run:
+    """Send to them."""
+
+    def send(*args: object, **options: Any) -> Result:
+        columns = ("--recipient-column", "number", "--normalise")
+        return run("send", "-s", "Friend", "--csv", people, *columns, *args, **options)
+
+    return send
+
+
+def _sent(gateway: Any) -> list[tuple[str, str]]:
+    return sorted((message.msisdn, message.text) for message in gateway.simulator.messages)
+
+
+def _rows(text: str) -> dict[str, dict[str, str]]:
+    """The rows of an output, by position."""
+    rows = list(csv.DictReader(io.StringIO(text)))
+    found = {row["position"]: row for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+# --- what is sent -----------------------------------------------------------------------------
+
+
+def test_everyone_gets_a_text(send: Run, gateway: Any) -> None:
+    """A line for each row names the id that the delivery report will name."""
+    result = send("--text", "{name}, you are number {id}.", "--key-column", "id")
+    assert _sent(gateway) == [
+        ("38598514674", "Ana, you are number 1."),
+        ("38598514674", "Ana, you are number 4."),
+        ("41793026727", "Beat, you are number 2."),
+    ]
+    rows = _rows(result.stdout)
+    assert list(rows["1"]) == ["position", "recipient", "key", "outcome", "message_ids", "reason"]
+    ids = {rows[position]["message_ids"] for position in "124"}
+    assert ids == {message.message_id for message in gateway.simulator.messages}
+    assert (rows["2"]["recipient"], rows["2"]["key"]) == ("41793026727", "2")
+    assert (rows["3"]["recipient"], rows["3"]["outcome"]) == ("n/a", "refused")
+    assert "characters other than the digits" in rows["3"]["reason"]
+    assert result.exit_code == 6
+    assert "4 messages: 4 in 1 part; 4 parts" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "texts"),
+    [
+        (["--text-column", "name"], {"Ana", "Beat"}),
+        (["--text", "100 {% of} {{name}}"], None),
+        (["--text", "Hi { name }"], {"Hi Ana", "Hi Beat"}),
+        (["--text", "Hi {3}"], {"Hi Ana", "Hi Beat"}),
+        (["--binary", "486921", "--data-coding", "1"], {"Hi!"}),
+    ],
+)
+def test_texts(send: Run, gateway: Any, args: list[str], texts: set[str] | None) -> None:
+    """They are in a column, or have columns in them, or the message is the same for everyone."""
+    result = send(*args)
+    if texts is None:
+        assert result.exit_code == 2
+        assert "no column '% of'" in result.stderr
+    assert {text for _, text in _sent(gateway)} == (texts or set())
+
+
+def test_json_lines_go_to_a_file(send: Run, gateway: Any, tmp_path: Path) -> None:
+    """What is missing is null, and nothing is printed."""
+    result = send("-t", "Hello", "--format", "jsonl", "-o", tmp_path / "out.jsonl")
+    lines = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+    outcomes = {line["position"]: (line["outcome"], line["key"]) for line in lines}
+    assert outcomes == dict.fromkeys((1, 2, 4), ("sent", None)) | {3: ("refused", None)}
+    assert result.stdout == ""
+
+
+def test_a_list_can_come_through_a_pipe(run: Run, gateway: Any) -> None:
+    """It is read once, so nothing is said about it before."""
+    result = run(
+        "send", "-s", "Friend", "-t", "Hello", "--csv", "-", stdin="number\n385981\n385982\n"
+    )
+    assert [row["outcome"] for row in _rows(result.stdout).values()] == ["sent", "sent"]
+
+
+def test_requests_are_as_large_as_asked_for(send: Run, gateway: Any) -> None:
+    """And a number that stands twice is in two."""
+    send("-t", "Hello", "--batch-size", "1")
+    assert gateway.simulator.counts.requests == {"send": 3}
+
+
+# --- before and after -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("length", "options", "answer", "sent"),
+    [(161, [], "y", True), (161, [], "n", False), (161, ["-y"], "n", True), (160, [], "n", True)],
+)
+def test_a_person_is_asked_before_long_texts_are_sent(  # noqa: PLR0917 - fixtures
+    send: Run,
+    gateway: Any,
+    terminal: None,
+    length: int,
+    options: list[str],
+    answer: str,
+    sent: bool,
+) -> None:
+    """Unless all of them are short, or one said yes before."""
+    result = send("-t", "{id}" + "." * (length - 1), *options, stdin=answer)
+    expected = "4 in 2 parts; 8 parts" if length > 160 else "4 in 1 part; 4 parts"
+    assert f"4 messages: {expected}" in result.stderr
+    assert bool(gateway.simulator.messages) is sent
+
+
+def test_texts_that_cannot_be_sent_are_counted(send: Run, gateway: Any, people: Path) -> None:
+    """They are refused, and cost nothing."""
+    people.write_text(PEOPLE.replace("Beat", ""), encoding="utf-8")
+    result = send("--text-column", "name")
+    assert "4 messages: 3 in 1 part, 1 that cannot be sent; 3 parts" in result.stderr
+    assert _rows(result.stdout)["2"]["outcome"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        (["--csv", "{people}", "-t", "a", "38598514674"], "exclude --csv"),
+        (["--csv", "{people}", "-t", "a", "--get"], "exclude --csv"),
+        (["--csv", "{people}", "-t", "a", "--plain"], "exclude --csv"),
+        (["--csv", "{people}", "-t", "a", "--text-column", "name"], "either --text or --text-col"),
+        (["--csv", "{people}"], "either --text or --binary"),
+        (["--csv", "{people}", "-t", "a", "--recipient-column", "phone"], "no column 'phone'"),
+        (["--csv", "{people}", "-t", "Hi {{who}}"], "no column 'who'"),
+        (["--csv", "{people}", "-t", "a", "--reconcile"], "--reconcile goes with --job"),
+        (["--csv", "{people}", "-t", "a", "-o", "{people}"], "the same file"),
+        (["--csv", "{people}", "-t", "a", "-s", "a sender too long"], "sender"),
+        (["-t", "a", "--job", "x", "38598514674"], "--job goes with --csv"),
+        (["-t", "a", "--text-column", "x", "38598514674"], "--text-column goes with --csv"),
+        (["-t", "a", "--rate", "5", "38598514674"], "--rate goes with --csv"),
+    ],
+)
+def test_wrong_usage_is_refused(
+    run: Run, gateway: Any, people: Path, args: list[str], why: str
+) -> None:
+    """Nothing is sent, and the exit code is 2."""
+    result = run("send", "-s", "Friend", *(arg.format(people=people) for arg in args))
+    assert result.exit_code == 2
+    assert why in result.stderr
+    assert gateway.simulator.messages == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "prepare", "code"),
+    [
+        ("", None, 0),
+        ("38598514674\n", None, 0),
+        ("n/a\n", None, 3),
+        ("38598514674\n", "poor", 3),
+        ("38598514674\n", "lost", 5),
+        ("38598514674\nn/a\n", None, 6),
+    ],
+)
+def test_exit_codes_tell_the_outcomes_apart(  # noqa: PLR0917 - fixtures
+    run: Run, gateway: Any, people: Path, rows: str, prepare: str | None, code: int
+) -> None:
+    """As those of a single send do."""
+    people.write_text("number\n" + rows)
+    if prepare == "poor":
+        gateway.simulator.credits = 0
+    if prepare == "lost":
+        gateway.simulator.faults.add(Fault.CUT_BEFORE_REPLY)
+    result = run("send", "-s", "Friend", "-t", "Hello", "--csv", people)
+    assert result.exit_code == code
+    assert ("NotEnoughCreditsError" in result.stderr) == (prepare == "poor")
+    assert len(_rows(result.stdout)) == rows.count("\n")
+
+
+# --- with a job -------------------------------------------------------------------------------
+
+
+def test_a_job_goes_on(send: Run, gateway: Any, tmp_path: Path) -> None:
+    """The same command sends nothing again, and writes the same outcomes."""
+    args = ("-t", "Hello", "--key-column", "id", "--job", tmp_path / "job")
+    first, second = send(*args), send(*args)
+    assert len(gateway.simulator.messages) == 3
+    assert _rows(first.stdout) == _rows(second.stdout)
+    assert first.exit_code == second.exit_code == 6
+
+
+@pytest.mark.parametrize("guarantee", ["at_most_once", "at_least_once"])
+def test_what_is_unknown(send: Run, gateway: Any, tmp_path: Path, guarantee: str) -> None:
+    """It is sent again or not, as one wants it."""
+    args = ("-t", "Hello", "--job", tmp_path / "job", "--guarantee", guarantee)
+    gateway.simulator.faults.add(Fault.CUT_BEFORE_REPLY, times=1)
+    unknown = [at for at, row in _rows(send(*args).stdout).items() if row["outcome"] == "unknown"]
+    again = _rows(send(*args).stdout)
+    assert unknown
+    assert {again[at]["outcome"] for at in unknown} == {
+        "unknown" if guarantee == "at_most_once" else "sent"
+    }
+
+
+def test_reports_settle_what_is_unknown(send: Run, gateway: Any, tmp_path: Path) -> None:
+    """They are printed, since the gateway gives them once."""
+    gateway.simulator.callbacks = None
+    gateway.simulator.gateway.delivery = lambda _: DeliveryStatus.NOT_DELIVERED
+    args = ("-t", "Hello", "--job", tmp_path / "job")
+    gateway.simulator.faults.add(Fault.CUT_BEFORE_REPLY, times=2)
+    send(*args)
+    result = send(*args, "--reconcile")
+    assert "3 reports on what was unknown" in result.stderr
+    assert result.stderr.count('"NOT_DELIVERED"') == 6  # status and raw status
+    assert Counter(row["outcome"] for row in _rows(result.stdout).values()) == {
+        "sent": 3,
+        "refused": 1,
+    }
+
+
+def test_a_job_that_cannot_be_used(send: Run, gateway: Any, tmp_path: Path) -> None:
+    """Nothing is sent."""
+    result = send("-t", "Hello", "--job", tmp_path / "no" / "job")
+    assert result.exit_code == 1
+    assert "JournalUnavailableError" in result.stderr
+    assert gateway.simulator.messages == ()
+
+
+# --- stopped and killed -----------------------------------------------------------------------
+
+
+class Tripwire:
+    """What becomes of messages; it tells when so many were sent."""
+
+    def __init__(self) -> None:
+        self._left = -1
+        self._reached = threading.Event()
+
+    def set(self, after: int) -> None:
+        """Tell when so many more were sent."""
+        self._reached.clear()
+        self._left = after
+
+    def wait(self) -> None:
+        """Wait until they were."""
+        assert self._reached.wait(60)
+
+    def __call__(self, _: str) -> DeliveryStatus:
+        """Deliver to every number."""
+        self._left -= 1
+        if self._left == 0:
+            self._reached.set()
+        return DeliveryStatus.DELIVERED
+
+
+@pytest.fixture
+def tripwire(gateway: Any) -> Tripwire:
+    """Behind a gateway that takes a moment, so that something is in flight."""
+    gateway.simulator.faults.add(Fault.SLOW, rate=1, seconds=0.02)
+    gateway.simulator.gateway.delivery = Tripwire()
+    return gateway.simulator.gateway.delivery
+
+
+@pytest.fixture
+def command(start: Callable[..., Any], gateway: Any, tmp_path: Path) -> Callable[..., Any]:
+    """Start to send to many, in a process of its own."""
+    with (tmp_path / "many.csv").open("w", encoding="utf-8") as file:
+        file.write("number\n")
+        file.writelines(f"38598{at:06}\n" for at in range(ROWS))
+
+    def command(*args: object, **options: Any) -> "subprocess.Popen[str]":
+        files = ("--csv", "many.csv", "--job", "many.job", "-o", "out.csv")
+        size = ("--batch-size", "5")
+        return start("send", "-s", "Friend", "-t", "Hello", *files, *size, *args, **options)
+
+    return command
+
+
+def _copies(gateway: Any) -> Counter[str]:
+    return Counter(message.msisdn for message in gateway.simulator.messages)
+
+
+def test_killed(
+    command: Callable[..., Any], gateway: Any, tripwire: Tripwire, tmp_path: Path
+) -> None:
+    """Again and again: nobody gets two, and in the end everyone has an outcome."""
+    chance = random.Random(1)
+    for _ in range(4):
+        tripwire.set(chance.randrange(5, ROWS // 6))
+        process = command(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        tripwire.wait()
+        process.kill()
+        process.wait()
+    process = command()
+    process.communicate()
+    rows = _rows((tmp_path / "out.csv").read_text())
+    copies = _copies(gateway)
+    assert process.returncode == 6
+    assert len(rows) == ROWS
+    assert set(copies.values()) == {1}
+    for row in rows.values():
+        assert row["outcome"] in {"sent", "unknown"}
+        assert row["outcome"] == "unknown" or row["recipient"] in copies
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped(
+    command: Callable[..., Any],
+    gateway: Any,
+    tripwire: Tripwire,
+    tmp_path: Path,
+    number: signal.Signals,
+) -> None:
+    """What is in flight ends, so that nothing is unknown, and the same command does the rest."""
+    tripwire.set(ROWS // 3)
+    process = command()
+    tripwire.wait()
+    process.send_signal(number)
+    _, stderr = process.communicate()
+    assert process.returncode == 128 + number
+    assert "stopped; the same command goes on from here" in stderr
+    assert "Traceback" not in stderr
+    outcomes = Counter(row["outcome"] for row in _rows((tmp_path / "out.csv").read_text()).values())
+    assert outcomes["sent"] == len(gateway.simulator.messages) < ROWS
+    assert outcomes.keys() <= {"sent", "not sent"}
+    process = command()
+    process.communicate()
+    assert process.returncode == 0
+    assert len(_rows((tmp_path / "out.csv").read_text())) == ROWS
+    assert _copies(gateway) == dict.fromkeys(_copies(gateway), 1)
+    assert len(_copies(gateway)) == ROWS
+
+
+def test_stopped_twice(command: Callable[..., Any], gateway: Any, tripwire: Tripwire) -> None:
+    """What is in flight is not waited for the second time."""
+    gateway.simulator.faults.clear()
+    gateway.simulator.faults.add(Fault.HANG, rate=1)
+    tripwire.set(1)
+    process = command()
+    tripwire.wait()
+    process.send_signal(signal.SIGINT)
+    while "stopping" not in (line := process.stderr.readline()):
+        assert line
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate()
+    assert process.returncode == 130
+    assert "leaving at once" in stderr
+    assert "Traceback" not in stderr
+
+
+def test_progress_shows_on_a_terminal(command: Callable[..., Any], gateway: Any) -> None:
+    """How many are sent, refused and unknown, of how many, and how fast."""
+    terminal, stderr = os.openpty()
+    process = command("--rate", "5000", stderr=stderr, env=os.environ | {"COLUMNS": "160"})
+    os.close(stderr)
+    shown = b""
+    try:
+        while chunk := os.read(terminal, 1 << 16):
+            shown += chunk
+    except OSError:  # the other side is closed
+        pass
+    os.close(terminal)
+    process.wait()
+    assert f"{ROWS} sent, 0 refused, 0 unknown".encode() in shown
+    assert f"{ROWS}/{ROWS}".encode() in shown
+
+
+def test_nobody_reads_the_outcomes(start: Callable[..., Any], gateway: Any, tmp_path: Path) -> None:
+    """A reader that has enough, such as ``head``, ends the command without a traceback."""
+    with (tmp_path / "many.csv").open("w", encoding="utf-8") as file:
+        file.writelines(f"38598{at:06}\n" for at in range(20_000))
+    process = start("send", "-s", "Friend", "-t", "Hello", "--csv", "many.csv")
+    assert process.stdout.readline().startswith("position,")
+    process.stdout.close()
+    stderr = process.stderr.read()
+    assert process.wait() == 1
+    assert "Traceback" not in stderr
+    assert "Exception" not in stderr
