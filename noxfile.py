@@ -43,7 +43,8 @@ def tests(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest versions that pyproject.toml allows."""
     project = PROJECT["project"]
-    every = [*project["dependencies"], *project["optional-dependencies"]["cli"]]
+    extras = project["optional-dependencies"]
+    every = [*project["dependencies"], *extras["cli"], *extras["nats"], *extras["phonenumbers"]]
     pinned = [re.sub(r">=", "==", requirement) for requirement in every]
     install(session, "test")
     session.install("-q", *pinned)

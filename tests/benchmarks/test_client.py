@@ -27,7 +27,10 @@ ROUNDS = 7
 TEXT = TextMessage("Hello", "Friend")
 NUMBER = "385911234567"
 REQUEST = send_xml.encode_request(
-    "", Credentials("u", "p"), Submission(sender="Friend", text="Hello"), [Recipient(NUMBER, "a" * 16 + "-1")]
+    "",
+    Credentials("u", "p"),
+    Submission(sender="Friend", text="Hello"),
+    [Recipient(NUMBER, "a" * 16 + "-1")],
 )
 HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 

@@ -148,5 +148,5 @@ def test_push_with_uvloop(bench, usual):
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=getattr(import_module(sys.argv[1]), "new_event_loop")) as run:
+    with asyncio.Runner(loop_factory=import_module(sys.argv[1]).new_event_loop) as run:
         run.run(serve())

@@ -1,0 +1,144 @@
+"""Posts a second with a journal: against the same receiver without one, and one commit a post.
+
+Each receiver is a process of its own. What is told is the time from the first post to the last
+handled event, for each post.
+"""
+
+import asyncio
+import itertools
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+SECRET = "long-random-string"
+ROUNDS = 5
+POSTS = {(1, 1): 150, (10, 1): 100, (100, 1): 50, (1, 64): 1_920, (10, 64): 960, (100, 64): 256}
+"""Posts in a round, by rows of a post and senders."""
+
+numbers = itertools.count()
+
+
+async def serve(kind: str) -> None:
+    """Receive until standard input ends: without a journal, with one, or with a commit a post."""
+    from aiohttp import web  # noqa: PLC0415 - in the server's process only
+
+    from infobip_async import HlrReport, Router  # noqa: PLC0415
+    from infobip_async.journal import SqliteJournal, writer  # noqa: PLC0415
+    from infobip_async.webhook import webhook_app  # noqa: PLC0415
+
+    router = Router()
+    handled = 0
+    waits: dict[int, asyncio.Event] = {}
+
+    @router.on(HlrReport)
+    async def count(_: HlrReport) -> None:
+        nonlocal handled
+        handled += 1
+        if handled in waits:
+            waits.pop(handled).set()
+
+    async def wait(request: web.Request) -> web.Response:
+        number = int(request.query["handled"])
+        if number > handled:
+            await waits.setdefault(number, asyncio.Event()).wait()
+        return web.Response()
+
+    with tempfile.TemporaryDirectory() as folder:
+        journal = None if kind == "plain" else SqliteJournal(Path(folder) / "posts.db")
+        if journal and kind == "single":
+            writer.GROUP = 1
+            journal._storage.put = lambda push: journal._storage._insert([push])
+        app = web.Application()
+        app.router.add_get("/wait", wait)
+        app.add_subapp("/infobip", webhook_app(router, secret=SECRET, journal=journal))
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        sys.stdout.write(f"{runner.addresses[0][1]}\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.read)
+        await runner.cleanup()
+
+
+def post(rows: int) -> bytes:
+    """A post of rows that never came before."""
+    ids = (next(numbers) for _ in range(rows))
+    several = (f"38598{one};121c0a6b752-1-{one};DELIVRD;2019011231213;38598;0" for one in ids)
+    body = f"dlr={'%0A'.join(several)}".encode()
+    head = f"POST /infobip/{SECRET}/hlr HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+class Receiver:
+    """A receiver that runs beside the test."""
+
+    def __init__(self, kind: str) -> None:
+        command = [sys.executable, str(Path(__file__).resolve()), kind]
+        self.process = subprocess.Popen(command, stdin=-1, stdout=-1, text=True)  # noqa: S603 - ours
+        self.port = int(self.process.stdout.readline())
+        self.handled = 0
+
+    def close(self) -> None:
+        """Stop it."""
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def cost(self, rows: int, senders: int) -> float:
+        """Seconds that a post takes, until its events were handled."""
+        count = POSTS[rows, senders]
+        self.handled += count * rows
+        posts = iter([post(rows) for _ in range(count)])
+        return asyncio.run(self._send(posts, senders)) / count
+
+    async def _send(self, posts: Iterator[bytes], senders: int) -> float:
+        connections = [
+            await asyncio.open_connection("127.0.0.1", self.port) for _ in range(senders)
+        ]
+
+        async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            for raw in posts:
+                writer.write(raw)
+                assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(2)
+            writer.close()
+
+        start = time.perf_counter()
+        await asyncio.gather(*(exchange(*connection) for connection in connections))
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(f"GET /wait?handled={self.handled} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")
+        taken = time.perf_counter() - start
+        writer.close()
+        return taken
+
+
+@pytest.fixture(scope="module")
+def receivers() -> Iterator[dict[str, Receiver]]:
+    """One of each kind."""
+    found = {kind: Receiver(kind) for kind in ("plain", "journal", "single")}
+    yield found
+    for receiver in found.values():
+        receiver.close()
+
+
+@pytest.mark.parametrize(("rows", "senders"), POSTS)
+@pytest.mark.parametrize("other", ["plain", "single"])
+def test_throughput(bench, receivers, rows, senders, other):
+    """At so many rows and senders."""
+    ours, floor = (partial(receivers[kind].cost, rows, senders) for kind in ("journal", other))
+    ours()
+    floor()
+    against = "none" if other == "plain" else "a commit a post"
+    path = f"a journal against {against}, {rows} rows, {senders} senders"
+    bench.measure(path, ours, floor, rounds=ROUNDS)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(sys.argv[1]))
