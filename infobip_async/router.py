@@ -103,7 +103,8 @@ class Router:
 
     def batch_size(self, event: type[Event]) -> int:
         """How many events of a type are best dispatched together: 1 without batch handlers."""
-        return max((size for size, _ in self._batches[event]), default=1)
+        batches = self._batches[event]
+        return max(size for size, _ in batches) if batches else 1
 
     @property
     def joins(self) -> bool:

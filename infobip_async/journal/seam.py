@@ -55,12 +55,12 @@ class State(Enum):
     @property
     def final(self) -> bool:
         """Whether there is nothing more to do about it."""
-        return self not in {State.FAILED, State.HELD}
+        return self is not State.FAILED and self is not State.HELD
 
     @property
     def kept(self) -> bool:
         """Whether it stays in the journal until somebody decides about it."""
-        return self in {State.DEAD, State.QUARANTINED}
+        return self is State.DEAD or self is State.QUARANTINED
 
 
 @attrs.frozen

@@ -34,7 +34,7 @@ create table if not exists seen (
 create index if not exists seen_at on seen (at);
 """
 
-_ROWS_AT_ONCE: Final = 100  # of four values each: SQLite takes at least 999
+_ROWS_AT_ONCE: Final = 100  # of six values each at the most: any SQLite takes 999
 _OCTETS_AT_ONCE: Final = 256 * 1024
 _KEPT: Final = ", ".join(f"'{state.value}'" for state in State if state.kept)
 
@@ -60,16 +60,23 @@ class SetAside:
     at: float
 
 
+def _insert(connection: sqlite3.Connection, into: str, rows: Iterable[Sequence[object]]) -> int:
+    """Insert rows, and count those that were not ignored."""
+    inserted = 0
+    rest = iter(rows)
+    while chunk := list(islice(rest, _ROWS_AT_ONCE)):
+        row = f"({', '.join('?' * len(chunk[0]))})"
+        inserted += connection.execute(
+            f"{into} values {', '.join([row] * len(chunk))}",
+            [value for values in chunk for value in values],
+        ).rowcount
+    return inserted
+
+
 def insert(connection: sqlite3.Connection, pushes: Sequence[RawPush]) -> None:
     """Keep posts, in order."""
-    rest = iter(pushes)
-    while chunk := list(islice(rest, _ROWS_AT_ONCE)):
-        rows = ", ".join(["(?, ?, ?, ?)"] * len(chunk))
-        values = [value for push in chunk for value in _values(push)]
-        connection.execute(
-            f"insert into posts (kind, query, body, received_at) values {rows}",  # noqa: S608 - question marks
-            values,
-        )
+    into = "insert into posts (kind, query, body, received_at)"
+    _insert(connection, into, map(_values, pushes))
 
 
 def _values(push: RawPush) -> tuple[object, ...]:
@@ -133,12 +140,7 @@ def claim(
     ]
     if not rows:
         return [frozenset()] * len(claims)
-    added = connection.execute(
-        "insert or ignore into seen select json_extract(value, '$[0]'),"
-        " json_extract(value, '$[1]'), json_extract(value, '$[2]') from json_each(?)",
-        (json.dumps(rows),),
-    ).rowcount
-    if added == len(rows):
+    if _insert(connection, "insert or ignore into seen", rows) == len(rows):
         repeated = [frozenset[int]()] * len(claims)
     else:
         repeated = _repeated(connection, claims, seconds)
@@ -191,19 +193,14 @@ def settle(connection: sqlite3.Connection, marks: Sequence[Mark]) -> None:
         for mark in marks
         if mark.state.kept or mark.post not in closed
     ]
-    if rows:
-        fields = ", ".join(f"json_extract(value, '$[{column}]')" for column in range(len(rows[0])))
-        connection.execute(
-            f"insert or replace into marks select {fields} from json_each(?)",  # noqa: S608 - column numbers
-            (json.dumps(rows),),
-        )
+    _insert(connection, "insert or replace into marks", rows)
     if closed:
         _close(connection, closed)
 
 
 def _plain(reason: str) -> str:
-    """Without what SQLite's JSON does not take."""
-    return reason.replace("\0", "").encode(errors="backslashreplace").decode()
+    """As SQLite can take it."""
+    return reason.encode(errors="backslashreplace").decode()
 
 
 def _close(connection: sqlite3.Connection, posts: Iterable[int]) -> None:

@@ -18,6 +18,7 @@ from infobip_async.journal.handling import Handling
 from infobip_async.journal.items import Item, items_of
 from infobip_async.journal.joining import Joining
 from infobip_async.journal.lanes import Lanes, Line
+from infobip_async.journal.limits import TimeLimit
 from infobip_async.journal.rows import digests_of
 from infobip_async.journal.seam import WHOLE_POST, Claim, Decode, KeptPost, Mark, State, Storage
 from infobip_async.journal.together import Together
@@ -187,10 +188,14 @@ class Worker:
     # --- from lanes to the router ---
 
     async def _work(self, line: Line[Item]) -> None:
-        while items := await line.get(self._most, Item.alike):
-            self._warn(type(items[0].event))
-            fault = await self._attempt(items)
-            self._ended.add(_Ended(items, self._outcomes(items, fault), fault is not None))
+        limit = TimeLimit(self._handling.time_limit)
+        try:
+            while items := await line.get(self._most, Item.alike):
+                self._warn(type(items[0].event))
+                fault = await self._attempt(items, limit)
+                self._ended.add(_Ended(items, self._outcomes(items, fault), fault is not None))
+        finally:
+            limit.close()
 
     def _most(self, item: Item) -> int:
         return 1 if item.alone else self._router.batch_size(type(item.event))
@@ -200,11 +205,11 @@ class Worker:
             self._warned.add(kind)
             _logger.warning("%s is acknowledged without a handler", kind.__name__)
 
-    async def _attempt(self, items: Sequence[Item]) -> Exception | None:
+    async def _attempt(self, items: Sequence[Item], limit: TimeLimit) -> Exception | None:
         """Run the handlers; what goes wrong is given back."""
         first = items[0]
         try:
-            async with asyncio.timeout(self._handling.time_limit):
+            with limit:
                 if first.parts and isinstance(first.event, InboundSms):
                     await self._router.dispatch_whole(first.event)
                 elif not first.held:

@@ -208,7 +208,7 @@ async def test_a_reason_of_any_text(bench, got):
     await journal.put(bench.reports("a"))
     await bench.emptied(journal)
     (letter,) = [letter async for letter in journal.dead()]
-    assert letter.reason.startswith(r"ValueError:  \ud800 'quoted' xxx")
+    assert letter.reason.startswith("ValueError: \0 \\ud800 'quoted' xxx")
     assert len(letter.reason) < 600
 
 
