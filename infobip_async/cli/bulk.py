@@ -1,10 +1,8 @@
 """A run over a source of numbers: what goes out is counted, what comes back is kept and written."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from functools import partial
 from typing import Final, Literal
 
 import attrs
@@ -24,6 +22,7 @@ from infobip_async import (
     Router,
 )
 from infobip_async.cli.job import Job, Passing, Row
+from infobip_async.cli.output import Threaded
 from infobip_async.cli.progress import ProgressBar
 
 _TICK: Final = 0.1
@@ -129,13 +128,11 @@ class Recorder:
 
     Attributes:
         results: where they are kept.
-        write: writes rows. It may block, so a thread calls it.
+        write: writes rows; it may block.
     """
 
     results: Job | Passing
-    write: Callable[[Sequence[Row]], None]
-    # One thread, so that what is written stays in order.
-    _writer: ThreadPoolExecutor = attrs.field(factory=partial(ThreadPoolExecutor, 1), init=False)
+    write: Threaded[Sequence[Row]] = attrs.field(converter=Threaded[Sequence[Row]])
 
     async def add(self, row: Row) -> None:
         """Keep a result; where they are kept in memory, this waits until some are written."""
@@ -150,18 +147,8 @@ class Recorder:
             gaps: write what is behind numbers that have no result, too.
         """
         self.results.commit()
-        loop = asyncio.get_running_loop()
         while rows := self.results.take(gaps=gaps):
-            # What was taken is written, even where this task is cancelled.
-            writing = loop.run_in_executor(self._writer, self.write, rows)
-            writing.add_done_callback(_note)
-            await asyncio.shield(writing)
-
-
-def _note(writing: "asyncio.Future[None]") -> None:
-    """Have a fault that nobody awaits any more not logged."""
-    if not writing.cancelled():
-        writing.exception()
+            await self.write(rows)
 
 
 @attrs.frozen(kw_only=True)

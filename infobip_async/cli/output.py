@@ -1,12 +1,15 @@
 """Results as lines of CSV or JSON."""
 
+import asyncio
 import csv
 import json
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from enum import Enum
-from typing import Any, Final, Literal, TextIO
+from functools import partial
+from typing import Any, Final, Generic, Literal, TextIO, TypeVar
 
 import attrs
 import click
@@ -56,6 +59,34 @@ class Lines:
                 fields = dict(zip(self.names, row, strict=True))
                 stream.write(json.dumps(fields, ensure_ascii=False) + "\n")
         stream.flush()
+
+
+Rows = TypeVar("Rows")
+
+
+@attrs.define
+class Threaded(Generic[Rows]):
+    """Has rows written by a thread, so that a reader that is slow holds nothing else up.
+
+    Attributes:
+        write: writes rows.
+    """
+
+    write: Callable[[Rows], None]
+    # One thread, so that what is written stays in order.
+    _thread: ThreadPoolExecutor = attrs.field(factory=partial(ThreadPoolExecutor, 1), init=False)
+
+    async def __call__(self, rows: Rows) -> None:
+        """Write rows; that goes on though this task is cancelled."""
+        writing = asyncio.get_running_loop().run_in_executor(self._thread, self.write, rows)
+        writing.add_done_callback(_note)
+        await asyncio.shield(writing)
+
+
+def _note(writing: "asyncio.Future[None]") -> None:
+    """Have a fault that nobody awaits any more not logged."""
+    if not writing.cancelled():
+        writing.exception()
 
 
 def open_output(path: str | None) -> AbstractContextManager[TextIO]:

@@ -6,7 +6,6 @@ import re
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -31,7 +30,7 @@ from infobip_async import (
 )
 from infobip_async.bulk.settings import BulkOptions, Guarantee
 from infobip_async.cli.numbers import check_country, read_rows, tidy
-from infobip_async.cli.output import Form, Lines, check_files, open_output
+from infobip_async.cli.output import Form, Lines, Threaded, check_files, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.running import (
     PARTLY,
@@ -254,19 +253,19 @@ class Run:
     """Takes results, writes them, and shows how far it is.
 
     Attributes:
-        write: writes rows; it may block, so a thread calls it.
+        write: writes rows; it may block.
         bar: shows how far it is.
         outcomes: counts.
         refusal: for what the gateway has refused the account.
     """
 
-    write: Callable[[Sequence[Sequence[object]]], None]
+    write: Threaded[list[Sequence[object]]] = attrs.field(
+        converter=Threaded[list[Sequence[object]]]
+    )
     bar: ProgressBar
     outcomes: Counter[SendOutcome] = attrs.field(factory=Counter, init=False)
     refusal: InfobipError | None = attrs.field(default=None, init=False)
     _rows: list[Sequence[object]] = attrs.field(factory=list, init=False)
-    # One thread, so that what is written stays in order.
-    _thread: ThreadPoolExecutor = attrs.field(factory=partial(ThreadPoolExecutor, 1), init=False)
 
     async def send(self, results: AsyncGenerator[SendResult, None], stop: asyncio.Event) -> None:
         """Take results to their end; when this task is cancelled, stop, and take what comes then.
@@ -283,6 +282,7 @@ class Run:
             await asyncio.wait([taking])
         finally:
             taking.cancel()
+            await asyncio.gather(taking, return_exceptions=True)
         await taking
         await self._flush()
 
@@ -300,9 +300,7 @@ class Run:
     async def _flush(self) -> None:
         """Write what has come, and show how far it is."""
         rows, self._rows = self._rows, []
-        loop = asyncio.get_running_loop()
-        # What was taken is written, even where this task is cancelled.
-        await asyncio.shield(loop.run_in_executor(self._thread, self.write, rows))
+        await self.write(rows)
         shown = (SendOutcome.SENT, SendOutcome.REFUSED, SendOutcome.UNKNOWN)
         counts = (f"{self.outcomes[outcome]:,} {outcome.value}" for outcome in shown)
         self.bar.show(self.outcomes.total(), ", ".join(counts))
@@ -371,7 +369,9 @@ def _end(run: Run, options: Options, signals: list[int]) -> NoReturn:
         kept = "the same command goes on" if options.job else "with --job, it could go on"
         click.echo(f"stopped; {kept} from here", err=True)
         sys.exit(SIGNALLED + signals[0])
-    if run.refusal is not None:
+    if run.refusal is not None and not run.outcomes[SendOutcome.SENT]:
         raise run.refusal
+    if run.refusal is not None:
+        click.secho(f"{type(run.refusal).__name__}: {run.refusal}", fg="red", err=True)
     alone = _IF_ALONE.get(next(iter(run.outcomes), SendOutcome.SENT), PARTLY)
     sys.exit(alone if len(run.outcomes) < 2 else PARTLY)  # noqa: PLR2004 - alone

@@ -215,7 +215,7 @@ async def test_a_fault_of_a_write_that_nobody_awaits_is_not_logged(
     await asyncio.wait([flush])
     del flush
     go_on.set()
-    await asyncio.get_running_loop().run_in_executor(recorder._writer, bool)
+    await asyncio.get_running_loop().run_in_executor(recorder.write._thread, bool)
     await asyncio.sleep(0)
     gc.collect()
     assert caplog.text == ""

@@ -206,6 +206,16 @@ def test_exit_codes_tell_the_outcomes_apart(  # noqa: PLR0917 - fixtures
     assert len(_rows(result.stdout)) == rows.count("\n")
 
 
+def test_an_account_that_runs_out_is_told(send: Run, gateway: Any) -> None:
+    """Some are sent before, so it is done in part."""
+    gateway.simulator.credits = 1
+    result = send("-t", "Hello", "--batch-size", "1")
+    assert result.exit_code == 6
+    assert "NotEnoughCreditsError" in result.stderr
+    outcomes = Counter(row["outcome"] for row in _rows(result.stdout).values())
+    assert outcomes == {"sent": 1, "not sent": 2, "refused": 1}
+
+
 # --- with a job -------------------------------------------------------------------------------
 
 
