@@ -86,9 +86,6 @@ class Queries:
         """
         batch = Batch(destinations, settle, self._settled)
         self._open.add(batch)
-        if self.stopping:
-            self._table.end(batch)
-            return
         task = asyncio.create_task(self._run(batch, timeout, RESUBMISSIONS if resubmit else 0))
         self._running[task] = batch
         task.add_done_callback(self._ended)
@@ -100,6 +97,7 @@ class Queries:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         # Here and not in the task: one that is cancelled before its first step never runs.
+        # What is open by now was not sent, or is in doubt.
         batch = self._running.pop(task)
         if not batch.replied:
             self._table.end(batch)
@@ -117,18 +115,16 @@ class Queries:
                 await self._backoff.wait()
                 await self._pace.wait(len(batch.destinations))
                 if batch.replied or self.stopping:
-                    break
+                    return
                 fault = await self._submit(batch, timeout)
                 if fault is None:
                     return
-                if doubt is None and _outcome(fault) is HlrOutcome.UNKNOWN:
+                if _outcome(fault) is HlrOutcome.UNKNOWN:
                     doubt = fault  # for good: a later attempt that fails does not undo this one
                 if not (doubt and left):
                     self._fail(batch, doubt or fault)
                     return
                 _log.warning("an HLR query is to be made again: %s", doubt)
-        if doubt:
-            self._fail(batch, doubt)
 
     async def _submit(
         self,
@@ -167,7 +163,7 @@ class Queries:
         """Wait for what is out, up to so many seconds, then settle the rest as it stands."""
         self.refuse()
         try:
-            if self._open and wait:
+            if self._open:
                 self._idle.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait):

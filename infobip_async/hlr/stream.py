@@ -107,6 +107,8 @@ class Stream:
 
     def refuse(self) -> None:
         """Read and send nothing more; what is not out is settled as not submitted."""
+        if self._stopped:
+            return  # a second cancellation would break off how the source ends
         self._stopped = True
         self._queries.refuse()
         if self._reader is not None:

@@ -117,6 +117,20 @@ async def test_shared_with_a_lookup_under_way(gateway) -> None:
     assert [result.lookup_id for result in results] == ["id-1", "id-1", "id-2"]
 
 
+async def test_shared_numbers_are_not_ordered(gateway) -> None:
+    """A shared number that waits does not hold the others."""
+
+    async def answer(destinations: Sequence[str]) -> Sequence[HlrSubmission]:
+        rows = await gateway.accept(destinations)
+        await gateway.push(rows[1:])
+        return rows
+
+    gateway.answer, gateway.delay = answer, None
+    async with gateway.lookups() as lookups:
+        results = await drained(lookups.stream(list("112312"), share=True, timeout=30))
+    assert [result.destination for result in results] == list("223111")
+
+
 async def test_ordered(gateway) -> None:
     """With `ordered`, results come as the numbers stand, though they complete otherwise."""
 

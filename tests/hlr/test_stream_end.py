@@ -282,3 +282,50 @@ async def test_leaving_is_cancelled(gateway) -> None:
     assert len(asyncio.all_tasks()) <= 2 + len(gateway._pushes)
     results = await consumers[0]
     assert set(outcomes(results)) <= {HlrOutcome.TIMED_OUT, HlrOutcome.UNSUBMITTED}
+
+
+@attrs.define
+class Unhurried:
+    """A source that takes ten seconds to end once it is not read any more."""
+
+    ended: bool = False
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        try:
+            for number in range(1, 4):
+                yield str(number)
+            await asyncio.sleep(1000)
+        finally:
+            await asyncio.sleep(10)
+            self.ended = True
+
+
+async def test_leaving_while_a_source_takes_its_time(gateway) -> None:
+    """A source may end in peace; nothing goes out meanwhile."""
+    source = Unhurried()
+    async with gateway.lookups(rate=0.5) as lookups:
+        consumer = asyncio.create_task(drained(lookups.stream(source)))
+        await asyncio.sleep(1)
+    assert source.ended
+    assert len(gateway.asked) == 1
+    assert now() == pytest.approx(11, abs=0.1)
+    assert outcomes(await consumer) == {HlrOutcome.REPORTED: 1, HlrOutcome.UNSUBMITTED: 2}
+
+
+async def test_leaving_is_cancelled_while_a_source_takes_its_time(gateway) -> None:
+    """Who is cancelled then waits neither for the source nor for what is out."""
+    gateway.delay = 1000
+    consumers = []
+
+    async def program() -> None:
+        async with gateway.lookups(stop_timeout=1000) as lookups:
+            consumers.append(asyncio.create_task(drained(lookups.stream(Unhurried()))))
+            await asyncio.sleep(1)
+
+    task = asyncio.create_task(program())
+    await asyncio.sleep(5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert outcomes(await consumers[0]) == {HlrOutcome.TIMED_OUT: 3}
+    assert now() < 12

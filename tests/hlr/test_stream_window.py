@@ -106,6 +106,7 @@ async def test_slow_consumer_gets_full_queries(gateway) -> None:
         async for _ in lookups.stream(numbers(1000)):
             await asyncio.sleep(1)
     assert len(gateway.asked) <= 50
+    assert max(map(len, gateway.asked)) == 25
 
 
 async def test_queries_in_flight_are_bounded(gateway) -> None:
