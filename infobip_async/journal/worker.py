@@ -103,6 +103,7 @@ class Worker:
             _logger.warning("%d calls of handlers are cancelled", len(self._workers))
             await _cancel(self._workers)
         await self._ended.aclose(seconds)
+        await _cancel(self._others)  # attempts that were put off meanwhile
 
     @staticmethod
     def _start(work: Coroutine[object, object, None], tasks: set[asyncio.Task[None]]) -> None:

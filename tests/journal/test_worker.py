@@ -330,6 +330,30 @@ async def test_no_task_is_left(bench):
     assert asyncio.all_tasks() == before
 
 
+async def test_a_failure_during_a_stop(bench):
+    """The event waits in the journal, and not in a task."""
+    before = asyncio.all_tasks()
+    got = bench.record(DeliveryReport)
+    release = asyncio.Event()
+
+    async def fail(_: DeliveryReport) -> None:
+        await release.wait()
+        raise ValueError
+
+    got.act = fail
+    journal = await bench.start()
+    await journal.put(bench.reports("a"))
+    await bench.until(lambda: got.running)
+    stop = asyncio.create_task(bench.stop())
+    await asyncio.sleep(0)
+    release.set()
+    await stop
+    assert asyncio.all_tasks() == before
+    async with bench.journal() as journal:
+        (post,) = await bench.look(journal)
+    assert post.marks[0].attempts == 1
+
+
 async def test_events_that_can_be_handled_again_after_a_crash(bench):
     """No more are begun than that until it is on disk that they were handled."""
     got = bench.record(DeliveryReport)
