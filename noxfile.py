@@ -75,6 +75,14 @@ def examples(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure the hot paths as ratios against a floor in the same run; nothing can fail."""
+    """Measure the hot paths as ratios against floors in the same run, in one table."""
     install(session, "test", "bench")
-    session.run("pytest", "tests/benchmarks", "--benchmark-only", *session.posargs)
+    session.run("pytest", "tests/benchmarks", *session.posargs)
+
+
+@nox.session
+def httpx2(session: nox.Session) -> None:
+    """Run the client's tests with a client of httpx2 among those that are injected."""
+    install(session, "test")
+    session.install("-q", "httpx2")
+    session.run("pytest", "tests/client", *session.posargs)
