@@ -136,7 +136,7 @@ def pytest_terminal_summary(
     """Print the table."""
     if rows := config.stash[TABLE]:
         terminalreporter.section("ratios: the library against a floor in the same run")
-        line = "{:<62} {:>14} {:>14} {:>8}  {}"
+        line = "{:<66} {:>14} {:>14} {:>8}  {}"
         terminalreporter.write_line(line.format("path", "library", "floor", "ratio", "target"))
         for row in rows:
             terminalreporter.write_line(line.format(*row.told()))

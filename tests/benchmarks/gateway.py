@@ -10,6 +10,10 @@ import sys
 from urllib.parse import quote, unquote
 
 RESPONSE = b"<RESPONSE><status>1</status><credits>98.00</credits></RESPONSE>"
+POST = (
+    b"POST /secret/hlr HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+)
 PUSHERS = 4
 ROWS = 100
 DELAY = 0.05  # from the reply to the first report: the simplest program knows no early ones
@@ -50,8 +54,7 @@ def look_up(port: int, body: bytes) -> bytes:
     for several in (rows[at : at + ROWS] for at in range(0, len(rows), ROWS)):
         lines = "".join(f"{to};{key};DELIVRD;2190112345678;385980501;0\n" for to, key in several)
         form = b"dlr=" + quote(lines, safe="").encode()
-        head = b"POST /secret/hlr HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(form)
-        later(DELAY, queue_of(port).put_nowait, head + form)
+        later(DELAY, queue_of(port).put_nowait, POST % len(form) + form)
     return "".join(["OK\n", *(f"{number};OK;{key}\n" for number, key in rows)]).encode()
 
 

@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,16 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from infobip_async import Endpoints, HlrLookups, InfobipClient, Router
+from infobip_async import (
+    Endpoints,
+    HlrLookups,
+    HlrOutcome,
+    HlrReport,
+    HlrResult,
+    HlrStatus,
+    InfobipClient,
+    Router,
+)
 from infobip_async.protocol.form import CONTENT_TYPE
 from infobip_async.webhook import webhook_app
 
@@ -54,27 +63,41 @@ async def stream(count: int, gateway: str, **settings: bool) -> None:
     assert taken == count
 
 
-async def simplest(count: int, gateway: str) -> None:
-    """A dict and eight workers: no checks, no deadlines, nothing for what goes wrong."""
+async def simplest(count: int, gateway: str, *, values: bool = True) -> None:
+    """A dict and eight workers: no checks, no deadlines, nothing for what goes wrong.
+
+    Args:
+        count: of numbers.
+        gateway: its base URL.
+        values: make the same values of each report, and yield them one by one; else leave it at
+            lists of fields.
+    """
     waiting: dict[str, str] = {}
     room = asyncio.Semaphore(WINDOW // BATCH)
-    over = asyncio.Event()
-    results: list[tuple[str, list[str]]] = []
-    taken = 0
+    ready: asyncio.Queue[list[object]] = asyncio.Queue()
+
+    def result(fields: list[str]) -> object:
+        lookup_id = fields[1]
+        destination = waiting.pop(lookup_id)
+        if not values:
+            return destination, fields
+        status = HlrStatus(fields[2])
+        report = HlrReport(fields[0], lookup_id, status, fields[2], *fields[3:])
+        return HlrResult(destination, HlrOutcome.REPORTED, lookup_id, report)
 
     async def reported(request: web.Request) -> web.Response:
-        nonlocal taken
         form = await request.post()
-        for row in form["dlr"].splitlines():
-            fields = row.split(";")
-            results.append((waiting.pop(fields[1]), fields))
-            taken += 1
-        if taken % BATCH == 0:
-            results.clear()
-            room.release()
-        if taken == count:
-            over.set()
+        ready.put_nowait([result(row.split(";")) for row in form["dlr"].splitlines()])
         return web.Response(text="OK")
+
+    async def results() -> AsyncIterator[object]:
+        taken = 0
+        while taken < count:
+            for one in await ready.get():
+                taken += 1
+                if taken % BATCH == 0:
+                    room.release()
+                yield one
 
     app = web.Application()
     app.router.add_post("/secret/hlr", reported)
@@ -86,13 +109,15 @@ async def simplest(count: int, gateway: str) -> None:
             while batch := list(itertools.islice(source, BATCH)):
                 await room.acquire()
                 body = "user=u&pass=p&destinations=" + "%3B".join(batch)
-                async with session.post(f"{gateway}/{port}", data=body, headers=headers) as reply:
+                async with session.post(f"{gateway}/{port}/", data=body, headers=headers) as reply:
                     for row in (await reply.text()).splitlines()[1:]:
                         destination, _, lookup_id = row.split(";")
                         waiting[lookup_id] = destination
 
-        await asyncio.gather(*(work() for _ in range(8)))
-        await over.wait()
+        workers = [asyncio.create_task(work()) for _ in range(8)]
+        async for _ in results():
+            pass
+        await asyncio.gather(*workers)
 
 
 PROGRAMS: dict[str, Callable[[int, str], Awaitable[None]]] = {
@@ -100,6 +125,7 @@ PROGRAMS: dict[str, Callable[[int, str], Awaitable[None]]] = {
     "ordered": lambda *of: stream(*of, ordered=True),
     "share": lambda *of: stream(*of, share=True),
     "simplest": simplest,
+    "lists": lambda *of: simplest(*of, values=False),
 }
 
 

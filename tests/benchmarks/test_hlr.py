@@ -40,17 +40,18 @@ def run(gateway):
 
 
 @pytest.mark.parametrize(
-    ("program", "how"), [("stream", ""), ("ordered", ", ordered"), ("share", ", share")]
+    ("program", "floor", "told", "target"),
+    [
+        ("stream", "simplest", "against the simplest program", "<= 1.5"),
+        ("ordered", "simplest", "ordered, against the same", "-"),
+        ("share", "simplest", "share, against the same", "-"),
+        ("stream", "lists", "against one that makes no values", "-"),
+    ],
 )
-def test_stream(bench, run, program, how):
+def test_stream(bench, run, program, floor, told, target):
     """Queries of 1,000 numbers, reports in posts of 100."""
-    bench.measure(
-        f"HlrLookups.stream{how}, each number, against the simplest program",
-        lambda: run(program)[0],
-        lambda: run("simplest")[0],
-        "-" if how else "<= 1.5",
-        rounds=5,
-    )
+    path = f"HlrLookups.stream, each number, {told}"
+    bench.measure(path, lambda: run(program)[0], lambda: run(floor)[0], target, rounds=5)
 
 
 def test_stream_with_uvloop(bench, run):
@@ -153,7 +154,6 @@ def test_resolving(bench, rows):
             start = time.process_time()
             for report in itertools.islice(source, each):
                 waiting.report(report)
-
             return time.process_time() - start
 
         return resolve
