@@ -1,5 +1,7 @@
 """Names and values as URLs and forms carry them."""
 
+from urllib.parse import urlencode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +36,12 @@ def check(pairs: list[tuple[str, str]], wire: str) -> None:
 def test_literal_pairs(pairs: list[tuple[str, str]], wire: str) -> None:
     """Everything but the unreserved characters is encoded, space as a plus."""
     check(pairs, wire)
+
+
+@given(st.lists(st.tuples(st.text("19Az;\n-._~"), st.text("19Az;\n-._~ +%é"))))
+def test_rows_are_encoded_as_anything_else(pairs: list[tuple[str, str]]) -> None:
+    """What is written by its separators alone is written as the standard library does."""
+    assert form.encode(pairs) == urlencode(pairs)
 
 
 @given(st.lists(st.tuples(st.text(characters), st.text(characters))))
