@@ -56,7 +56,7 @@ async def _tidy() -> AsyncIterator[None]:
     unseen: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
     yield
-    gc.collect()
+    gc.collect(1)
     for _ in range(4):  # an abandoned generator is closed in a task of its own
         await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -39,7 +39,7 @@ async def peak(count: int, job: Path | None) -> int:
     source = ((messages[number % 2], f"385{number:09}") for number in range(count))
     tracemalloc.start()
     try:
-        results = BulkSend(Forgetful(), source, BulkSettings(window=1_000, job=job)).results()
+        results = BulkSend(Forgetful(), source, BulkSettings(window=500, job=job)).results()
         taken = 0
         async for _ in results:
             taken += 1
@@ -52,7 +52,7 @@ async def peak(count: int, job: Path | None) -> int:
 @pytest.mark.parametrize("with_job", [False, True])
 async def test_memory_does_not_grow_with_the_source(tmp_path: Path, with_job: bool) -> None:
     """20 times the items take no more."""
-    most = 40_000 if with_job else 200_000
+    most = 20_000 if with_job else 200_000
     small, large = [
         await peak(count, tmp_path / f"job {count}" if with_job else None)
         for count in (most // 20, most)
