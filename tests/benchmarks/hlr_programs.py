@@ -63,7 +63,7 @@ async def stream(count: int, gateway: str, **settings: bool) -> None:
     assert taken == count
 
 
-async def simplest(count: int, gateway: str, *, values: bool = True) -> None:
+async def simplest(count: int, gateway: str, *, values: bool = True) -> None:  # noqa: C901 - one program, read from top to bottom
     """A dict and eight workers: no checks, no deadlines, nothing for what goes wrong.
 
     Args:

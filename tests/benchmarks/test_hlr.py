@@ -48,7 +48,7 @@ def run(gateway):
         ("stream", "lists", "against one that makes no values", "-"),
     ],
 )
-def test_stream(bench, run, program, floor, told, target):
+def test_stream(bench, run, program, floor, told, target):  # noqa: PLR0917 - fixtures and parameters
     """Queries of 1,000 numbers, reports in posts of 100."""
     path = f"HlrLookups.stream, each number, {told}"
     bench.measure(path, lambda: run(program)[0], lambda: run(floor)[0], target, rounds=5)
