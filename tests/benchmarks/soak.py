@@ -26,7 +26,7 @@ from pathlib import Path
 SECRET = "long-random-string"
 SENDERS = 16
 REMEMBERED = 20.0
-MEMORY_GROWTH = 8 * 2**20
+MEMORY_GROWTH = 2 * 2**20
 LOG_LIMIT = 20 * 2**20
 
 
@@ -36,11 +36,13 @@ async def serve(folder: Path) -> None:
 
     from infobip_async import DeliveryReport, HlrReport, InboundSms, Router  # noqa: PLC0415
     from infobip_async.journal import Handling, SqliteJournal  # noqa: PLC0415
+    from infobip_async.text.reassembly import Reassembler  # noqa: PLC0415
     from infobip_async.webhook import webhook_app  # noqa: PLC0415
 
     before = asyncio.all_tasks()
     handled = os.open(folder / "handled", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    router = Router()
+    # It remembers whole messages for an hour; here its limit is to be reached in the warm-up.
+    router = Router(reassembler=Reassembler(limit=200))
 
     async def handle(event: object) -> None:
         chance = random.random()
