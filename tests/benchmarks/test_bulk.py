@@ -105,7 +105,7 @@ def seconds(simulator: str, tmp_path: Path):
         (same, many_with_a_job, all_at_once, "<= 0.3"),
         (own, many, one_by_one, "<= 1"),
         (own, many, all_at_once, "<= 1.2"),
-        (own, many_with_a_job, many, "<= 2"),
+        (own, many_with_a_job, many, "<= 2.5"),
     ],
 )
 def test_send_many(bench, seconds, text, way, floor, target):  # noqa: PLR0917 - a line each
