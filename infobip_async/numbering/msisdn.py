@@ -15,10 +15,10 @@ _LOOKUP = "4"
 
 # E.164 ends at 15 digits. Up to 20 are let through, because routing prefixes are the business of
 # the gateway, which judges the number anyway; more is a mistake such as two numbers in one.
-_DESTINATION = "[1-9][0-9]{0,19}"
+_DESTINATION = "[1-9][0-9]{0,19}+"
 _ONE_DESTINATION = re.compile(_DESTINATION)
-_MANY_DESTINATIONS = re.compile(f"(?:{_DESTINATION};)*{_DESTINATION}")
-_MANY_DIGITS = re.compile("(?:[0-9]+;)*[0-9]+")
+_MANY_DESTINATIONS = re.compile(f"(?:{_DESTINATION};)*+{_DESTINATION}")
+_MANY_DIGITS = re.compile("(?:[0-9]++;)*+[0-9]++")
 _DIGITS = re.compile("[0-9]+")
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")

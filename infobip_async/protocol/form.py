@@ -80,7 +80,15 @@ def text(octets: bytes) -> str:
 
 def decode(raw: str) -> list[tuple[str, str]]:
     """Decode a query string: every name and value in order, empty ones too."""
-    return [(text(name), text(value)) for name, value in split(octets(raw))]
+    if not raw.isascii():
+        return [(text(name), text(value)) for name, value in split(octets(raw))]
+    fields = [field.partition("=") for field in raw.replace("+", " ").split("&") if field]
+    return [(_plain(name), _plain(value)) for name, _, value in fields]
+
+
+def _plain(quoted: str) -> str:
+    """Percent-decode; of the names and values of a query, most are as they are."""
+    return text(_unquote(quoted.encode())) if "%" in quoted else quoted
 
 
 def octets(raw: str) -> bytes:
@@ -94,6 +102,8 @@ def octet(text: str) -> int:
     Raises:
         ValueError: it is not a number from 0 to 255.
     """
+    if not text:
+        return 0
     match = _OCTET.fullmatch(text)
     number = int(match[1] or 0) if match else -1
     if not 0 <= number <= 0xFF:  # noqa: PLR2004 - an octet

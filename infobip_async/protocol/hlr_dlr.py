@@ -7,7 +7,7 @@ Wire example, before percent-encoding::
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from infobip_async.errors import RemoteProtocolError
@@ -20,12 +20,19 @@ MAX_ROWS: Final = 100
 _STATUSES: Final = {status.value: status for status in HlrStatus}
 _FIELDS: Final = 6
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
-# White space, control characters and what is not ASCII: none of it belongs into a row.
-_UNUSUAL = re.compile(rb"[^\n\x21-\x7e]")
+# No white space, no control characters, and nothing that is not ASCII.
+_USUAL: Final = b"\n" + bytes(range(0x21, 0x7F))
 
 
-def _report(fields: Sequence[str]) -> HlrReport:
+def _row(line: str) -> HlrReport | UnreadableRow:
+    fields = line.split(";")
+    if len(fields) == _FIELDS + 1 and not fields[-1]:
+        fields.pop()  # a separator behind the last field
+    if len(fields) != _FIELDS:
+        return UnreadableRow(line, f"{len(fields)} fields instead of {_FIELDS}")
     destination, lookup_id, raw_status, imsi, serving_msc, error_code = fields
+    if not (destination or lookup_id):
+        return UnreadableRow(line, "neither a destination nor an id")
     return HlrReport(
         destination,
         lookup_id,
@@ -35,17 +42,6 @@ def _report(fields: Sequence[str]) -> HlrReport:
         serving_msc or None,
         error_code or None,
     )
-
-
-def _row(line: str) -> HlrReport | UnreadableRow:
-    fields = line.split(";")
-    if len(fields) == _FIELDS + 1 and not fields[-1]:
-        fields.pop()  # a separator behind the last field
-    if len(fields) != _FIELDS:
-        return UnreadableRow(line, f"{len(fields)} fields instead of {_FIELDS}")
-    if not (fields[0] or fields[1]):
-        return UnreadableRow(line, "neither a destination nor an id")
-    return _report(fields)
 
 
 def _unusual_row(octets: bytes) -> HlrReport | UnreadableRow:
@@ -68,7 +64,7 @@ def decode_push(body: bytes) -> list[HlrReport | UnreadableRow]:
     found = [value for name, value in form.split(body) if name.strip().lower() == b"dlr"]
     if len(found) != 1:
         raise RemoteProtocolError(f"{len(found)} dlr fields instead of one", raw=body)
-    if _UNUSUAL.search(found[0]):
+    if found[0].translate(None, _USUAL):
         return [_unusual_row(line) for line in found[0].split(b"\n") if line.strip()]
     return [_row(line) for line in found[0].decode().split("\n") if line]
 

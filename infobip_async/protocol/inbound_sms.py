@@ -78,9 +78,18 @@ def _params(query: str) -> dict[str, str]:
     pairs = form.decode(query)
     if len({name.lower() for name, _ in pairs}) < len(pairs):
         raise RemoteProtocolError("a parameter twice", raw=form.octets(query))
-    if any("\x00" in name + value for name, value in pairs):
+    if "%00" in query or "\x00" in query:
         raise RemoteProtocolError("a NUL", raw=form.octets(query))
     return dict(pairs)
+
+
+def _fields(params: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    """The values by field; the names of parameters may be in another case."""
+    fields = {names[name]: value for name, value in params.items() if name in names}
+    if len(fields) == len(params):
+        return fields
+    field_of = {name.lower(): field for name, field in names.items()}
+    return {field_of[n.lower()]: value for n, value in params.items() if n.lower() in field_of}
 
 
 def _date(value: str, zone: tzinfo | None) -> datetime | None:
@@ -96,7 +105,8 @@ def _content(
 ) -> tuple[str | None, bytes | None, UserDataHeader | None, bool]:
     """Text, octets, header and damage, from whichever of text and bin was forwarded."""
     text = fields.get("text")
-    octets = bytes.fromhex(fields.get("bin", ""))
+    hexadecimal = fields.get("bin")
+    octets = bytes.fromhex(hexadecimal) if hexadecimal else b""
     if not octets:
         return text or "", None, None, False
     header: UserDataHeader | None = None
@@ -122,8 +132,7 @@ def decode_push(
         RemoteProtocolError: a repeated parameter, no content, or a value that cannot be read.
     """
     params = _params(query)
-    field_of = {name.lower(): field for name, field in names.items()}
-    fields = {field_of[n.lower()]: value for n, value in params.items() if n.lower() in field_of}
+    fields = _fields(params, names)
     if fields.keys().isdisjoint(("text", "bin")):
         raise RemoteProtocolError("neither text nor bin", raw=form.octets(query))
     try:

@@ -24,13 +24,13 @@ class _TooDeep(Exception):  # noqa: N818 - never leaves this module
 class _Text(ContentHandler):
     """Keeps the text of the element at hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, chunks: list[str]) -> None:
         super().__init__()
-        self.chunks: list[str] = []
+        self._chunks = chunks
 
     def characters(self, content: str) -> None:
         """Take some of it, as the parser gives it."""
-        self.chunks.append(content)
+        self._chunks.append(content)
 
 
 class _Parser(DefusedExpatParser):
@@ -47,23 +47,23 @@ class _Parser(DefusedExpatParser):
         self._start = start
         self._end = end
         self._depth = 0
-        self._text = _Text()
+        self._chunks: list[str] = []
         if end is not None:
-            self.setContentHandler(self._text)
+            self.setContentHandler(_Text(self._chunks))
 
     def start_element(self, name: str, attrs: Attributes) -> None:
         """Take the start of an element, as expat gives it."""
         self._depth = level = self._depth + 1
         if level > self._deepest:
             raise _TooDeep
-        self._text.chunks.clear()
+        self._chunks.clear()
         self._start(level, name, attrs)
 
     def end_element(self, name: str) -> None:  # noqa: ARG002 - expat's signature
         """Take the end of an element, as expat gives it."""
         if self._end is not None:
-            self._end(self._depth, "".join(self._text.chunks))
-            self._text.chunks.clear()
+            self._end(self._depth, "".join(self._chunks))
+            self._chunks.clear()
         self._depth -= 1
 
 

@@ -70,7 +70,6 @@ class XmlRequest:
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _KINDS: Final = {"Cc": "control character", "Cs": "lone surrogate", "Cn": "noncharacter"}
 _UNRESERVED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
-_PLAIN_IDS = re.compile(r"[A-Za-z0-9._~-]*")
 _ENTITIES: Final = {
     "&": "&amp;",
     "<": "&lt;",
@@ -142,20 +141,26 @@ def _check_id(message_id: str) -> str:
     return message_id
 
 
+def _is_plain(message_ids: str) -> bool:
+    return message_ids.isascii() and not message_ids.encode().translate(None, _UNRESERVED)
+
+
 def _gsm_element(recipient: Recipient) -> str:
     """One ``<gsm>`` element. Digits and a plain id need neither escaping nor encoding."""
     message_id = recipient.message_id
     if not message_id:
         return f"{_GSM}{recipient.msisdn}{_GSM_END}"
-    if not _PLAIN_IDS.fullmatch(message_id):
+    if not _is_plain(message_id):
         message_id = _encode(_check_id(message_id), "message_id").decode()
     return f"{_GSM_WITH_ID}{message_id}{_ID_END}{recipient.msisdn}{_GSM_END}"
 
 
 def _gsm_elements(recipients: Sequence[Recipient]) -> bytes:
     """The ``<gsm>`` elements; their ids are looked at together, since most are plain."""
+    if len(recipients) == 1:
+        return _gsm_element(recipients[0]).encode()
     ids = [recipient.message_id for recipient in recipients]
-    if len(recipients) == 1 or not all(ids) or not _PLAIN_IDS.fullmatch("".join(filter(None, ids))):
+    if not all(ids) or not _is_plain("".join(filter(None, ids))):
         return "".join(map(_gsm_element, recipients)).encode()
     elements = [
         f"{_GSM_WITH_ID}{recipient.message_id}{_ID_END}{recipient.msisdn}{_GSM_END}"

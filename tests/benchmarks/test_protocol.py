@@ -10,15 +10,15 @@ from urllib.parse import parse_qs, quote, quote_plus
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
-import attrs
 import pytest
 
-from infobip_async.models import Recipient, Submission
+from infobip_async.models import DeliveryReport, DeliveryStatus, Recipient, Submission
 from infobip_async.protocol import dlr_xml, hlr_dlr, hlr_query, send_xml
 from infobip_async.protocol.exchange import Credentials, HttpReply
 
 URL = "https://gateway.example/xml"
 LOGIN = Credentials("user", "pass word")
+STATUSES = {status.value: status for status in DeliveryStatus}
 
 
 @pytest.mark.parametrize("count", [1, 1_000])
@@ -49,31 +49,22 @@ def test_xml_body(bench, count):
     )
 
 
-@attrs.frozen
-class Report:
-    """A finished event of the floor."""
-
-    message_id: str
-    status: str
-    sent_at: datetime | None
-    done_at: datetime | None
-
-
 @lru_cache(4096)
 def date(text: str) -> datetime | None:
     """The date, parsed once for each text."""
     return datetime.strptime(text, "%Y/%m/%d %H:%M:%S") if text else None  # noqa: DTZ007 - naive as on the wire
 
 
-def bare_expat(document: bytes) -> list[Report]:
+def bare_expat(document: bytes) -> list[DeliveryReport]:
     """The same reports with the same refusals."""
     found = []
 
     def start(name, attributes):
         if name == "message":
             found.append(
-                Report(
+                DeliveryReport(
                     attributes["id"],
+                    STATUSES[attributes["status"]],
                     attributes["status"],
                     date(attributes["sentdate"]),
                     date(attributes["donedate"]),
