@@ -48,7 +48,7 @@ def run(gateway):
         (("stream", "lists"), "against one that makes no values", "-"),
     ],
 )
-def test_stream(bench, run, programs, told, target):  # noqa: PLR0917 - fixtures and parameters
+def test_stream(bench, run, programs, told, target):
     """Queries of 1,000 numbers, reports in posts of 100."""
     path = f"HlrLookups.stream, each number, {told}"
     both = [lambda program=program: run(program)[0] for program in programs]
