@@ -160,17 +160,26 @@ class Stream:
         return self._read > before
 
     def _fill(self, numbers: Iterable[str]) -> None:
-        share = self._settings.share
-        for number in numbers:
-            if not share or self._is_first(number):
-                self._filling.append(number)
-            self._read += 1
-            self._places -= 1
+        if self._settings.share:
+            for number in numbers:
+                if self._is_first(number):
+                    self._filling.append(number)
+                self._count(1)
+            return
+        before = len(self._filling)
+        try:
+            self._filling.extend(numbers)
+        finally:  # those that came before a fault of the source are in
+            self._count(len(self._filling) - before)
 
     def _is_first(self, number: str) -> bool:
         sequences = self._sharers.setdefault(number, [])
         sequences.append(self._read)
         return len(sequences) == 1
+
+    def _count(self, numbers: int) -> None:
+        self._read += numbers
+        self._places -= numbers
 
     def _submit(self) -> None:
         """Start the query of what has been read so far."""
@@ -186,7 +195,7 @@ class Stream:
         if numbers:
             self._queries.start(
                 numbers,
-                partial(self._settle, sequences),
+                self._hand_over if self._plain else partial(self._settle, sequences),
                 timeout=self._settings.timeout,
                 resubmit=self._settings.resubmit,
             )
@@ -213,10 +222,7 @@ class Stream:
         result: HlrResult,
         _: GatewayRefusedError | None,
     ) -> None:
-        self._wake.set()
-        if self._plain:
-            self._ready.append(result)
-        elif self._settings.share:
+        if self._settings.share:
             for sequence in self._sharers.pop(result.destination):
                 self._emit(sequence, result)
         else:
@@ -224,12 +230,17 @@ class Stream:
 
     def _emit(self, sequence: int, result: HlrResult) -> None:
         if not self._settings.ordered:
-            self._ready.append(result)
+            self._hand_over(0, result, None)
             return
         self._held[sequence] = result
         while self._next in self._held:
-            self._ready.append(self._held.pop(self._next))
+            self._hand_over(0, self._held.pop(self._next), None)
             self._next += 1
+
+    def _hand_over(self, _: int, result: HlrResult, __: GatewayRefusedError | None) -> None:
+        if not self._ready:
+            self._wake.set()
+        self._ready.append(result)
 
 
 def _fault_of(number: object) -> str | None:

@@ -26,10 +26,10 @@ _USUAL: Final = b"\n" + bytes(range(0x21, 0x7F))
 
 def _row(line: str) -> HlrReport | UnreadableRow:
     fields = line.split(";")
-    if len(fields) == _FIELDS + 1 and not fields[-1]:
-        fields.pop()  # a separator behind the last field
     if len(fields) != _FIELDS:
-        return UnreadableRow(line, f"{len(fields)} fields instead of {_FIELDS}")
+        if len(fields) != _FIELDS + 1 or fields[-1]:
+            return UnreadableRow(line, f"{len(fields)} fields instead of {_FIELDS}")
+        fields.pop()  # a separator behind the last field
     destination, lookup_id, raw_status, imsi, serving_msc, error_code = fields
     if not (destination or lookup_id):
         return UnreadableRow(line, "neither a destination nor an id")

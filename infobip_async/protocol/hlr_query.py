@@ -73,9 +73,9 @@ def _plain_row(line: str) -> HlrSubmission:
     if len(fields) != _FIELDS:
         return _row(line)
     destination, status, lookup_id = fields
-    return HlrSubmission(
-        destination, status == OK or status.upper() == OK, lookup_id or None, status
-    )
+    if status == OK and lookup_id:
+        return HlrSubmission(destination, True, lookup_id, OK)
+    return HlrSubmission(destination, status.upper() == OK, lookup_id or None, status)
 
 
 def decode_reply(reply: HttpReply, destinations: Sequence[str]) -> tuple[HlrSubmission, ...]:
