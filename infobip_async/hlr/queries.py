@@ -111,7 +111,7 @@ class Queries:
         """Submit a batch until its outcome is known, or shall be left unknown."""
         doubt: Exception | None = None
         async with self._slots:
-            for left in range(resubmissions, -1, -1):
+            while True:
                 await self._backoff.wait()
                 await self._pace.wait(len(batch.destinations))
                 if batch.replied or self.stopping:
@@ -121,9 +121,10 @@ class Queries:
                     return
                 if _outcome(fault) is HlrOutcome.UNKNOWN:
                     doubt = fault  # for good: a later attempt that fails does not undo this one
-                if not (doubt and left):
+                if not (doubt and resubmissions):
                     self._fail(batch, doubt or fault)
                     return
+                resubmissions -= 1
                 _log.warning("an HLR query is to be made again: %s", doubt)
 
     async def _submit(

@@ -304,13 +304,14 @@ class Cutting:
 
 
 @pytest.mark.parametrize("cuts", [1, 2, 3])
-async def test_resubmit(gateway, cuts: int) -> None:
+async def test_resubmit(gateway, caplog: pytest.LogCaptureFixture, cuts: int) -> None:
     """With `resubmit`, a query of unknown outcome is made again, and its numbers count once."""
     gateway.answer = Cutting(gateway, [OutcomeUnknownError("cut")] * cuts)
     async with gateway.lookups() as lookups:
         results = await drained(lookups.stream(numbers(3), on_unknown="resubmit"))
     assert outcomes(results) == {HlrOutcome.REPORTED: 3}
     assert gateway.asked == [tuple(numbers(3))] * (cuts + 1)
+    assert len(caplog.records) == cuts
     assert lookups.stats == Stats(submitted=3, reported=3)
 
 

@@ -284,6 +284,16 @@ async def test_leaving_is_cancelled(gateway) -> None:
     assert set(outcomes(results)) <= {HlrOutcome.TIMED_OUT, HlrOutcome.UNSUBMITTED}
 
 
+async def test_leaving_with_a_query_that_is_not_full(gateway) -> None:
+    """What was read for a query that is not full is not sent, and waits for no turn."""
+    source = AsyncSource(pause=0.1)
+    async with gateway.lookups(rate=2, batch_age=100) as lookups:
+        consumer = asyncio.create_task(drained(lookups.stream(source)))
+        await asyncio.sleep(0.35)
+    assert now() == pytest.approx(0.35, abs=0.01)
+    assert outcomes(await consumer) == {HlrOutcome.REPORTED: 2, HlrOutcome.UNSUBMITTED: 1}
+
+
 @attrs.define
 class Unhurried:
     """A source that takes ten seconds to end once it is not read any more."""
