@@ -5,6 +5,7 @@ must pass; ``nox -s bench`` measures.
 """
 
 import re
+from pathlib import Path
 
 import nox
 
@@ -78,6 +79,24 @@ def bench(session: nox.Session) -> None:
     """Measure the hot paths as ratios against floors in the same run, in one table."""
     install(session, "test", "bench")
     session.run("pytest", "tests/benchmarks", *session.posargs)
+
+
+@nox.session
+def profile(session: nox.Session) -> None:
+    """Show where the time of the named benchmarks goes: ``nox -s profile -- -k dlr_post``."""
+    install(session, "test", "bench")
+    found = Path(session.create_tmp())
+    names = {"the process of the tests": "tests.out", "the receiver, or the program": "child.out"}
+    for name in names.values():
+        (found / name).unlink(missing_ok=True)
+    of_tests, of_child = (("-m", "cProfile", "-o", str(found / name)) for name in names.values())
+    env = {"PROFILE_CHILD": " ".join(of_child)}
+    session.run("python", *of_tests, "-m", "pytest", "tests/benchmarks", *session.posargs, env=env)
+    for process, name in names.items():
+        if (found / name).exists():
+            session.log(process)
+            stats = f"pstats.Stats({str(found / name)!r}).sort_stats('tottime').print_stats(30)"
+            session.run("python", "-c", f"import pstats; {stats}")
 
 
 @nox.session

@@ -4,8 +4,7 @@ A path of the library and its floor run in turns, so that a machine that changes
 it for both; what is told is the median of the ratios of each round. Times are processor times.
 Nothing here can fail a build.
 
-The functions of a path are profiled with ``nox -s profile -- NAME``, which runs the benchmarks
-whose names contain NAME under cProfile.
+``nox -s profile -- -k NAME`` runs the benchmarks whose names contain NAME under cProfile.
 """
 
 import statistics

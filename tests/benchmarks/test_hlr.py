@@ -1,6 +1,8 @@
 """A stream of numbers against the simplest program for the same traffic, and the table beneath it.
 
-The programs run in processes of their own, over sockets, against a gateway in another.
+The programs run in processes of their own, over sockets, against a gateway in another. The
+simplest one makes the same values of each report, and yields them one by one; a second one leaves
+it at lists of fields, so what a value costs can be seen.
 
 What remains for a number: its row of the reply and its report as values, two look-ups in dicts,
 one of them of its batch, the comparison of the numbers, the result's value, an await of the
@@ -9,6 +11,7 @@ know what to end at its deadline.
 """
 
 import itertools
+import os
 import random
 import subprocess
 import sys
@@ -32,7 +35,8 @@ def run(gateway):
     """Runs a program: seconds of processor time for each number, and octets at the peak."""
 
     def run(program, count=50_000, loop="asyncio"):
-        command = [sys.executable, PROGRAMS, program, str(count), gateway, loop]
+        profile = os.environ.get("PROFILE_CHILD", "").split()
+        command = [sys.executable, *profile, PROGRAMS, program, str(count), gateway, loop]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE)  # noqa: S603 - ours
         return tuple(map(float, done.stdout.split()))
 

@@ -1,7 +1,9 @@
 """The wire formats, against the least that does the same.
 
-What remains: of a delivery report the parser's own callbacks and an object of seven fields; of an
-HLR row the object; of a send the encoding of what is not digits.
+What remains: of a delivery report the parser's own callbacks and an object of six fields, and of a
+post with one report the making of defusedxml's parser; of an HLR row the object; of a send the
+check of its numbers, the look for what its ids need, and the request's value, which is most of a
+send to one.
 """
 
 from datetime import datetime

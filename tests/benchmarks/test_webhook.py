@@ -1,9 +1,16 @@
 """What a push costs the receiver, in processor time, against a handler that only reads the body.
 
 The server is a process of its own, which tells its processor time; both handlers are in it.
+
+What remains of one row, in microseconds beside the bare handler's 30: 3 for the sub-application's
+own routing, 2 for the secret, the method and the limits, 3 for the row, and the rest for the
+task that lets handlers finish though the client is gone, and for the router. An inbound SMS is
+twice as dear to decode: its parameters, of any charset, are kept as they came beside a value of
+13 fields. Leaving the task out does not show. Of a hundred rows, one is 1 microsecond.
 """
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -109,7 +116,8 @@ def request(method: str, target: str, body: bytes = b"") -> bytes:
 @contextmanager
 def load(loop: str) -> Iterator[Load]:
     """Load on a server that runs beside the test, in an event loop of asyncio's or uvloop's."""
-    command = [sys.executable, str(Path(__file__).resolve()), loop]
+    profile = os.environ.get("PROFILE_CHILD", "").split()
+    command = [sys.executable, *profile, str(Path(__file__).resolve()), loop]
     with subprocess.Popen(  # noqa: S603 - our own interpreter and file
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
@@ -117,6 +125,7 @@ def load(loop: str) -> Iterator[Load]:
         yield load
         load.close()
         server.stdin.close()
+        server.wait()
 
 
 @pytest.fixture(scope="module")
