@@ -139,7 +139,7 @@ class SubmissionType(Enum):
     BOOKMARK = "bookmark"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)  # one message often goes out in many requests
 class Submission(_Addressing):
     """One message as one request carries it: the ``<message>`` element of §2/1.1, or the GET.
 

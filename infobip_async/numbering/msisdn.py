@@ -76,8 +76,6 @@ def check_destinations(msisdns: Sequence[str], *, field: str = "recipients") -> 
     """
     if not msisdns:
         raise LocalProtocolError("no destination is given", field=field, section=_SENDING)
-    if len(msisdns) == 1 and _ONE_DESTINATION.fullmatch(msisdns[0]):
-        return
     joined = ";".join(msisdns)
     if not _MANY_DESTINATIONS.fullmatch(joined) or joined.count(";") >= len(msisdns):
         raise _first_fault(msisdns, field)

@@ -31,7 +31,7 @@ from infobip_async.errors import (
     RemoteProtocolError,
 )
 from infobip_async.models import Recipient, Submission
-from infobip_async.numbering.msisdn import check_destinations
+from infobip_async.numbering.msisdn import check_destination, check_destinations
 from infobip_async.protocol import form, safe_xml, submission
 from infobip_async.protocol.exchange import Credentials, HttpReply, HttpRequest
 
@@ -156,9 +156,11 @@ def _gsm_element(recipient: Recipient) -> str:
 
 
 def _gsm_elements(recipients: Sequence[Recipient]) -> bytes:
-    """The ``<gsm>`` elements; their ids are looked at together, since most are plain."""
+    """The ``<gsm>`` elements; numbers and ids are looked at together, since most are plain."""
     if len(recipients) == 1:
+        check_destination(recipients[0].msisdn)
         return _gsm_element(recipients[0]).encode()
+    check_destinations([recipient.msisdn for recipient in recipients])
     ids = [recipient.message_id for recipient in recipients]
     if not all(ids) or not _is_plain("".join(filter(None, ids))):
         return "".join(map(_gsm_element, recipients)).encode()
@@ -194,14 +196,14 @@ def encode_request(
         LocalProtocolError: the sender, a recipient, their number or a character is against a
             rule of the document; the message says which.
     """
-    check_destinations([recipient.msisdn for recipient in recipients])
     if len(recipients) > MAX_RECIPIENTS:
         raise LocalProtocolError(
             f"{len(recipients)} in one request; the most is {MAX_RECIPIENTS}",
             field="recipients",
             section="2/1.1",
         )
-    body = _before_recipients(credentials, message) + _gsm_elements(recipients) + _TAIL
+    elements = _gsm_elements(recipients)
+    body = _before_recipients(credentials, message) + elements + _TAIL
     return HttpRequest("POST", url, body, form.CONTENT_TYPE)
 
 
