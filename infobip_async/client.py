@@ -273,6 +273,9 @@ class InfobipClient:
         """The ids that delivery reports name of a message that is sent under an id (§3.1).
 
         They are that id alone, or of a text that goes out in several requests one for each.
+
+        Raises:
+            LocalProtocolError: the message breaks a rule of the document.
         """
         return self._composer.message_ids(message, message_id)
 

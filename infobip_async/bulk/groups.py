@@ -30,7 +30,11 @@ class Names(Protocol):
         """A new message id."""
 
     def message_ids(self, message: Message, message_id: str, /) -> tuple[str, ...]:
-        """What delivery reports name of a message that is sent under an id."""
+        """What delivery reports name of a message that is sent under an id.
+
+        Raises:
+            LocalProtocolError: the message breaks a rule of the document.
+        """
 
 
 @attrs.frozen
@@ -56,7 +60,7 @@ class Group:
 
     Attributes:
         message: theirs.
-        parts: that it takes.
+        parts: that it takes of the rate.
         suffixes: what makes an item's message id those of its requests.
         most: items that it takes.
         entries: the items, in order.
@@ -130,11 +134,12 @@ class Groups:
             self._close(group)
 
     def _new(self, message: Message) -> Group:
-        parts = len(preview(message).parts)
-        most = self._settings.batch_size
-        if self._settings.rate is not None:
+        suffixes = self._names.message_ids(message, "")
+        parts, most = 1, self._settings.batch_size
+        if self._settings.rate is not None:  # else nobody counts parts
+            parts = len(preview(message).parts)
             most = max(1, min(most, int(self._settings.rate * _QUANTUM / parts)))
-        group = Group(message, parts, self._names.message_ids(message, ""), most)
+        group = Group(message, parts, suffixes, most)
         if len(self._open) >= OPEN_GROUPS:
             self._close(next(iter(self._open.values())))
         self._open[message] = group

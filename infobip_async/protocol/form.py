@@ -51,8 +51,8 @@ def with_query(url: str, pairs: Iterable[tuple[str, str]]) -> str:
 
 def split(raw: bytes) -> list[tuple[bytes, bytes]]:
     """Take a query string or a form body apart: names and values as octets, in order."""
-    pairs = (field.partition(b"=") for field in raw.replace(b"+", b" ").split(b"&") if field)
-    return [(_unquote(name), _unquote(value)) for name, _, value in pairs]
+    fields = [field.partition(b"=") for field in raw.replace(b"+", b" ").split(b"&") if field]
+    return [(_unquote(name), _unquote(value)) for name, _, value in fields]
 
 
 def _unquote(quoted: bytes) -> bytes:
@@ -88,7 +88,7 @@ def decode(raw: str) -> list[tuple[str, str]]:
 
 def _plain(quoted: str) -> str:
     """Percent-decode; of the names and values of a query, most are as they are."""
-    return text(_unquote(quoted.encode())) if "%" in quoted else quoted
+    return text(unquote_to_bytes(quoted)) if "%" in quoted else quoted
 
 
 def octets(raw: str) -> bytes:

@@ -15,6 +15,7 @@ from infobip_async import Message, PartReceipt, Recipient, SendReceipt
 from infobip_async.bulk.items import SendResult
 from infobip_async.bulk.run import BulkSend, Source
 from infobip_async.bulk.settings import BulkSettings
+from infobip_async.text.segments import preview
 
 
 class _Selector(selectors.SelectSelector):
@@ -103,8 +104,9 @@ class Gateway:
         """One after the other."""
         return f"id-{next(self.ids)}"
 
-    def message_ids(self, _: Message, message_id: str) -> tuple[str, ...]:
-        """Every message goes out in one request."""
+    def message_ids(self, message: Message, message_id: str) -> tuple[str, ...]:
+        """Every message that can be sent goes out in one request."""
+        preview(message)
         return (message_id,)
 
     @property

@@ -87,7 +87,7 @@ class Nursery:
         for _ in range(deaths):
             point = chance.choice(["intent", "request", "outcome", "any"])
             if point == "any":
-                await self.run(seconds=chance.uniform(0.02, 0.12))
+                await self.run(seconds=chance.uniform(0.01, 0.05))
             else:
                 await self.run(point=point, calls=chance.randint(1, 8))
         await self.run()
