@@ -7,7 +7,7 @@ that keeps a push meanwhile, since it sends again what was not answered with 200
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
@@ -54,7 +54,9 @@ class Dispatch:
         try:
             events = await self._decode(push)
             types = set(map(type, events))
-            self._log_unhandled(types, events)
+            for kind in types:
+                if not self.router.handles(kind):
+                    self._log_unhandled(kind, events)
             await self.router.dispatch(events, now=monotonic())
         except RemoteProtocolError as fault:
             _logger.warning("refused a post to %s: %s", push.kind.value, fault)
@@ -69,13 +71,12 @@ class Dispatch:
             return await asyncio.to_thread(decode, push, self.settings)
         return decode(push, self.settings)
 
-    def _log_unhandled(self, types: Iterable[type[Event]], events: Sequence[Event]) -> None:
-        for unhandled in [one for one in types if not self.router.handles(one)]:
-            if unhandled is UnreadableRow:
-                self._log_rows([event for event in events if isinstance(event, UnreadableRow)])
-            elif unhandled not in self._warned:
-                self._warned.add(unhandled)
-                _logger.warning("%s is acknowledged without a handler", unhandled.__name__)
+    def _log_unhandled(self, kind: type[Event], events: Sequence[Event]) -> None:
+        if kind is UnreadableRow:
+            self._log_rows([event for event in events if isinstance(event, UnreadableRow)])
+        elif kind not in self._warned:
+            self._warned.add(kind)
+            _logger.warning("%s is acknowledged without a handler", kind.__name__)
 
     @staticmethod
     def _log_rows(rows: Sequence[UnreadableRow]) -> None:

@@ -177,7 +177,9 @@ class _Receiver:
     _mask: _Mask = attrs.field(repr=False)
     _limits: Limits
     _shutdown_timeout: float
-    _running: set[asyncio.Task[None]] = attrs.field(init=False, factory=set)
+    _running: dict[asyncio.Future[HTTPStatus], asyncio.Task[None]] = attrs.field(
+        init=False, factory=dict
+    )
     _stopping: bool = attrs.field(init=False, default=False)
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -220,7 +222,7 @@ class _Receiver:
         if request.method != method:
             raise web.HTTPMethodNotAllowed(request.method, (method,))
         codings = request.headers.getall("Content-Encoding", ())
-        if any(coding.strip().lower() not in {"", "identity"} for coding in codings):
+        if codings and not {coding.strip().lower() for coding in codings} <= {"", "identity"}:
             raise web.HTTPUnsupportedMediaType
         self._check_size(request.content_length or 0)
         return kind
@@ -232,29 +234,27 @@ class _Receiver:
     async def _read(self, request: web.Request) -> bytes:
         """Read the body under our own limits: the host application has others, or none."""
         content = request.content
-        body = bytearray()
         try:
             if content.is_eof():  # all of it arrived with the head
-                body += content.read_nowait()
-                self._check_size(len(body))
-                return bytes(body)
+                whole = content.read_nowait()
+                self._check_size(len(whole))
+                return whole
+            body = bytearray()
             async with asyncio.timeout(self._limits.read_seconds):
                 while chunk := await content.readany():
                     body += chunk
                     self._check_size(len(body))
+            return bytes(body)
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
         except (HttpProcessingError, web.RequestPayloadError, ConnectionError):
             raise web.HTTPBadRequest from None
-        return bytes(body)
 
     async def _settle(self, push: RawPush) -> HTTPStatus:
         """Await what becomes of a push, in a task that outlives a client which goes away."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[HTTPStatus] = loop.create_future()
-        task = loop.create_task(self._run(push, answer))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[answer] = loop.create_task(self._run(push, answer))
         return await answer
 
     async def _run(self, push: RawPush, answer: asyncio.Future[HTTPStatus]) -> None:
@@ -265,6 +265,7 @@ class _Receiver:
             _logger.warning("handlers were cancelled on a post to %s", push.kind.value)
             raise
         finally:
+            del self._running[answer]
             if not answer.done():  # else nobody waits for it any more
                 answer.set_result(status)
 
@@ -279,7 +280,8 @@ class _Receiver:
         """Take no more, and let handlers in flight finish; cancel those that do not in time."""
         self._stopping = True
         if self._running:
-            _done, late = await asyncio.wait(self._running, timeout=self._shutdown_timeout)
+            running = self._running.values()
+            _done, late = await asyncio.wait(running, timeout=self._shutdown_timeout)
             for task in late:
                 task.cancel()
         await self._dispatch.finish(self._shutdown_timeout)

@@ -114,7 +114,7 @@ async def test_nothing_is_left(receiver):
     """Of a post nothing stays behind, nor of a receiver."""
     await receiver.post("dlr", REPORT)
     (route,) = receiver.app.router.routes()
-    assert route.handler.__self__._running == set()
+    assert not route.handler.__self__._running
 
     await receiver.aclose()
     await asyncio.sleep(0)
