@@ -100,6 +100,13 @@ def profile(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Receive with a journal for so many seconds, 180 unless told, and watch what grows."""
+    install(session, "test", "bench")
+    session.run("python", "tests/benchmarks/soak.py", *(session.posargs or ["180"]))
+
+
+@nox.session
 def httpx2(session: nox.Session) -> None:
     """Run the client's tests with a client of httpx2 among those that are injected."""
     install(session, "test")

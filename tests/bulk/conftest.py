@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import itertools
-import selectors
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -16,32 +15,7 @@ from infobip_async.bulk.items import SendResult
 from infobip_async.bulk.run import BulkSend, Source
 from infobip_async.bulk.settings import BulkSettings
 from infobip_async.text.segments import preview
-
-
-class _Selector(selectors.SelectSelector):
-    """Waits for nothing: it puts the clock forward instead."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        events = super().select(0)
-        if not events and timeout is None:
-            raise RuntimeError("everything waits, and nothing will happen any more")
-        if not events:
-            self.now += timeout or 0.0
-        return events
-
-
-class SkippingLoop(asyncio.SelectorEventLoop):
-    """Has a time that passes only while nothing else is to be done."""
-
-    def __init__(self) -> None:
-        self.selector = _Selector()
-        super().__init__(self.selector)
-
-    def time(self) -> float:
-        """Seconds that were skipped so far."""
-        return self.selector.now
+from skipping import SkippingLoop
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Any]:

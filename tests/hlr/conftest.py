@@ -1,8 +1,7 @@
-"""An event loop that skips waiting, and a gateway that does as it is told."""
+"""A gateway that does as it is told, in time that is skipped."""
 
 import asyncio
 import gc
-import selectors
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,35 +11,9 @@ import pytest
 from infobip_async.hlr.lookups import HlrLookups
 from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
 from infobip_async.router import Router
+from skipping import SkippingLoop
 
 Rows = Sequence[HlrSubmission]
-
-
-class _Selector(selectors.SelectSelector):
-    """Waits for nothing: it puts the clock forward instead."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        """Give what is ready, or the time that nothing was."""
-        events = super().select(0)
-        if not events and timeout is None:
-            raise RuntimeError("everything waits, and nothing will happen any more")
-        if not events:
-            self.now += timeout or 0.0
-        return events
-
-
-class SkippingLoop(asyncio.SelectorEventLoop):
-    """Has a time that passes only while nothing else is to be done."""
-
-    def __init__(self) -> None:
-        self.selector = _Selector()
-        super().__init__(self.selector)
-
-    def time(self) -> float:
-        """Seconds since the start."""
-        return self.selector.now
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Any]:
