@@ -1,4 +1,4 @@
-"""``infobip-async journal``: look into a journal that is not being served, and put things back."""
+"""``infobip-async journal``: look into a journal that is not served, and decide on what it has."""
 
 import json
 from collections import Counter
@@ -19,7 +19,7 @@ _file = click.argument("file", type=click.Path(exists=True, dir_okay=False))
 
 @click.group("journal")
 def command() -> None:
-    """See what a journal keeps, and have it handled again.
+    """See what a journal keeps, and have it handled again, or forgotten.
 
     The file must not be in use: stop the receiver first. What is put back is handled when it is
     started again.
@@ -56,10 +56,10 @@ async def quarantine(file: str) -> None:
             click.echo(json.dumps(_details(one), ensure_ascii=False))
 
 
-def _choice(put_back: Callable[..., None]) -> Callable[..., None]:
+def _choice(decide: Callable[..., None]) -> Callable[..., None]:
     """The ids that a command is for, or the option that it is for all."""
     every = click.option("--all", "every", is_flag=True, help="All there are.")
-    return _file(click.argument("ids", nargs=-1)(every(put_back)))
+    return _file(click.argument("ids", nargs=-1)(every(decide)))
 
 
 @command.command("requeue")
@@ -69,7 +69,7 @@ async def requeue(file: str, ids: tuple[str, ...], *, every: bool) -> None:
     """Have dead letters handled again: those with the IDS, or all."""
     chosen = _chosen(ids, every=every)
     async with SqliteJournal(file) as journal:
-        _tell(await journal.requeue(chosen), ids)
+        _tell(await journal.requeue(chosen), "put back", ids)
 
 
 @command.command("replay")
@@ -79,7 +79,17 @@ async def replay(file: str, ids: tuple[str, ...], *, every: bool) -> None:
     """Read what is in quarantine again: that with the IDS, or all."""
     chosen = _chosen(ids, every=every)
     async with SqliteJournal(file) as journal:
-        _tell(await journal.replay(chosen), ids)
+        _tell(await journal.replay(chosen), "put back", ids)
+
+
+@command.command("discard")
+@_choice
+@runs
+async def discard(file: str, ids: tuple[str, ...], *, every: bool) -> None:
+    """Forget dead letters, and what is in quarantine: those with the IDS, or all."""
+    chosen = _chosen(ids, every=every)
+    async with SqliteJournal(file) as journal:
+        _tell(await journal.discard(chosen), "discarded", ids)
 
 
 def _chosen(ids: tuple[str, ...], *, every: bool) -> tuple[str, ...] | None:
@@ -88,8 +98,8 @@ def _chosen(ids: tuple[str, ...], *, every: bool) -> tuple[str, ...] | None:
     return ids or None
 
 
-def _tell(count: int, ids: tuple[str, ...]) -> None:
-    click.echo(f"{count} put back", err=True)
+def _tell(count: int, done: str, ids: tuple[str, ...]) -> None:
+    click.echo(f"{count} {done}", err=True)
     if count < len(set(ids)):
         raise SystemExit(PARTLY)
 

@@ -195,7 +195,7 @@ class NatsJournal:
             How many there were.
 
         Raises:
-            LocalProtocolError: an id that no event can have; nothing was put back.
+            LocalProtocolError: an id that no event can have; nothing was done.
             JournalUnavailableError: the broker is away.
         """
         return await self._shelf.put_back(State.DEAD, ids)
@@ -203,6 +203,10 @@ class NatsJournal:
     async def replay(self, ids: Iterable[str] | None = None) -> int:
         """Read again what is in quarantine; as `requeue`."""
         return await self._shelf.put_back(State.QUARANTINED, ids)
+
+    async def discard(self, ids: Iterable[str] | None = None) -> int:
+        """Forget dead letters, and what is in quarantine; as `requeue`."""
+        return await self._shelf.discard(ids)
 
     # --- what is to be there in the broker ---
 

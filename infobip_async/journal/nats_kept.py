@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable
 from typing import Final
 
 import attrs
@@ -63,9 +63,13 @@ class _Kept:
         ]
 
 
+_Decision = Callable[[_Kept, frozenset[int]], Awaitable[None]]
+"""What is done to some events of a post before they leave the shelf."""
+
+
 @attrs.define
 class Shelf:
-    """Looks into what is set aside, and puts it back.
+    """Looks into what is set aside, puts it back, or forgets it.
 
     Attributes:
         broker: keeps it.
@@ -100,17 +104,36 @@ class Shelf:
 
     async def put_back(self, state: State, ids: Iterable[str] | None) -> int:
         """Have events handled again; as `SqliteJournal.requeue`."""
+
+        async def again(kept: _Kept, numbers: frozenset[int]) -> None:
+            await self.storage.put_back(kept.push, numbers, kept.sequence)
+
+        return await self._decide([state], ids, again)
+
+    async def discard(self, ids: Iterable[str] | None) -> int:
+        """Forget events; as `SqliteJournal.discard`."""
+
+        async def nothing(_: _Kept, __: frozenset[int]) -> None: ...
+
+        return await self._decide([state for state in State if state.kept], ids, nothing)
+
+    async def _decide(
+        self, states: Iterable[State], ids: Iterable[str] | None, decision: _Decision
+    ) -> int:
         if ids is None:
-            ids = [event.id async for event in self.events(state)]
+            ids = [event.id for state in states async for event in self.events(state)]
         wanted: defaultdict[int, set[int]] = defaultdict(set)
         for one in ids:
             sequence, number = _place(one)
             wanted[sequence].add(number)
-        return sum([await self._put_back(state, *one) for one in wanted.items()])
+        several = {state.value for state in states}
+        return sum([await self._take_out(several, *one, decision) for one in wanted.items()])
 
-    async def _put_back(self, state: State, sequence: int, wanted: set[int]) -> int:
+    async def _take_out(
+        self, states: Container[str], sequence: int, wanted: set[int], decision: _Decision
+    ) -> int:
         kept = await self._get(sequence)
-        if kept is None or kept.subject.split(".")[1] != state.value:
+        if kept is None or kept.subject.split(".")[1] not in states:
             return 0
         found = kept.numbers & wanted
         if not found:
@@ -125,7 +148,7 @@ class Shelf:
                 | {posts.WANTED: numbers},
                 message_id=f"rest {sequence} {numbers}",
             )
-        await self.storage.put_back(kept.push, found, sequence)
+        await decision(kept, found)
         await self.broker.manage(lambda js: js.delete_msg(self.names.kept, sequence))
         return len(found)
 

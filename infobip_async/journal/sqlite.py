@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import islice
@@ -33,6 +33,9 @@ REMEMBERED: Final = 26 * 3600.0
 _AT_ONCE: Final = 256
 _ID: Final = re.compile("([0-9]{1,18})(?::([0-9]{1,9}))?")
 _USUAL_HANDLING: Final = Handling()
+
+_Decision = Callable[[sqlite3.Connection, Sequence[tuple[int, int]]], None]
+"""What is done to events that were set aside, given by post and number."""
 
 
 class _Storage:
@@ -72,10 +75,14 @@ class _Storage:
     async def settle(self, marks: Sequence[Mark]) -> None:
         await self._writer.do(partial(tables.settle, marks=marks))
 
-    async def put_back(self, state: State, places: Sequence[tuple[int, int]]) -> int:
+    async def decide(
+        self, states: Iterable[State], places: Sequence[tuple[int, int]], decision: _Decision
+    ) -> int:
+        """Have something done to the events that are kept in some states, and count them."""
+
         def work(connection: sqlite3.Connection) -> int:
-            found = tables.find_set_aside(connection, state, places)
-            tables.put_back(connection, found)
+            found = tables.find_set_aside(connection, states, places)
+            decision(connection, found)
             return len(found)
 
         count = await self._writer.do(work)
@@ -187,14 +194,18 @@ class SqliteJournal:
             How many there were.
 
         Raises:
-            LocalProtocolError: an id that no event can have; those before it were put back.
+            LocalProtocolError: an id that no event can have; those before it are done with.
             JournalUnavailableError: the file could not be written.
         """
-        return await self._put_back(State.DEAD, ids)
+        return await self._decide([State.DEAD], ids, tables.put_back)
 
     async def replay(self, ids: Iterable[str] | None = None) -> int:
         """Read again what is in quarantine; as `requeue`."""
-        return await self._put_back(State.QUARANTINED, ids)
+        return await self._decide([State.QUARANTINED], ids, tables.put_back)
+
+    async def discard(self, ids: Iterable[str] | None = None) -> int:
+        """Forget dead letters, and what is in quarantine; as `requeue`."""
+        return await self._decide([State.DEAD, State.QUARANTINED], ids, tables.discard)
 
     async def move_to(self, journal: Journal) -> int:
         """Hand the posts that wait to another journal, in order, and forget them.
@@ -234,14 +245,16 @@ class SqliteJournal:
                 yield one
             after = _place(page[-1].id)
 
-    async def _put_back(self, state: State, ids: Iterable[str] | None) -> int:
+    async def _decide(
+        self, states: Sequence[State], ids: Iterable[str] | None, decision: _Decision
+    ) -> int:
         if ids is None:
             # Listed first: what fails again meanwhile is not put back a second time.
-            ids = [one.id async for one in self._set_aside(state)]
+            ids = [one.id for state in states async for one in self._set_aside(state)]
         count = 0
         rest = iter(ids)
         while places := [_place(one) for one in islice(rest, _AT_ONCE)]:
-            count += await self._storage.put_back(state, places)
+            count += await self._storage.decide(states, places, decision)
         return count
 
 

@@ -241,14 +241,15 @@ def read_set_aside(
 
 
 def find_set_aside(
-    connection: sqlite3.Connection, state: State, places: Sequence[tuple[int, int]]
+    connection: sqlite3.Connection, states: Iterable[State], places: Sequence[tuple[int, int]]
 ) -> list[tuple[int, int]]:
-    """Those of some posts and numbers that are kept in a state."""
+    """Those of some posts and numbers that are kept in one of some states."""
     found: list[tuple[int, int]] = connection.execute(
-        "select post, number from marks where state = ? and (post, number) in (select"
+        "select post, number from marks where state in (select value from json_each(?))"
+        " and (post, number) in (select"
         " json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each(?))"
         " order by post, number",
-        (state.value, json.dumps(places)),
+        (json.dumps([state.value for state in states]), json.dumps(places)),
     ).fetchall()
     return found
 
@@ -263,6 +264,11 @@ def put_back(connection: sqlite3.Connection, places: Sequence[tuple[int, int]]) 
             " from posts where id = ?",
             (None if WHOLE_POST in wanted else json.dumps(wanted), post),
         )
+    discard(connection, places)
+
+
+def discard(connection: sqlite3.Connection, places: Sequence[tuple[int, int]]) -> None:
+    """Forget events that are kept."""
     connection.executemany("update marks set state = 'done' where post = ? and number = ?", places)
     posts = json.dumps([post for post, _ in places])
     closed = connection.execute(

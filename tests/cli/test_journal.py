@@ -127,7 +127,21 @@ def test_putting_back(
     assert using(path, waiting) == 2 + count
 
 
-@pytest.mark.parametrize("arguments", [("requeue",), ("replay", "1", "--all"), ("requeue", "x")])
+@pytest.mark.parametrize(
+    ("ids", "code", "count"), [(("--all",), 0, 3), (("1:1", "2"), 0, 2), (("1:1", "7"), 6, 1)]
+)
+def test_discarding(run: Run, path: Path, ids: tuple[str, ...], code: int, count: int) -> None:
+    """What was set aside is gone, and what waits is still there."""
+    result = run("journal", "discard", str(path), *ids)
+    assert (result.exit_code, result.stderr) == (code, f"{count} discarded\n")
+    assert len(lines(run("journal", "list", str(path)))) == 2
+    left = [lines(run("journal", name, str(path))) for name in ("dead", "quarantine")]
+    assert sum(map(len, left)) == 3 - count
+
+
+@pytest.mark.parametrize(
+    "arguments", [("requeue",), ("replay", "1", "--all"), ("requeue", "x"), ("discard",)]
+)
 def test_no_choice(run: Run, path: Path, arguments: tuple[str, ...]) -> None:
     """Nothing is put back by mistake."""
     name, *rest = arguments

@@ -1,4 +1,4 @@
-"""What waits for a decision: listing it, and putting it back."""
+"""What waits for a decision: listing it, putting it back, and forgetting it."""
 
 import pytest
 
@@ -116,6 +116,35 @@ async def test_put_back_before_its_post_is_closed(bench, got):
     journal = await bench.start()
     await bench.emptied(journal)
     assert sorted(got.ids) == ["a", "b"]
+    assert await rows(journal) == 0
+
+
+async def test_what_is_discarded_is_forgotten(bench, got):
+    """Dead letters and what is in quarantine alike, by their ids or all."""
+    journal = await bench.start(attempts=1)
+    await journal.put(bench.reports("a", "b", "c"))
+    await journal.put(bench.push(bench.kinds.DELIVERY_REPORTS, body=b"<no"))
+    await bench.emptied(journal)
+    assert await journal.discard(["1:1", "1:7", "99", "1:1"]) == 1
+    assert [letter.id async for letter in journal.dead()] == ["1:0", "1:2"]
+    assert await journal.discard(["2"]) == 1
+    assert [one async for one in journal.quarantine()] == []
+    assert await journal.discard() == 2
+    assert await journal.discard() == 0
+    assert got.ids == ["a", "b", "c"]
+    assert await rows(journal) == 0
+
+
+async def test_discarded_before_its_post_is_closed(bench, got):
+    """It is not handled, also where the post is read again after a crash."""
+    async with bench.journal() as journal:
+        await journal.put(bench.reports("a", "b"))
+        await journal._storage.settle([tables.Mark(1, 0, tables.State.DEAD)])
+        assert await journal.discard() == 1
+    got.act = succeed
+    journal = await bench.start()
+    await bench.emptied(journal)
+    assert got.ids == ["b"]
     assert await rows(journal) == 0
 
 

@@ -125,6 +125,22 @@ async def test_dead_letters_are_kept_by_event_and_put_back_by_event(bench: Bench
         await journal.requeue(["one"])
 
 
+async def test_what_is_discarded_is_forgotten(bench: Bench) -> None:
+    """By its ids, or all; its neighbours stay."""
+    bench.act = refuse_two
+    journal = await bench.start()
+    await journal.put(post("1", "2", "3", tail=b"\nno row"))
+    await filled(journal.dead, 2)
+    (row,) = await filled(journal.quarantine, 1)
+    assert await journal.discard(["1:1", "1:1", "99"]) == 1
+    assert [one.number for one in await filled(journal.dead, 1)] == [2]
+    assert await journal.discard([row.id]) == 1
+    assert await filled(journal.quarantine, 0) == []
+    assert await journal.discard() == 1
+    assert await filled(journal.dead, 0) == []
+    assert bench.numbers == ["1"]
+
+
 async def test_quarantine_is_replayed(bench: Bench) -> None:
     """A row that cannot be read costs its neighbours nothing, and waits for a better parser."""
     journal = await bench.start()
