@@ -138,7 +138,8 @@ def test_every_area_code_agrees_with_phonenumbers():
     for area in range(200, 1000):
         expected = phonenumbers.region_code_for_number(phonenumbers.parse(f"+1{area}2345678"))
         found = countries_of(f"1{area}2345678")
-        assert found == (expected,) or len(found) == NANP
+        # Old versions of it do not know the newest ones.
+        assert expected is None or found == (expected,) or len(found) == NANP
 
 
 def test_every_calling_code_is_in_the_table():
