@@ -20,8 +20,8 @@ from infobip_async.errors import JournalUnavailableError, RemoteProtocolError
 from infobip_async.journal.seam import Journal
 from infobip_async.models import Event, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
-from infobip_async.protocol.push import PushFormat, decode
-from infobip_async.router import Router
+from infobip_async.protocol.push import PushFormat, decode, unreadable
+from infobip_async.router import Router, usual_judge
 
 _logger = logging.getLogger("infobip_async.webhook")
 
@@ -57,9 +57,10 @@ class Dispatch:
             for kind in types:
                 if not self.router.handles(kind):
                     self._log_unhandled(kind, events)
-            await self.router.dispatch(events, now=monotonic())
+            await self.router.dispatch(events, now=monotonic(), judge=_judge)
         except RemoteProtocolError as fault:
             _logger.warning("refused a post to %s: %s", push.kind.value, fault)
+            await self._set_aside(unreadable(push, str(fault)))
             return HTTPStatus.BAD_REQUEST
         except Exception:
             _logger.exception("failed on a post to %s", push.kind.value)
@@ -70,6 +71,13 @@ class Dispatch:
         if len(push.body) > _BIG:
             return await asyncio.to_thread(decode, push, self.settings)
         return decode(push, self.settings)
+
+    async def _set_aside(self, row: UnreadableRow) -> None:
+        """Give what cannot be read as a whole to the handlers of rows like that."""
+        try:
+            await self.router.dispatch([row], judge=_judge)
+        except Exception:
+            _logger.exception("handlers failed on what cannot be read")
 
     def _log_unhandled(self, kind: type[Event], events: Sequence[Event]) -> None:
         if kind is UnreadableRow:
@@ -112,6 +120,15 @@ class Dispatch:
                 await self.router.expire(now)
         except Exception:
             _logger.exception("handlers failed on incomplete messages")
+
+
+def _judge(raised: BaseException) -> Exception:
+    """Take a cancellation that nobody asked this task for as the handler's fault, too."""
+    if isinstance(raised, asyncio.CancelledError):
+        task = asyncio.current_task()
+        if task and not task.cancelling():
+            return RuntimeError("a handler was cancelled by something of its own")
+    return usual_judge(raised)
 
 
 @attrs.define

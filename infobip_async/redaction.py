@@ -1,4 +1,4 @@
-"""Secrets kept out of the records that other libraries log of our exchanges."""
+"""Secrets kept out of log records, of other libraries' first of all."""
 
 import logging
 import re
@@ -17,6 +17,7 @@ _LOGGERS: Final = (
         for part in ("connection", "http11", "http2", "proxy", "socks")
     ),
 )
+_ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"}
 _TELLTALE: Final = re.compile(r"[?\"]| (?:return_value|exception)=")
 
 
@@ -36,6 +37,25 @@ class _Redaction(logging.Filter):
 
 
 _REDACTION: Final = _Redaction()
+
+
+def spellings(*secrets: str) -> re.Pattern[str]:
+    """What matches secrets as they stand in URLs, forms and XML too, in any case of letters."""
+    longest_first = sorted(filter(None, secrets), key=len, reverse=True)
+    spelt = ("".join(map(_spellings_of, secret)) for secret in longest_first)
+    return re.compile("|".join(spelt) or "(?!)", re.IGNORECASE)
+
+
+def _spellings_of(character: str) -> str:
+    octets = character.encode("utf-8", "surrogatepass")
+    spelt = [
+        re.escape(character),
+        "".join(f"%{octet:02x}" for octet in octets),
+        _ENTITIES.get(character, re.escape(character)),
+        f"&#(?:0*{ord(character)}|x0*{ord(character):x});",
+        *([r"\+"] if character == " " else []),
+    ]
+    return f"(?:{'|'.join(dict.fromkeys(spelt))})"
 
 
 def protect_logs() -> None:

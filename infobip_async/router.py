@@ -9,7 +9,7 @@ import attrs
 
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models import Event, InboundSms
-from infobip_async.text.reassembly import Reassembler
+from infobip_async.text.reassembly import Parts, Reassembler, is_part
 
 E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Callable[..., Awaitable[None]])
@@ -20,10 +20,20 @@ Handler = Callable[[E], Awaitable[None]]
 BatchHandler = Callable[[Sequence[E]], Awaitable[None]]
 """A coroutine function that takes several events of one type, in the order of their arrival."""
 
+Judge = Callable[[BaseException], Exception]
+"""Gives what a handler raised as a fault of its own, or raises what is none."""
+
 
 def _registry() -> "defaultdict[type, list[Any]]":
     # The event type of a handler is checked where it is registered; here the types are mixed.
     return defaultdict(list)
+
+
+def usual_judge(raised: BaseException) -> Exception:
+    """Take every `Exception` for the handler's fault, and nothing else."""
+    if isinstance(raised, Exception):
+        return raised
+    raise raised
 
 
 @attrs.define
@@ -113,7 +123,12 @@ class Router:
         return bool(self._whole)
 
     async def dispatch(
-        self, events: Iterable[Event], *, now: float = 0.0, join: bool = True
+        self,
+        events: Iterable[Event],
+        *,
+        now: float = 0.0,
+        join: bool = True,
+        judge: Judge = usual_judge,
     ) -> None:
         """Await every handler of every event, in order; batch handlers after the others.
 
@@ -124,6 +139,7 @@ class Router:
             now: seconds on a clock that does not go back, for parts of messages that wait.
             join: False leaves the handlers out that want inbound messages whole, for a caller
                 who joins the parts himself and calls `dispatch_whole`.
+            judge: tells the fault of a handler from the end of the task that awaits it.
 
         Raises:
             ExceptionGroup: what the handlers raised, together.
@@ -135,13 +151,13 @@ class Router:
             for handler in self._each[type(event)]:
                 try:
                     await handler(event)
-                except Exception as fault:  # noqa: BLE001 - it leaves with the others
-                    faults.append(fault)
+                except BaseException as raised:  # noqa: BLE001 - it leaves with the others
+                    faults.append(judge(raised))
             if join and self._whole and isinstance(event, InboundSms):
-                await self._join(event, now, faults)
+                await self._join(event, now, faults, judge)
         for kind, batch in groupby(several, type) if any(self._batches.values()) else ():
             if self._batches[kind]:
-                await self._run_batches(self._batches[kind], list(batch), faults)
+                await self._run_batches(self._batches[kind], list(batch), faults, judge)
         if faults:
             raise ExceptionGroup("handlers failed", faults)
 
@@ -152,46 +168,68 @@ class Router:
             ExceptionGroup: what the handlers raised, together.
         """
         faults: list[Exception] = []
-        await _run(self._whole, sms, faults)
+        await _run(self._whole, sms, faults, usual_judge)
         if faults:
             raise ExceptionGroup("handlers failed", faults)
 
-    async def _join(self, part: InboundSms, now: float, faults: list[Exception]) -> None:
+    async def _join(
+        self, sms: InboundSms, now: float, faults: list[Exception], judge: Judge
+    ) -> None:
         """Give whole messages on; what could not be handled waits for its last part again."""
-        before = len(faults)
-        for sms in self.reassembler.add(part, now):
-            await _run(self._whole, sms, faults)
-        if len(faults) > before:
-            self.reassembler.withdraw(part, now)
+        messages = self.reassembler.collect(sms, now)
+        for parts in messages:
+            if not parts.missing:
+                before = len(faults)
+                await _run(self._whole, parts.join(), faults, judge)
+                if len(faults) > before:
+                    self.reassembler.withdraw(sms, now)
+            else:  # a fault is not one of this message: `expire` gives what waits on again
+                await self._hand_on(parts, now, judge)
+        if not is_part(sms):
+            await _run(self._whole, sms, faults, judge)
+
+    async def _hand_on(self, parts: Parts, now: float, judge: Judge) -> list[Exception]:
+        """Give an incomplete message on; where that fails its parts wait on: nobody has others."""
+        faults: list[Exception] = []
+        await _run(self._whole, parts.join(), faults, judge)
+        if faults:
+            self.reassembler.keep(parts, now)
+        return faults
 
     @staticmethod
     async def _run_batches(
         handlers: list[tuple[int, BatchHandler[Any]]],
         batch: list[Event],
         faults: list[Exception],
+        judge: Judge,
     ) -> None:
         for size, handler in handlers:
             for start in range(0, len(batch), size):
-                await _run([handler], batch[start : start + size], faults)
+                await _run([handler], batch[start : start + size], faults, judge)
 
     async def expire(self, now: float) -> None:
         """Give on the inbound messages whose missing parts have not come in time.
+
+        One whose handlers fail is given on again later.
 
         Raises:
             ExceptionGroup: what the handlers raised, together.
         """
         faults: list[Exception] = []
-        for sms in self.reassembler.expire(now):
-            await _run(self._whole, sms, faults)
+        for parts in self.reassembler.take_due(now):
+            faults += await self._hand_on(parts, now, usual_judge)
         if faults:
             raise ExceptionGroup("handlers failed", faults)
 
 
 async def _run(
-    handlers: Iterable[Callable[[Any], Awaitable[None]]], value: object, faults: list[Exception]
+    handlers: Iterable[Callable[[Any], Awaitable[None]]],
+    value: object,
+    faults: list[Exception],
+    judge: Judge,
 ) -> None:
     for handler in tuple(handlers):
         try:
             await handler(value)
-        except Exception as fault:  # noqa: BLE001 - it leaves in a group with the others
-            faults.append(fault)
+        except BaseException as raised:  # noqa: BLE001 - it leaves in a group with the others
+            faults.append(judge(raised))

@@ -24,8 +24,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import attrs
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.http import HttpProcessingError
+from yarl import URL
 
 from infobip_async.dispatch import Dispatch, Keep
 from infobip_async.errors import LocalProtocolError
@@ -35,6 +36,7 @@ from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.inbound_sms import USUAL_NAMES, template
 from infobip_async.protocol.message_ids import id_keys
 from infobip_async.protocol.push import PushFormat
+from infobip_async.redaction import spellings
 from infobip_async.router import Router
 
 _logger = logging.getLogger("infobip_async.webhook")
@@ -118,8 +120,7 @@ class _Mask(logging.Filter):
 
     def __init__(self, secrets: Sequence[str]) -> None:
         super().__init__()
-        longest_first = sorted(map(re.escape, secrets), key=len, reverse=True)
-        self._secret = re.compile("|".join(longest_first) or "(?!)", re.IGNORECASE)
+        self._secret = spellings(*secrets)
         self._loggers: set[logging.Logger] = set()
 
     def guard(self, *loggers: logging.Logger | None) -> None:
@@ -153,6 +154,12 @@ class _Mask(logging.Filter):
                 record.exc_text, record.exc_info = trace, None
         record.__dict__.update({key: self._clean(item) for key, item in record.__dict__.items()})
         return True
+
+
+def _query(url: URL) -> str:
+    """All that follows the path: a text that is not encoded may hold a ``#``."""
+    fragment = url.raw_fragment
+    return f"{url.raw_query_string}#{fragment}" if fragment else url.raw_query_string
 
 
 async def _hang_up(request: web.Request, refusal: web.HTTPException) -> None:
@@ -195,7 +202,7 @@ class _Receiver:
                 _logger.warning("refused a request: %d %s", refusal.status, refusal.reason)
             await _hang_up(request, refusal)
             raise
-        status = await self._settle(RawPush(kind, request.rel_url.raw_query_string, body, time()))
+        status = await self._settle(RawPush(kind, _query(request.rel_url), body, time()))
         if status is not HTTPStatus.OK:
             return web.Response(status=status, text=f"{status.value}: {status.phrase}")
         return web.Response(text="" if kind is PushKind.INBOUND_SMS else "OK")
@@ -236,19 +243,27 @@ class _Receiver:
         content = request.content
         try:
             if content.is_eof():  # all of it arrived with the head
-                whole = content.read_nowait()
-                self._check_size(len(whole))
-                return whole
-            body = bytearray()
-            async with asyncio.timeout(self._limits.read_seconds):
-                while chunk := await content.readany():
-                    body += chunk
-                    self._check_size(len(body))
-            return bytes(body)
+                # aiohttp keeps what a middleware has read.
+                body = content.read_nowait() or await request.read()
+                self._check_size(len(body))
+            else:
+                body = await self._receive(content)
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
         except (HttpProcessingError, web.RequestPayloadError, ConnectionError):
             raise web.HTTPBadRequest from None
+        if len(body) < content.total_bytes:
+            _logger.error("something in front of the receiver has taken the body away")
+            raise web.HTTPInternalServerError
+        return body
+
+    async def _receive(self, content: StreamReader) -> bytes:
+        body = bytearray()
+        async with asyncio.timeout(self._limits.read_seconds):
+            while chunk := await content.readany():
+                body += chunk
+                self._check_size(len(body))
+        return bytes(body)
 
     async def _settle(self, push: RawPush) -> HTTPStatus:
         """Await what becomes of a push, in a task that outlives a client which goes away."""

@@ -24,6 +24,7 @@ from infobip_async.journal.seam import WHOLE_POST, Claim, Decode, KeptPost, Mark
 from infobip_async.journal.together import Together
 from infobip_async.models import DeliveryReport, Event, HlrReport, InboundSms, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
+from infobip_async.protocol.push import unreadable
 from infobip_async.router import Router
 
 T = TypeVar("T")
@@ -305,8 +306,7 @@ class Worker:
 
 
 def _unreadable(push: RawPush, reason: str) -> list[tuple[int, Event]]:
-    text = push.body.decode(errors="backslashreplace") or push.query
-    return [(WHOLE_POST, UnreadableRow(text, reason))]
+    return [(WHOLE_POST, unreadable(push, reason))]
 
 
 def _describe(fault: Exception) -> str:

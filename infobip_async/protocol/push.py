@@ -44,6 +44,11 @@ def decode(push: RawPush, settings: PushFormat) -> Sequence[Event]:
     return events
 
 
+def unreadable(push: RawPush, reason: str) -> UnreadableRow:
+    """What is set aside of a push that cannot be read as a whole."""
+    return UnreadableRow(push.body.decode(errors="backslashreplace") or push.query, reason)
+
+
 def _decode(push: RawPush, settings: PushFormat) -> Sequence[Event]:
     if push.kind is PushKind.DELIVERY_REPORTS:
         return dlr_xml.decode_push(push.body, zone=settings.zone)

@@ -27,6 +27,11 @@ class Parts:
     deadline: float
     by_number: dict[int, InboundSms] = attrs.field(factory=dict)
 
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The numbers of those that have not."""
+        return tuple(n for n in range(1, self.total + 1) if n not in self.by_number)
+
     def join(self) -> InboundSms:
         """Make one message of what has come."""
         return _join(self)
@@ -143,6 +148,16 @@ class Reassembler:
             parts.deadline = now + self.timeout
             self._waiting[key] = parts
 
+    def keep(self, parts: Parts, now: float) -> None:
+        """Let an incomplete message wait once more, because it could not be handled.
+
+        Where others with its key have come meanwhile, or too many wait, it is lost.
+        """
+        place = _place(next(iter(parts.by_number.values())))
+        if place and place[0] not in self._waiting and len(self._waiting) < self.limit:
+            parts.deadline = now + self.timeout
+            self._waiting[place[0]] = parts
+
     def expire(self, now: float) -> tuple[InboundSms, ...]:
         """Hand on the messages whose time is up, incomplete, with their `missing` numbers."""
         return tuple(map(_join, self.take_due(now)))
@@ -196,7 +211,7 @@ def _join(parts: Parts) -> InboundSms:
         damaged=any(damaged for _, damaged in decoded),
         udh=udh.without_concatenation(header) if header else None,
         parts=parts.total,
-        missing=tuple(n for n in range(1, parts.total + 1) if n not in parts.by_number),
+        missing=parts.missing,
     )
 
 

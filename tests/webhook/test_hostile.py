@@ -16,7 +16,6 @@ LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
         REPORT.replace(b"1", b"&lol;"),
         REPORT.replace(b"<message", b"<x><message").replace(b"/></", b"/></x></"),
         b"<a>" * 100_000,
-        REPORT.replace(b"1", b"\xff"),
         REPORT.replace(b"1", b"\x00"),
         REPORT.replace(b"1", b"&#0;"),
         b'<?xml version="1.0" encoding="utf-7"?>' + REPORT,

@@ -181,6 +181,15 @@ async def test_the_loggers_are_left_as_they_were(start, records):
     assert [logger.filters for logger in loggers] == before
 
 
+async def test_no_record_holds_the_encoded_secret(start, records):
+    """A URL that spells it in another way is not served, and not logged as it came."""
+    receiver = await start(secret=SECRET)
+    spelt = "".join(f"%{ord(character):02x}" for character in SECRET)
+
+    assert (await receiver.request("POST", f"/{spelt}/dlr", REPORT)).status == 404
+    assert not any(spelt in text for text in records.texts)
+
+
 async def test_no_repr_holds_the_secret(start):
     """Neither the application nor what it routes to shows the secret."""
     receiver = await start(secret=SECRET)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
+from aiohttp import web
 
 from infobip_async import dispatch
 from infobip_async.errors import RemoteProtocolError
@@ -177,7 +178,85 @@ async def test_a_cancelled_handler(receiver, warnings_of):
         raise asyncio.CancelledError
 
     assert (await receiver.post("dlr", EXAMPLE)).status == 500
-    assert warnings_of() == ["handlers were cancelled on a post to dlr"]
+    assert warnings_of() == ["failed on a post to dlr"]
+
+
+async def test_a_handler_that_is_cancelled_costs_no_other_row(receiver):
+    """All handlers run for all rows of the post."""
+
+    @receiver.router.on(HlrReport)
+    async def cancelled(report: HlrReport) -> None:
+        if len(receiver.events) == 1:
+            raise asyncio.CancelledError
+
+    reply = await receiver.post("hlr", b"dlr=" + b"%0A".join([HLR_ROW.encode()] * 3))
+
+    assert reply.status == 500
+    assert len(receiver.events) == 3
+
+
+@pytest.mark.parametrize("way", ["read", "text", "post"])
+async def test_a_middleware_that_reads_the_body(start, secret, way):
+    """What it has read is there for the receiver, too."""
+
+    @web.middleware
+    async def look(request: web.Request, handler):
+        await getattr(request, way)()
+        return await handler(request)
+
+    def mount(app: web.Application) -> web.Application:
+        host = web.Application(middlewares=[look])
+        host.add_subapp("/sms/", app)
+        return host
+
+    receiver = await start(mount=mount)
+    body = b"dlr=" + HLR_ROW.encode()
+    form = {"Content_Type": "application/x-www-form-urlencoded"}
+    reply = await receiver.request("POST", f"/sms/{secret}/hlr", body, **form)
+
+    assert reply.status == 200
+    assert receiver.events == [LOOKED_UP]
+
+
+async def test_a_middleware_that_takes_the_body_away(start, secret, warnings_of):
+    """The gateway is not told that we have what we have not."""
+
+    @web.middleware
+    async def take(request: web.Request, handler):
+        await request.content.read()
+        return await handler(request)
+
+    def mount(app: web.Application) -> web.Application:
+        host = web.Application(middlewares=[take])
+        host.add_subapp("/sms/", app)
+        return host
+
+    receiver = await start(mount=mount)
+    reply = await receiver.request("POST", f"/sms/{secret}/hlr", b"dlr=" + HLR_ROW.encode())
+
+    assert reply.status == 500
+    assert "something in front of the receiver has taken the body away" in warnings_of()
+
+
+async def test_a_text_with_a_bare_number_sign(receiver):
+    """It is not the end of the query."""
+    assert (await receiver.inbound("sender=385911&text=AB#CD")).status == 200
+    assert receiver.events[0].text == "AB#CD"
+
+
+async def test_what_cannot_be_read_as_a_whole(receiver):
+    """It goes to the handlers of such rows, and the gateway hears of it, whatever they do."""
+    rows = []
+
+    @receiver.router.on(UnreadableRow)
+    async def keep(row: UnreadableRow) -> None:
+        rows.append(row.raw)
+        raise ValueError
+
+    assert (await receiver.inbound("sender=1&text=a&datacoding=300")).status == 400
+    assert (await receiver.post("dlr", b"<no")).status == 400
+    assert rows == ["sender=1&text=a&datacoding=300", "<no"]
+    assert receiver.events == []
 
 
 async def test_a_row_is_set_aside(receiver, warnings_of, caplog):
