@@ -12,6 +12,7 @@ from infobip_async.exchanges import Exchanges
 from infobip_async.models import DeliveryReport
 from infobip_async.protocol import dlr_pull
 from infobip_async.protocol.exchange import Credentials, HttpReply
+from infobip_async.redaction import spellings
 from infobip_async.router import Router
 
 IDS_AT_ONCE: Final = 50
@@ -38,6 +39,7 @@ class Pulling:
     ) -> None:
         self._exchanges = exchanges
         self._encode = partial(dlr_pull.encode_request, url, credentials)
+        self._password = spellings(credentials.password)
         self._zone = zone
         self.waiting: deque[DeliveryReport] = deque()
 
@@ -50,7 +52,9 @@ class Pulling:
             if isinstance(row, DeliveryReport):
                 self.waiting.append(row)
             else:
-                _log.warning("an unreadable report was pulled: %s: %r", row.reason, row.raw)
+                # A gateway may repeat the request in it.
+                raw = self._password.sub("***", row.raw)
+                _log.warning("an unreadable report was pulled: %s: %r", row.reason, raw)
 
     async def take(self, message_ids: tuple[str, ...] = ()) -> tuple[DeliveryReport, ...]:
         """Pull, and take what is there: all, or the reports of some messages."""

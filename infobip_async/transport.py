@@ -363,13 +363,16 @@ class Flights:
 
 
 def _report(message_ids: tuple[str, ...], task: asyncio.Task[Any]) -> None:
-    """Say what became of an exchange whose caller no longer waits."""
+    """Say what became of an exchange whose caller no longer waits.
+
+    The reply is not told: a gateway may repeat the request in it.
+    """
+    ids = ", ".join(message_ids) or "none"
     if task.cancelled():
         end = "was cancelled when the client closed: its outcome is unknown"
     elif fault := task.exception():
         end = f"failed: {fault}"
     else:
-        _log.info("an exchange whose caller was cancelled ended: %.200r", task.result())
+        _log.info("an exchange whose caller was cancelled ended well (message ids: %.200s)", ids)
         return
-    ids = ", ".join(message_ids) or "none"
     _log.warning("an exchange whose caller was cancelled %s (message ids: %.200s)", end, ids)

@@ -8,7 +8,9 @@ import pytest
 from infobip_async import (
     AuthenticationError,
     DeliveryStatus,
+    Endpoints,
     GatewayFailureError,
+    InfobipClient,
     OutcomeUnknownError,
     RemoteProtocolError,
 )
@@ -64,12 +66,17 @@ async def test_equal_reports_are_all_given(gateway, connect, quiet) -> None:
 
 
 async def test_an_unreadable_row_costs_no_other(gateway, connect, caplog) -> None:
-    """It is logged as it came, since it will not come again."""
+    """It is logged as it came, since it will not come again; but for the password."""
     gateway.bodies["dlrpull"] = (
-        b'<DeliveryReport><message status="SENT"/><message id="1" status="SENT"/></DeliveryReport>'
+        b'<DeliveryReport><message status="pass word"/><message id="1" status="SENT"/>'
+        b'<error url="?password=pass%20word"/></DeliveryReport>'
     )
-    assert [one.message_id for one in await connect().pull_reports()] == ["1"]
-    assert "an unreadable report was pulled" in caplog.text
+    client = InfobipClient("user", "pass word", endpoints=Endpoints.at(gateway.url))
+    async with client:
+        assert [one.message_id for one in await client.pull_reports()] == ["1"]
+    assert caplog.text.count("an unreadable report was pulled") == 2
+    assert 'status="***"' in caplog.text
+    assert "?password=***" in caplog.text
 
 
 async def test_an_unreadable_reply_is_raised_with_what_came(gateway, connect) -> None:
