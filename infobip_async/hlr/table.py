@@ -17,6 +17,8 @@ from infobip_async.errors import GatewayRefusedError
 from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.models import HlrReport, HlrSubmission
 
+_Key = str | tuple[str, str]
+
 Settle = Callable[[int, HlrResult, GatewayRefusedError | None], None]
 """Takes the position of a number in its batch, its result, and the gateway's refusal, if any."""
 
@@ -137,7 +139,8 @@ class LookupTable:
     # Queries in flight, numbered as they went out; early reports have the number of the last one.
     _flying: dict[Batch, int] = attrs.field(factory=dict, init=False, repr=False)
     _number: int = attrs.field(default=0, init=False, repr=False)
-    _early: OrderedDict[str, tuple[int, float, HlrReport]] = attrs.field(
+    # By id; where another number was first, by id and number.
+    _early: OrderedDict[_Key, tuple[int, float, HlrReport]] = attrs.field(
         factory=OrderedDict, init=False, repr=False
     )
     _expired: OrderedDict[str, None] = attrs.field(factory=OrderedDict, init=False, repr=False)
@@ -185,9 +188,11 @@ class LookupTable:
             else:
                 self._reject(batch, position, row)
         if self._early:
-            for lookup_id in [key for key in pending if key in self._early]:
+            numbers = batch.destinations
+            keys = [key for one, at in pending.items() for key in (one, (one, numbers[at]))]
+            for key in [key for key in keys if key in self._early]:
                 self.stats.early_kept -= 1
-                self.report(self._early.pop(lookup_id)[2])
+                self.report(self._early.pop(key)[2])
         batch.release_if_settled()
 
     def _reject(self, batch: Batch, position: int, row: HlrSubmission) -> None:
@@ -252,15 +257,23 @@ class LookupTable:
         if lookup_id in self._expired:
             del self._expired[lookup_id]
             self.stats.late += 1
-        elif self._flying and lookup_id not in self._early:
-            self._keep(report)
+        elif self._flying and (key := self._free_key(report)) is not None:
+            self._keep(key, report)
             return True
         else:
             self.stats.unclaimed += 1
         return False
 
-    def _keep(self, report: HlrReport) -> None:
-        self._early[report.lookup_id] = (self._number, self.clock() + self.grace, report)
+    def _free_key(self, report: HlrReport) -> _Key | None:
+        """Where an early report can be kept; nowhere if it came before."""
+        first = self._early.get(report.lookup_id)
+        if first is None:
+            return report.lookup_id
+        key = (report.lookup_id, report.destination)
+        return None if key in self._early or first[2].destination == report.destination else key
+
+    def _keep(self, key: _Key, report: HlrReport) -> None:
+        self._early[key] = (self._number, self.clock() + self.grace, report)
         self.stats.early_kept += 1
         if len(self._early) > self.early_limit:
             self._drop_early()

@@ -241,6 +241,18 @@ def test_early_report_of_another_number(bench: Bench) -> None:
     assert bench.outcomes == [(0, HlrOutcome.REPORTED)]
 
 
+def test_early_reports_that_share_an_id(bench: Bench) -> None:
+    """A stranger's that came first does not hide the right one (§5 has one id for two numbers)."""
+    batch = bench.out(["38591"])
+    bench.table.report(report("999", "a"))
+    assert bench.table.report(report("38591", "a")) is True
+    assert bench.table.report(report("38591", "a")) is False
+    bench.reply(batch, ok("38591", "a"))
+    assert bench.outcomes == [(0, HlrOutcome.REPORTED)]
+    assert bench.table.stats == Stats(submitted=1, reported=1, unclaimed=2)
+    assert emptied(bench.table)
+
+
 def test_early_report_twice(bench: Bench) -> None:
     """A repeated early report is kept once."""
     batch = bench.out(["38591"])
