@@ -61,7 +61,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     # without input and output: the wire formats, on what they have in common
     2: (
         """
-        protocol.exchange protocol.safe_xml protocol.form protocol.dates protocol.message_ids
+        protocol.exchange protocol.form protocol.safe_xml protocol.dates protocol.message_ids
         protocol.submission
         protocol.send_xml protocol.send_get protocol.commands protocol.dlr_xml protocol.dlr_pull
         protocol.hlr_query protocol.hlr_dlr protocol.inbound_sms protocol.push protocol

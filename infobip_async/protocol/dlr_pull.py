@@ -20,6 +20,7 @@ from infobip_async.errors import (
     GatewayFailureError,
     GatewayRefusedError,
     LocalProtocolError,
+    RemoteProtocolError,
 )
 from infobip_async.models import DeliveryReport, UnreadableRow
 from infobip_async.protocol import dlr_xml, form
@@ -81,6 +82,8 @@ def decode_reply(
             report is given once.
     """
     text = reply.text()
+    if not (text or reply.delimited):
+        raise RemoteProtocolError("the reply may have been cut short", raw=reply.body)
     if not text or text.upper() == NO_DATA:
         return []
     if _CODE.fullmatch(text):

@@ -5,6 +5,7 @@ sent the document.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Final
 from xml.sax import SAXException
 from xml.sax.handler import ContentHandler
 
@@ -12,9 +13,15 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.expatreader import DefusedExpatParser
 
 from infobip_async.errors import RemoteProtocolError
+from infobip_async.protocol import form
 
 Attributes = Mapping[str, str]
 """The attributes of one element, in document order."""
+
+
+_UTF_16: Final = (b"\xfe\xff", b"\xff\xfe")
+_PROLOG: Final = 100
+"""Octets in which an encoding is named, if it is."""
 
 
 class _TooDeep(Exception):  # noqa: N818 - never leaves this module
@@ -72,7 +79,17 @@ def is_document(octets: bytes) -> bool:
 
     That is with a tag, or with the byte order mark of UTF-8 or of UTF-16.
     """
-    return octets.startswith((b"<", b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe"))
+    return octets.startswith((b"<", b"\xef\xbb\xbf", *_UTF_16))
+
+
+def _in_utf_8(document: bytes) -> bytes:
+    """The document; one that is no UTF-8 and names no other encoding is in some other all the same.
+
+    A single octet would make all of it unreadable.
+    """
+    if document.isascii() or document.startswith(_UTF_16) or b"encoding" in document[:_PROLOG]:
+        return document
+    return form.text(document).encode()
 
 
 def read(
@@ -95,7 +112,7 @@ def read(
     """
     parser = _Parser(depth, start, end)
     try:
-        parser.feed(document)
+        parser.feed(_in_utf_8(document))
         parser.close()
     except DefusedXmlException as refusal:
         reason = f"{type(refusal).__name__}: such XML is not read"

@@ -88,9 +88,11 @@ def encode_request(
     return HttpRequest("GET", form.with_query(url, pairs))
 
 
-# A word without a digit, such as ERROR, is no id: taking it for one would report a send.
-_ID = re.compile(r"(?=.*[0-9])[0-9A-Za-z][0-9A-Za-z._:-]*")
-_CODE = re.compile(r"-[0-9]{1,9}|0+")
+# A word such as ERROR, or Error 500, is no id: taking it for one would report a send.
+_ID = re.compile(
+    r"[0-9]+|(?!err)(?=(?:.*?[0-9]){4})[0-9a-z](?:[0-9a-z._:-]*[0-9a-z])?", re.IGNORECASE
+)
+_CODE = re.compile(r"-[0-9]{1,18}|0+")
 
 
 def decode_reply(reply: HttpReply) -> str:
@@ -101,6 +103,8 @@ def decode_reply(reply: HttpReply) -> str:
         RemoteProtocolError: there is no readable value; whether anything was sent is unknown.
     """
     text = reply.text()
+    if not reply.delimited and not text.strip("0"):
+        raise RemoteProtocolError("an id may have been cut short here", raw=reply.body)
     if _CODE.fullmatch(text):
         code = int(text)
         name, error = RETURN_CODES.get(code, ("UNKNOWN", GatewayFailureError))

@@ -214,9 +214,10 @@ def encode_request(
 _RESPONSE = re.compile(
     r"(?:<\?xml[^>]*\?>\s*)?<response\b[^>]*>(.*)</response\s*>[\s.]*", re.IGNORECASE | re.DOTALL
 )
-_STATUS = re.compile(r"<status\s*>\s*([+-]?[0-9]{1,9})\s*</status\s*>", re.IGNORECASE)
+_COMMENT = re.compile("<!--.*?-->", re.DOTALL)
+_STATUS = re.compile(r"<status\b[^>]*>\s*([+-]?[0-9]{1,18})\s*</status\s*>", re.IGNORECASE)
 _CREDITS = re.compile(
-    r"<credits\s*>\s*([+-]?[0-9]{1,20}(?:\.[0-9]{0,20})?)\s*</?credits\s*>", re.IGNORECASE
+    r"<credits\b[^>/]*>\s*([+-]?[0-9]{1,20}(?:\.[0-9]{0,20})?)\s*</?credits\s*>", re.IGNORECASE
 )
 
 
@@ -227,7 +228,7 @@ def decode_reply(reply: HttpReply) -> XmlReply:
         GatewayRefusedError: the gateway's error code, as the subclass that `RETURN_CODES` names.
         RemoteProtocolError: there is no readable status; whether anything was sent is unknown.
     """
-    whole = _RESPONSE.fullmatch(reply.text())
+    whole = _RESPONSE.fullmatch(_COMMENT.sub("", reply.text()).strip())
     status = whole and _STATUS.findall(whole[1])
     if not whole or not status or len(status) > 1:
         raise RemoteProtocolError("no readable status in the reply", raw=reply.body)

@@ -136,6 +136,13 @@ def test_nothing_to_report_is_an_empty_result(body: str) -> None:
     assert reply(body) == []
 
 
+def test_nothing_at_all_may_be_a_reply_that_was_cut() -> None:
+    """Where nothing tells its end: the reports that it had are given once."""
+    with pytest.raises(RemoteProtocolError, match="cut short"):
+        decode_reply(HttpReply(200, b"", delimited=False))
+    assert decode_reply(HttpReply(200, b"NO_DATA", delimited=False)) == []
+
+
 @pytest.mark.parametrize(
     "body",
     [

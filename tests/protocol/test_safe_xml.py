@@ -5,7 +5,7 @@ import re
 import pytest
 
 from infobip_async.errors import RemoteProtocolError
-from infobip_async.protocol import safe_xml
+from infobip_async.protocol import form, safe_xml
 
 Elements = list[tuple[int, str, dict[str, str]]]
 
@@ -87,9 +87,6 @@ UNREADABLE = {
     "NUL": b"<a>\x00</a>",
     "NUL as a reference": b"<a>&#0;</a>",
     "control character": b"<a>\x01</a>",
-    "invalid UTF-8": b"<a>\xff</a>",
-    "overlong UTF-8": b"<a>\xc0\xbc</a>",
-    "surrogate in UTF-8": b"<a>\xed\xa0\x80</a>",
     "surrogate as a reference": b"<a>&#xD800;</a>",
     "half a UTF-16 character": "<a/>".encode("utf-16") + b"\x00",
     "UTF-16 declared and not meant": b'<?xml version="1.0" encoding="UTF-16"?><a/>',
@@ -139,3 +136,12 @@ def test_a_tower_of_elements_is_refused_at_once() -> None:
 def test_a_document_is_told_by_its_first_octets(octets: bytes, *, expected: bool) -> None:
     """A tag or a byte order mark begins one; a form or an encoded document does not."""
     assert safe_xml.is_document(octets) is expected
+
+
+@pytest.mark.parametrize("octets", [b"\xff", b"\xc0\xbc", b"\xed\xa0\x80", b"caf\xe9", b"\x80"])
+def test_an_octet_of_another_charset_costs_nothing(octets: bytes) -> None:
+    """Where no encoding is named, what is no UTF-8 is read as Windows-1252."""
+    found: list[str] = []
+    document = b"<a>" + octets + b"</a>"
+    safe_xml.read(document, lambda *_: None, lambda _, text: found.append(text), depth=1)
+    assert found == [form.text(octets)]

@@ -259,7 +259,10 @@ def test_nothing_but_zeros_is_no_id(body: str) -> None:
         "-",
         "- 5",
         "-1.5",
-        "-1234567890",
+        "Error500",
+        "ERR:12345",
+        "0.5",
+        "5-",
         "\u22125",
         "+5",
         "1 2",
@@ -274,6 +277,14 @@ def test_an_unreadable_reply(body: str) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         reply(body)
     assert caught.value.raw == body.encode()
+
+
+@pytest.mark.parametrize("cut", ["", "0", "00"])
+def test_an_id_that_was_cut_is_no_refusal(cut: str) -> None:
+    """Ids begin with 0; where nothing tells the end of the reply, the rest may be missing."""
+    with pytest.raises(RemoteProtocolError):
+        decode_reply(HttpReply(200, cut.encode(), delimited=False))
+    assert decode_reply(HttpReply(200, b"020711151112345678", delimited=False))
 
 
 @pytest.mark.parametrize("status", [302, 307, 404, 500, 503])

@@ -106,6 +106,10 @@ def test_return_codes(
             None,
         ),
         ("<RESPONSE><status>2</status><note>é</note></RESPONSE>", 2, None),
+        ('<RESPONSE><status a="b">2</status><credits a="b">1.5</credits></RESPONSE>', 2, "1.5"),
+        ("<!-- a -->\n<RESPONSE><!-- <status>1</status> --><status>2</status></RESPONSE>", 2, None),
+        ("<RESPONSE><status>2</status></RESPONSE>\n<!-- Served by <b>web1</b>\n-->", 2, None),
+        ("<RESPONSE><status>12345678901</status></RESPONSE>", 12345678901, None),
     ],
 )
 def test_spellings_of_a_reply(body: str, count: int, balance: str | None) -> None:
