@@ -101,6 +101,8 @@ class InfobipClient:
         id_key: str | bytes | None = None,
     ) -> None:
         self._endpoints = endpoints or Endpoints()
+        if not isinstance(self._endpoints, Endpoints):
+            raise LocalProtocolError("see Endpoints.at and Endpoints.later", field="endpoints")
         self._credentials = Credentials(username, password)
         del password  # or the traceback of what is raised below could show it
         key = None if id_key is None else IdKey(id_key)

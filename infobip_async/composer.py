@@ -54,8 +54,10 @@ class Composer:
             LocalProtocolError: there is a message id, and delivery is not registered; or it has
                 no tag of the key, so that reports on it would be taken for forged ones.
         """
-        several = [recipients] if isinstance(recipients, str | Recipient) else recipients
-        every = [Recipient(one) if isinstance(one, str) else one for one in several]
+        several = recipients if isinstance(recipients, Iterable) else [recipients]
+        if isinstance(several, str):
+            several = [several]
+        every = [recipient_of(one) for one in several]
         if self._id_key is not None:
             _check_tags(every, self._id_key)
         if registered:
@@ -81,6 +83,19 @@ class Composer:
         """The message ids of the requests of a message that is sent under an id."""
         total = len(self.parts(message))
         return tuple(_part_id(message_id, number, total) for number in range(1, total + 1))
+
+
+def recipient_of(given: object) -> Recipient:
+    """A recipient, as it was given or of a number.
+
+    Raises:
+        LocalProtocolError: it is neither; numbers are strings, since they are not counted with.
+    """
+    if isinstance(given, str):
+        return Recipient(given)
+    if isinstance(given, Recipient):
+        return given
+    raise LocalProtocolError(f"{given!r} is not a string", field="recipients")
 
 
 def _check_tags(recipients: Iterable[Recipient], key: IdKey) -> None:

@@ -75,7 +75,15 @@ class GatewayUnreachableError(InfobipError):
 
 
 class NotSentError(GatewayUnreachableError):
-    """No byte of the request left this machine, so repeating it cannot do it twice."""
+    """No byte of the request left this machine, so repeating it cannot do it twice.
+
+    Attributes:
+        final: whether it is of no use to repeat it: the client was closed.
+    """
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 class OutcomeUnknownError(GatewayUnreachableError):

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import groupby
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, get_args, overload
 
 import attrs
 
@@ -81,8 +81,11 @@ class Router:
             batch: give several events at once, up to so many.
 
         Raises:
-            LocalProtocolError: `whole` for another type, or with `batch`; a batch below 1.
+            LocalProtocolError: no type of event; `whole` for another type, or with `batch`; a
+                batch below 1.
         """
+        if event not in get_args(Event):
+            raise LocalProtocolError(f"{event!r} is no type of event", field="event")
         if whole and (event is not InboundSms or batch is not None):
             raise LocalProtocolError("only single inbound messages are joined", field="whole")
         if batch is not None and batch < 1:

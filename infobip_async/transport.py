@@ -310,6 +310,7 @@ class Flights:
     def __init__(self, limit: int) -> None:
         self._slots = asyncio.Semaphore(limit)
         self._flying: set[asyncio.Task[Any]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
     def __len__(self) -> int:
@@ -327,13 +328,20 @@ class Flights:
             message_ids: what can settle an unknown outcome later.
 
         Raises:
+            LocalProtocolError: another event loop has the connections.
             NotSentError: `land` was called; nothing starts any more.
             OutcomeUnknownError: `land` has cancelled it.
         """
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if loop is not self._loop:
+            raise LocalProtocolError(
+                "it belongs to the event loop that used it first", field="client"
+            )
         await self._slots.acquire()
         if self._closed:
             self._slots.release()
-            raise NotSentError("the client is closed, nothing was sent")
+            raise NotSentError("the client is closed, nothing was sent", final=True)
         task = asyncio.create_task(start())
         self._flying.add(task)
         task.add_done_callback(self._landed)

@@ -49,6 +49,13 @@ def recorder() -> Recorder:
     return Recorder()
 
 
+@pytest.mark.parametrize("event", [str, None, object, InboundSms("1")])
+def test_what_is_no_type_of_event(router, event):
+    """A handler that would never be called is refused."""
+    with pytest.raises(LocalProtocolError, match="no type of event"):
+        router.on(event)
+
+
 async def test_by_type(router, recorder):
     """Each event goes to the handlers of its own type, in the order of events and handlers."""
     router.on(DeliveryReport)(recorder.handler("a"))

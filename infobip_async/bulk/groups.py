@@ -8,6 +8,7 @@ import attrs
 
 from infobip_async.bulk.items import Outgoing
 from infobip_async.bulk.settings import BulkSettings
+from infobip_async.composer import recipient_of
 from infobip_async.models import Message, Recipient
 from infobip_async.numbering.msisdn import check_destination
 from infobip_async.text.segments import preview
@@ -119,8 +120,7 @@ class Groups:
         Raises:
             LocalProtocolError: the number or the message breaks a rule of the document.
         """
-        given = item.recipient
-        recipient = Recipient(given) if isinstance(given, str) else given
+        recipient = recipient_of(item.recipient)
         check_destination(recipient.msisdn)
         if not recipient.message_id:
             recipient = Recipient(recipient.msisdn, self._names.make_message_id())

@@ -115,7 +115,7 @@ class BulkSend:
     # --- from items to requests ---
 
     def _take(self, given: Given) -> None:
-        item = given if isinstance(given, Outgoing) else Outgoing(*given)
+        item = given if isinstance(given, Outgoing) else _outgoing(given)
         position = next(self._positions)
         key = position if self._job is None or item.key is None else item.key
         try:
@@ -199,7 +199,9 @@ class BulkSend:
             receipt = await self._client.send(message, [entry.recipient for entry in entries])
         except InfobipError as error:
             verdict = _verdict_on(error)
-            if isinstance(error, NotSentError) or verdict.outcome is SendOutcome.UNKNOWN:
+            if isinstance(error, NotSentError) and error.final:
+                self._stop(error)
+            elif isinstance(error, NotSentError) or verdict.outcome is SendOutcome.UNKNOWN:
                 self._backoff.failed()
             elif verdict.outcome is SendOutcome.NOT_SENT:
                 self._stop(error)
@@ -237,6 +239,13 @@ class BulkSend:
         ids = record.message_ids if _may_have_left(outcome) else ()
         self._keys.discard(entry.key)
         self._pipeline.emit(SendResult(entry.item, outcome, ids, None, reason, resumed=True))
+
+
+def _outgoing(pair: object) -> Outgoing:
+    if not isinstance(pair, tuple) or len(pair) != 2:  # noqa: PLR2004 - a pair
+        kind = type(pair).__name__
+        raise LocalProtocolError(f"a {kind} is no Outgoing, nor a pair", field="source")
+    return Outgoing(*pair)
 
 
 def _verdict_on(error: InfobipError) -> _Verdict:

@@ -30,6 +30,7 @@ _logger = logging.getLogger("infobip_async.journal")
 REMEMBERED: Final = 26 * 3600.0
 """The gateway sends again for a little more than 24 hours (§3.1)."""
 
+_HEAD: Final = b"SQLite format 3\0"
 _AT_ONCE: Final = 256
 _ID: Final = re.compile("([0-9]{1,18})(?::([0-9]{1,9}))?")
 _USUAL_HANDLING: Final = Handling()
@@ -122,11 +123,13 @@ class SqliteJournal:
         handling: Handling = _USUAL_HANDLING,
         remembered: float = REMEMBERED,
     ) -> None:
+        self._path = Path(path)
         self._writer = Writer(path, tables.SCHEMA)
         self._storage = _Storage(self._writer, remembered)
         self._handling = handling
 
     async def __aenter__(self) -> Self:
+        await asyncio.to_thread(_check, self._path)
         await self._writer.__aenter__()
         try:
             await self._writer.do(_touch)
@@ -156,7 +159,11 @@ class SqliteJournal:
         """Open the file, and hand what it keeps to the router until the context is left.
 
         A file that cannot be opened now is tried again with every post.
+
+        Raises:
+            LocalProtocolError: it never can be: there is no such directory, or no SQLite in it.
         """
+        await asyncio.to_thread(_check, self._path)
         async with self._writer:
             try:
                 await self._writer.do(_touch)
@@ -256,6 +263,17 @@ class SqliteJournal:
         while places := [_place(one) for one in islice(rest, _AT_ONCE)]:
             count += await self._storage.decide(states, places, decision)
         return count
+
+
+def _check(path: Path) -> None:
+    """Refuse at the start what no waiting mends."""
+    if not path.parent.is_dir():
+        raise LocalProtocolError(f"there is no directory {path.parent}", field="path")
+    if path.exists():
+        with path.open("rb") as file:
+            head = file.read(len(_HEAD))
+        if head and head != _HEAD:
+            raise LocalProtocolError(f"{path} is no journal", field="path")
 
 
 def _touch(connection: sqlite3.Connection) -> None:

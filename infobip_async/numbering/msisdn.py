@@ -56,8 +56,11 @@ def check_destination(msisdn: str, *, field: str = "recipients") -> str:
     Raises:
         LocalProtocolError: it is anything else.
     """
-    if _ONE_DESTINATION.fullmatch(msisdn):
-        return msisdn
+    try:
+        if _ONE_DESTINATION.fullmatch(msisdn):
+            return msisdn
+    except TypeError:
+        raise LocalProtocolError(f"{msisdn!r} is not a string", field=field) from None
     raise LocalProtocolError(f"{msisdn!r} {_fault_of(msisdn)}", field=field, section=_SENDING)
 
 
@@ -76,11 +79,20 @@ def check_destinations(msisdns: Sequence[str], *, field: str = "recipients") -> 
     """
     if not msisdns:
         raise LocalProtocolError("no destination is given", field=field, section=_SENDING)
-    joined = ";".join(msisdns)
+    joined = _joined(msisdns, field)
     if not _MANY_DESTINATIONS.fullmatch(joined) or joined.count(";") >= len(msisdns):
         raise _first_fault(msisdns, field)
     if len(set(msisdns)) < len(msisdns):
         raise _first_duplicate(msisdns, field)
+
+
+def _joined(numbers: Sequence[str], field: str) -> str:
+    try:
+        return ";".join(numbers)
+    except TypeError:
+        every: Sequence[object] = numbers
+        bad = next(number for number in every if not isinstance(number, str))
+        raise LocalProtocolError(f"{bad!r} is not a string", field=field) from None
 
 
 def _first_fault(msisdns: Sequence[str], field: str) -> LocalProtocolError:
@@ -159,6 +171,8 @@ def check_lookup_destination(destination: str) -> str:
     Raises:
         LocalProtocolError: it cannot be carried.
     """
+    if not isinstance(destination, str):
+        raise LocalProtocolError(f"{destination!r} is not a string", field="destinations")
     if destination and not _UNCARRIABLE.search(destination):
         return destination
     what = "has a ';', a line break or a control character" if destination else "is empty"
@@ -176,7 +190,7 @@ def check_lookup_destinations(destinations: Sequence[str]) -> None:
     """
     if not destinations:
         raise LocalProtocolError("no number is given", field="destinations", section=_LOOKUP)
-    joined = ";".join(destinations)
+    joined = _joined(destinations, "destinations")
     if _MANY_DIGITS.fullmatch(joined) and joined.count(";") < len(destinations):
         return
     for destination in destinations:

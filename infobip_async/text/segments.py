@@ -159,10 +159,12 @@ def compose(
             that a part has room for 66 units instead of 67 (152 septets instead of 153).
 
     Raises:
-        LocalProtocolError: the text is empty, holds U+001B or a lone surrogate, or takes more
-            than 255 parts (§2/1.2); the octets are none, or more than 140 with their header; the
-            header's own lengths are wrong; a number is out of its range.
+        LocalProtocolError: it is no message, or has no string for a string; the text is empty,
+            holds U+001B or a lone surrogate, or takes more than 255 parts (§2/1.2); the octets
+            are none, or more than 140 with their header; the header's own lengths are wrong; a
+            number is out of its range.
     """
+    _check_types(message)
     header = partial(udh.concatenation, reference, width=reference_width)
     draft = partial(
         Submission,
@@ -177,6 +179,15 @@ def compose(
     if isinstance(message, BinaryMessage):
         return _binary(message, draft)
     return _bookmark(message, draft)
+
+
+def _check_types(message: object) -> None:
+    """Refuse what a program without type checks gives by mistake."""
+    if not isinstance(message, Message):
+        raise _error(f"a {type(message).__name__} is no message, such as TextMessage", "message")
+    for name in ("sender", "text", "url"):
+        if not isinstance(getattr(message, name, ""), str):
+            raise _error("is not a string", name)
 
 
 def preview(

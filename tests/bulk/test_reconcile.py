@@ -15,6 +15,7 @@ from infobip_async.bulk.groups import Entry
 from infobip_async.bulk.items import Outgoing
 from infobip_async.bulk.job import Job
 from infobip_async.models import Recipient
+from infobip_async.protocol.exchange import Credentials
 from infobip_async.pulling import IDS_AT_ONCE, Pulling
 
 COUNT = 2 * IDS_AT_ONCE + 1
@@ -30,7 +31,7 @@ class Pulled(Pulling):
     """Pulls from a list, each report once, and fails when it is told to."""
 
     def __init__(self, *message_ids: str) -> None:
-        super().__init__(None, "", None, None)
+        super().__init__(None, "", Credentials("", ""), None)
         self.there = {message_id: report_on(message_id) for message_id in message_ids}
         self.asked: list[tuple[str, ...]] = []
         self.fails_at = 0
