@@ -156,7 +156,7 @@ class _Mask(logging.Filter):
         return True
 
 
-def _query(url: URL) -> str:
+def _whole_query(url: URL) -> str:
     """All that follows the path: a text that is not encoded may hold a ``#``."""
     fragment = url.raw_fragment
     return f"{url.raw_query_string}#{fragment}" if fragment else url.raw_query_string
@@ -202,7 +202,9 @@ class _Receiver:
                 _logger.warning("refused a request: %d %s", refusal.status, refusal.reason)
             await _hang_up(request, refusal)
             raise
-        status = await self._settle(RawPush(kind, _query(request.rel_url), body, time()))
+        url = request.rel_url
+        query = _whole_query(url) if kind is PushKind.INBOUND_SMS else url.raw_query_string
+        status = await self._settle(RawPush(kind, query, body, time()))
         if status is not HTTPStatus.OK:
             return web.Response(status=status, text=f"{status.value}: {status.phrase}")
         return web.Response(text="" if kind is PushKind.INBOUND_SMS else "OK")

@@ -11,7 +11,7 @@ import attrs
 from infobip_async.errors import LocalProtocolError, RemoteProtocolError
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)  # few, and in every request
 class Credentials:
     """Username and password of an account. A missing one is the empty string."""
 
