@@ -40,17 +40,20 @@ def _cluster(arguments: list[str]) -> click.Command:
     return command
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+_HELP = """Send SMS and look numbers up over the HTTP interface.
+
+The account is taken from options or from INFOBIP_USERNAME, INFOBIP_PASSWORD and
+INFOBIP_BASE_URL; a password that is not set is asked for, and is no option, since
+arguments can be seen by others on the machine.
+
+\b
+Exit codes: 0 done, 1 something else failed, 2 wrong usage (nothing was sent),
+3 the gateway refused, 4 not sent, 5 outcome unknown, 6 done in part,
+130 and 143 stopped by Ctrl-C and by SIGTERM.
+"""
+
+
+@click.group(cls=_Lazy, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="infobip-async")
 def infobip_async() -> None:
-    r"""Send SMS and look numbers up over the HTTP interface.
-
-    The account is taken from options or from INFOBIP_USERNAME, INFOBIP_PASSWORD and
-    INFOBIP_BASE_URL; a password that is not set is asked for, and is no option, since
-    arguments can be seen by others on the machine.
-
-    \b
-    Exit codes: 0 done, 1 something else failed, 2 wrong usage (nothing was sent),
-    3 the gateway refused, 4 not sent, 5 outcome unknown, 6 done in part,
-    130 and 143 stopped by Ctrl-C and by SIGTERM.
-    """
+    """Have one of the commands run."""

@@ -22,7 +22,7 @@ from infobip_async.cli.bulk import (
 )
 from infobip_async.cli.job import Job, Passing
 from infobip_async.cli.numbers import check_country, count_lines, read_numbers, tidy
-from infobip_async.cli.output import Form, Output, check_files, open_output
+from infobip_async.cli.output import Form, Output, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.receiving import (
     public_url_option,
@@ -216,8 +216,12 @@ async def command(
     Results are written as they come. With --job, they are kept in a file, too: the same command
     goes on where it was after a crash or Ctrl-C, looks up again only what was under way, and
     writes all results in the order of the source.
+
+    With --cluster URL, a job is spread over workers by a NATS broker, and there are other options:
+    see infobip-async hlr --cluster URL --help.
     """
     check_files(getattr(file, "name", None), output, job)
+    check_output(output)
     console = Console(stderr=True)
     with ExitStack() as stack:
         results = stack.enter_context(closing(Job(job))) if job else Passing()

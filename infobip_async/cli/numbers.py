@@ -5,6 +5,7 @@ import codecs
 import csv
 import io
 import os
+import re
 import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
@@ -17,6 +18,7 @@ from infobip_async.numbering import normalise
 
 _CHUNK: Final = 1 << 16
 _LONGEST_LINE: Final = 1 << 20
+_NUMBER: Final = re.compile(r"\+?[0-9][0-9 ()./-]{5,}")
 _DELIMITERS: Final = (",", ";", "\t", "|")
 
 
@@ -39,17 +41,23 @@ async def read_numbers(
             yield tidied(stripped)
 
 
-async def _lines(source: io.BufferedReader) -> AsyncGenerator[str, None]:
-    utf8 = codecs.getincrementaldecoder("utf-8-sig")("replace")
-    decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
+async def _lines(
+    source: io.BufferedReader, encoding: str = "utf-8", errors: str = "replace"
+) -> AsyncGenerator[str, None]:
+    name = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
+    octets = codecs.getincrementaldecoder(name)(errors)
+    decoder = io.IncrementalNewlineDecoder(octets, translate=True)
     rest = ""
     async for chunk in _chunks(source):
-        *whole, rest = (rest + decoder.decode(chunk)).split("\n")
+        try:
+            *whole, rest = (rest + decoder.decode(chunk, final=not chunk)).split("\n")
+        except UnicodeError as fault:
+            raise click.UsageError(f"not {encoding}: {fault}; see --encoding") from None
         for line in whole:
             yield line
         if len(rest) > _LONGEST_LINE:
             raise click.UsageError("the source of numbers has a line that does not end")
-    yield rest + decoder.decode(b"", final=True)
+    yield rest
 
 
 async def _chunks(source: io.BufferedReader) -> AsyncGenerator[bytes, None]:
@@ -89,19 +97,29 @@ async def _column(lines: AsyncIterator[str], column: str) -> AsyncGenerator[str,
         yield row[column]
 
 
+def check_encoding(_: object, __: object, encoding: str) -> str:
+    """Take an encoding that Python knows."""
+    try:
+        codecs.getincrementaldecoder(encoding)
+    except LookupError:
+        raise click.BadParameter(f"{encoding!r} is no encoding") from None
+    return encoding
+
+
 async def read_rows(
-    source: io.BufferedReader, columns: Sequence[str]
+    source: io.BufferedReader, columns: Sequence[str], encoding: str = "utf-8"
 ) -> AsyncGenerator[dict[str, str], None]:
     """Yield, of each row of a CSV, what stands in some columns; a pipe holds nothing up.
 
     Args:
-        source: UTF-8 text with a header.
+        source: text with a header.
         columns: their names, or their numbers from 1. What is missing in a row is empty.
+        encoding: of the text; it is held to.
 
     Raises:
-        click.UsageError: there is no such column, or the source is no CSV.
+        click.UsageError: there is no such column, or the source is no CSV of that encoding.
     """
-    async for row in _rows(_lines(source), columns):
+    async for row in _rows(_lines(source, encoding, "strict"), columns):
         yield row
 
 
@@ -116,6 +134,8 @@ async def _rows(
         record += line + "\n"
         if begun and '"' not in line and len(record) < _LONGEST_LINE:
             continue
+        if "\0" in record:
+            raise click.UsageError(f"there is a NUL near {record[:40]!r}")
         row = _row(record, delimiter)
         if row is not None:
             record = ""
@@ -123,6 +143,13 @@ async def _rows(
             yield {name: row[at] if at < len(row) else "" for name, at in places.items()}
     if record:
         raise click.UsageError(f"a quotation mark is not closed, near {record[:40]!r}")
+
+
+def _check_header(names: Sequence[str]) -> None:
+    """Refuse a first line that is no header: what stands in it would be passed over."""
+    for name in names:
+        if _NUMBER.fullmatch(name):
+            raise click.UsageError(f"the first line must name the columns; {name!r} is a number")
 
 
 def _find(header: str, columns: Sequence[str]) -> tuple[str, dict[str, int]]:
@@ -133,6 +160,7 @@ def _find(header: str, columns: Sequence[str]) -> tuple[str, dict[str, int]]:
         places = {column: _place(names, column) for column in columns}
         found = {column: at for column, at in places.items() if at is not None}
         if len(found) == len(places):
+            _check_header([names[at] for at in found.values()])
             return delimiter, found
         missing = missing or next(column for column in columns if places[column] is None)
     raise click.UsageError(f"no column {missing!r} in the header {header!r}")

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from enum import Enum
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, Generic, Literal, TextIO, TypeVar
 
 import attrs
@@ -95,6 +96,15 @@ def open_output(path: str | None) -> AbstractContextManager[TextIO]:
         path or "-", "w", encoding="utf-8" if path else None
     )
     return stream
+
+
+def check_output(path: str | None) -> None:
+    """Refuse a file that cannot be written, before anything is sent; what is in it stays."""
+    if path not in {None, "-"}:
+        try:
+            Path(str(path)).open("a").close()
+        except OSError as fault:
+            raise click.UsageError(f"{path} cannot be written: {fault.strerror}") from None
 
 
 def check_files(*paths: str | None) -> None:

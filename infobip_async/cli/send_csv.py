@@ -29,8 +29,8 @@ from infobip_async import (
     preview,
 )
 from infobip_async.bulk.settings import BulkOptions, Guarantee
-from infobip_async.cli.numbers import check_country, read_rows, tidy
-from infobip_async.cli.output import Form, Lines, Threaded, check_files, open_output
+from infobip_async.cli.numbers import check_country, check_encoding, read_rows, tidy
+from infobip_async.cli.output import Form, Lines, Threaded, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.running import (
     PARTLY,
@@ -67,6 +67,7 @@ class Options:
     recipient_column: str
     text_column: str | None
     key_column: str | None
+    encoding: str
     normalise: bool
     country: str | None
     job: str | None
@@ -118,7 +119,8 @@ options: Final = options_of(
     click.option(
         "--csv",
         type=click.File("rb"),
-        help="Send to everyone in a CSV; --text can have {columns}. - is standard input.",
+        help="Send to everyone in a CSV, whose first line has the names of its columns; --text"
+        " can have {columns}. - is standard input.",
     ),
     click.option(
         "--recipient-column",
@@ -128,6 +130,14 @@ options: Final = options_of(
     ),
     click.option("--text-column", help="In place of --text."),
     click.option("--key-column", help="What tells rows apart in a job, in place of their order."),
+    click.option(
+        "--encoding",
+        default="utf-8",
+        show_default=True,
+        callback=check_encoding,
+        is_eager=True,  # before the file is opened
+        help="Of the CSV, such as cp1252.",
+    ),
     click.option("--normalise", is_flag=True, help="Take +, 00, blanks and punctuation away."),
     click.option(
         "--country",
@@ -203,7 +213,7 @@ class Sheet:
         tidied: Callable[[str], str] = partial(tidy, country=options.country) if national else str
         columns = {options.recipient_column, *_FIELD.findall(self.template or "")}
         columns |= {options.text_column, options.key_column} - {None}
-        async for row in read_rows(source, sorted(columns)):
+        async for row in read_rows(source, sorted(columns), options.encoding):
             position += 1
             recipient = tidied(row[options.recipient_column].strip())
             key = None if options.key_column is None else row[options.key_column]
@@ -338,6 +348,7 @@ async def send_csv(
     """Send to everyone in a CSV, and leave with the exit code that tells what came of it."""
     options, total = sheet.options, None
     check_files(getattr(source, "name", None), options.output, options.job)
+    check_output(options.output)
     if source.seekable():
         parts = await sheet.survey(source)
         source.seek(0)

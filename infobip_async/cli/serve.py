@@ -48,7 +48,9 @@ async def command(
         except BrokenPipeError as fault:
             if not gone.done():
                 gone.set_exception(fault)
-            raise asyncio.CancelledError from None  # so that the gateway or the journal keeps it
+            if task := asyncio.current_task():
+                task.cancel()  # so that the gateway or the journal keeps it
+            raise asyncio.CancelledError from None
 
     for event in (DeliveryReport, HlrReport, InboundSms, UnreadableRow):
         router.on(event)(show)

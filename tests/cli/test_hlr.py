@@ -326,7 +326,7 @@ def test_the_source_is_not_written_over(hlr: Hlr, source: Path) -> None:
 def test_an_output_that_cannot_be_opened_is_named(hlr: Hlr, source: Path, tmp_path: Path) -> None:
     """What the system says is shown without a traceback."""
     result = hlr(source, "-o", tmp_path / "no" / "out.csv")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "No such file or directory" in result.stderr
 
 

@@ -406,10 +406,45 @@ def test_progress_shows_on_a_terminal(command: Callable[..., Any], gateway: Any)
     assert f"{ROWS}/{ROWS}".encode() in shown
 
 
+FIRST = ("--recipient-column", "1")
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "reason"),
+    [
+        (b"number,name\n38598514674,Jos\xe9\n", (), "not utf-8"),
+        (b"number,name\n38598514674,Jos\xe9", (), "not utf-8"),
+        (b"number,name\n38598514674,A\x00na\n", (), "NUL"),
+        (b"38598514674\n41793026727\n", FIRST, "must name the columns"),
+        (b"+385 98 514 674;Ana\n41793026727;Eva\n", FIRST, "must name the columns"),
+        (b"number\n38598514674\n", ("-o", "no/outcomes.csv"), "cannot be written"),
+        (b"number\n38598514674\n", ("--encoding", "utf-99"), "no encoding"),
+    ],
+)
+def test_nothing_is_sent_by_mistake(  # noqa: PLR0917 - fixtures
+    send: Run, gateway: Any, tmp_path: Path, content: bytes, options: tuple[str, ...], reason: str
+) -> None:
+    """What would lose a recipient, a letter or the outcomes is refused before anything is sent."""
+    (tmp_path / "list.csv").write_bytes(content)
+    result = send("-t", "Hello", "--csv", str(tmp_path / "list.csv"), *options)
+    assert result.exit_code == 2
+    assert reason in result.stderr
+    assert not gateway.simulator.messages
+
+
+def test_another_encoding(send: Run, gateway: Any, tmp_path: Path) -> None:
+    """Spreadsheets write what their system is set to."""
+    (tmp_path / "list.csv").write_bytes(b"number,name\n38598514674,Jos\xe9\n")
+    path = str(tmp_path / "list.csv")
+    result = send("-t", "Hi {name}", "--csv", path, "--encoding", "cp1252")
+    assert result.exit_code == 0, result.stderr
+    assert [message.text for message in gateway.simulator.messages] == ["Hi José"]
+
+
 def test_nobody_reads_the_outcomes(start: Callable[..., Any], gateway: Any, tmp_path: Path) -> None:
     """A reader that has enough, such as ``head``, ends the command without a traceback."""
     with (tmp_path / "many.csv").open("w", encoding="utf-8") as file:
-        file.writelines(f"38598{at:06}\n" for at in range(20_000))
+        file.writelines(["number\n", *(f"38598{at:06}\n" for at in range(20_000))])
     process = start("send", "-s", "Friend", "-t", "Hello", "--csv", "many.csv")
     assert process.stdout.readline().startswith("position,")
     process.stdout.close()
