@@ -61,10 +61,12 @@ def encode_push(url: str, sms: InboundSms) -> str:
     asked = {match[1].lower() for match in _PLACEHOLDER.finditer(url)}
     both = {"text", "bin"} <= asked
     header = sms.udh.raw if sms.udh else b""
+    # "we will provide everything" where only one was asked for, as well as that can be done.
+    text = (sms.data or b"").decode("latin-1") if sms.text is None else sms.text
     values = {
         "sender": sms.sender,
         "receiver": sms.receiver or "",
-        "text": "" if both and sms.data_coding else sms.text or "",
+        "text": "" if both and sms.data_coding else text,
         "bin": "" if both and not sms.data_coding else (header + (sms.data or b"")).hex().upper(),
         "datetime": dates.encode(sms.received_at),
         "datacoding": str(sms.data_coding),

@@ -63,10 +63,13 @@ _VALUES: Final = {"longSMS": "LongSMS"}
 
 @attrs.frozen
 class GetRequest:
-    """A request as a gateway reads it. What was not given is empty."""
+    """A request as a gateway reads it. What was not given is empty.
+
+    `submission` is None where one of its values cannot be read.
+    """
 
     credentials: Credentials
-    submission: Submission
+    submission: Submission | None
     msisdn: str
 
 
@@ -120,17 +123,10 @@ def decode_reply(reply: HttpReply) -> str:
 
 
 def decode_request(request: HttpRequest) -> GetRequest:
-    """Read a request as a gateway does: names of parameters in any case.
-
-    Raises:
-        RemoteProtocolError: a value cannot be read.
-    """
+    """Read a request as a gateway does: names of parameters in any case."""
     values = form.parameters(request)
     named = {name: values.get(spelt.lower(), "") for name, spelt in _NAMES.items()}
-    try:
-        message = submission.submission(values | named)
-    except ValueError as fault:
-        raise RemoteProtocolError(f"unreadable value: {fault}") from None
+    message = submission.submission(values | named)
     credentials = Credentials(values.get("user", ""), values.get("password", ""))
     return GetRequest(credentials, message, values.get("gsm", "").strip())
 

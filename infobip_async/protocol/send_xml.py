@@ -58,10 +58,13 @@ class XmlReply:
 
 @attrs.frozen
 class XmlRequest:
-    """A request as a gateway reads it. What was not given is empty."""
+    """A request as a gateway reads it. What was not given is empty.
+
+    `submission` is None where one of its values cannot be read.
+    """
 
     credentials: Credentials
-    submission: Submission
+    submission: Submission | None
     recipients: tuple[Recipient, ...]
 
 
@@ -246,17 +249,21 @@ def decode_reply(reply: HttpReply) -> XmlReply:
 
 _PADDING: Final = " \t\r\n"
 _BLANK: Final = _PADDING.encode()
+_BOM: Final = b"\xef\xbb\xbf"
+# What .NET writes into a text that it then encodes as UTF-8; real UTF-16 does not match.
+_UTF_16_IN_NAME = re.compile(rb"""\A(<\?xml[^>]*?)\s+encoding=["']utf-16["']""", re.IGNORECASE)
+_DEEPEST: Final = 16  # the document's own elements stand at 3; unknown ones are passed over
 _ALIASES: Final = {"authentication": "authentification", "wapurl": "bookmark"}
 
 
 def _document(body: bytes) -> bytes:
     """The XML of a body in any of the forms that clients use: raw or encoded, with XML= or not."""
-    body = body.lstrip(_BLANK)
+    body = body.lstrip(_BLANK).removeprefix(_BOM)
     if body[:4].lower() == b"xml=":
         body = body[4:].lstrip(_BLANK)
-    if safe_xml.is_document(body):
-        return body
-    return unquote_to_bytes(body.replace(b"+", b" ")).strip(_BLANK)
+    if not safe_xml.is_document(body):
+        body = unquote_to_bytes(body.replace(b"+", b" ")).strip(_BLANK)
+    return _UTF_16_IN_NAME.sub(rb"\1", body)
 
 
 @attrs.define
@@ -264,7 +271,8 @@ class _Parsed:
     """What the elements of a request said, by the name of the innermost one."""
 
     path: list[str] = attrs.field(factory=list)
-    values: dict[str, str] = attrs.field(factory=dict)
+    login: dict[str, str] = attrs.field(factory=dict)
+    message: dict[str, str] = attrs.field(factory=dict)
     message_id: str | None = None
     recipients: list[Recipient] = attrs.field(factory=list)
 
@@ -279,26 +287,25 @@ class _Parsed:
             case ["sms", "recipients", "gsm"]:
                 msisdn = text.strip(_PADDING)
                 self.recipients.append(Recipient(msisdn, self.message_id or None))
-            case ["sms", "authentification" | "message", name]:
-                self.values.setdefault(name, text if name == "text" else text.strip(_PADDING))
+            case ["sms", "authentification" | "message" as part, name]:
+                values = self.message if part == "message" else self.login
+                if not values.get(name):  # an empty one is not given
+                    values[name] = text if name == "text" else text.strip(_PADDING)
 
 
 def decode_request(request: HttpRequest) -> XmlRequest:
     """Read a request as a gateway does: element order, case and padding are free (§2/1.1).
 
     Raises:
-        RemoteProtocolError: the XML or a value in it cannot be read.
+        RemoteProtocolError: the XML cannot be read.
     """
     parsed = _Parsed()
-    safe_xml.read(_document(request.body), parsed.start, parsed.end, depth=3)
+    safe_xml.read(_document(request.body), parsed.start, parsed.end, depth=_DEEPEST)
     if parsed.path[:1] != ["sms"]:
         raise RemoteProtocolError("the root is not <SMS>", raw=request.body)
-    values = parsed.values
-    try:
-        message = submission.submission(values)
-    except ValueError as fault:
-        raise RemoteProtocolError(f"unreadable value: {fault}", raw=request.body) from None
-    credentials = Credentials(values.get("username", ""), values.get("password", ""))
+    login = parsed.login
+    credentials = Credentials(login.get("username", ""), login.get("password", ""))
+    message = submission.submission(parsed.message)
     return XmlRequest(credentials, message, tuple(parsed.recipients))
 
 

@@ -58,21 +58,28 @@ def _member(values: Mapping[str, str], name: str, enum: type[E]) -> E | None:
     return enum(form.octet(values[name])) if values.get(name, "").strip() else None
 
 
-def submission(values: Mapping[str, str]) -> Submission:
+def submission(values: Mapping[str, str]) -> Submission | None:
     """Read the parameters as a gateway does: an empty one is not given, the type has any case.
 
-    Raises:
-        ValueError: a value is not of its parameter's form, or not among those of the document.
+    Returns:
+        None where a value is not of its parameter's form, or not among those of the document.
     """
     kind = values.get("type", "").strip().lower()
     if kind and kind not in _TYPES:
-        raise ValueError("type is neither longSMS nor bookmark")
+        return None
+    try:
+        return _submission(values, _TYPES[kind] if kind else None)
+    except ValueError:
+        return None
+
+
+def _submission(values: Mapping[str, str], kind: SubmissionType | None) -> Submission:
     return Submission(
         sender=values.get("sender", ""),
         text=values.get("text") or None,
         binary=bytes.fromhex(values.get("binary", "")) or None,
         flash=_flag(values, "flash"),
-        type=_TYPES[kind] if kind else None,
+        type=kind,
         url=values.get("bookmark") or None,
         data_coding=form.octet(values.get("datacoding", "")),
         esm_class=form.octet(values.get("esmclass", "")),

@@ -1,6 +1,7 @@
 """The gateway on a socket of this machine, and its pushes."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Final, Self
 
 import attrs
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models import CallbackUrls, DeliveryReport, DeliveryStatus
@@ -34,6 +36,22 @@ from infobip_async.simulator.records import (
 from infobip_async.simulator.replies import answer, cut_short, hang_up, page_for, whole
 
 _STOP_TIMEOUT: Final = 0.1
+_LONGEST_LINE: Final = 1 << 20
+"""Octets of a URL: an HLR query by GET has all its numbers there (§4)."""
+
+
+class _WithoutUrls(logging.Filter):
+    """Keeps URLs that cannot be read, and the passwords in them, out of the server's records."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+            record.msg, record.args = "a request that is no HTTP", ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
+_log = logging.getLogger("infobip_async.simulator")
+_log.addFilter(_WithoutUrls())
 
 
 @attrs.frozen
@@ -131,7 +149,13 @@ class Simulator:
     # --- life -------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        self._server = web.Server(self._serve, access_log=None, handler_cancellation=True)
+        self._server = web.Server(
+            self._serve,
+            access_log=None,
+            logger=_log,
+            handler_cancellation=True,
+            max_line_size=_LONGEST_LINE,
+        )
         self._runner = web.ServerRunner(self._server, shutdown_timeout=_STOP_TIMEOUT)
         await self._runner.setup()
         await self._listen()

@@ -172,12 +172,15 @@ class Gateway:
         account = self._account(asked.credentials)
         if account is None:
             return _refused(_XML_CODES["AUTH_FAILED"])
+        if asked.submission is None:
+            return _refused(_XML_CODES["XML_ERROR"])
         recipients = good_recipients(asked.recipients)
         parts = parts_of(asked.submission)
+        charged = sum(not self._is_not_covered(recipient.msisdn) for recipient in recipients)
         fault = _first(
             ("NO_RECIPIENTS", not recipients),
             ("GENERAL_ERROR", not parts),
-            ("NOT_ENOUGH_CREDITS", self._price(parts * len(recipients)) > account.credits),
+            ("NOT_ENOUGH_CREDITS", self._price(parts * charged) > account.credits),
         )
         if fault:
             return _refused(_XML_CODES[fault], account.credits)
@@ -188,15 +191,14 @@ class Gateway:
         return self._sent(Operation.SEND, reply, messages)
 
     def _send_one(self, request: HttpRequest, now: float) -> Exchange:
-        try:
-            asked = send_get.decode_request(request)
-        except RemoteProtocolError:
-            return _refused_one("SEND_ERROR")
+        asked = send_get.decode_request(request)
         account = self._account(asked.credentials)
         if account is None:
             return _refused_one(_login_fault(asked.credentials))
+        if asked.submission is None:
+            return _refused_one("SEND_ERROR")
         parts = parts_of(asked.submission)
-        fault = self._fault_of(asked, parts, account.credits)
+        fault = self._fault_of(asked.submission, asked.msisdn, parts, account.credits)
         if fault:
             return _refused_one(fault)
         recipients = [Recipient(asked.msisdn)]
@@ -206,16 +208,16 @@ class Gateway:
         reply = send_get.encode_reply(messages[0].gateway_id)
         return self._sent(Operation.SEND_ONE, reply, messages)
 
-    def _fault_of(self, asked: send_get.GetRequest, parts: int, balance: Decimal) -> str | None:
+    def _fault_of(self, asked: Submission, msisdn: str, parts: int, balance: Decimal) -> str | None:
         """What is wrong with a GET, by the name of its return value (§2/2)."""
         return _first(
-            ("MISSING_SENDERNAME", not asked.submission.sender.strip()),
-            ("MISSING_DESTINATION_ADDRESS", not asked.msisdn),
-            ("DESTADDR_INVALIDFORMAT", not is_international(asked.msisdn)),
-            ("INVALID_DESTINATION_ADDRESS", not is_msisdn(asked.msisdn)),
-            ("MISSING_SMSTEXT", not (asked.submission.text or asked.submission.binary)),
+            ("MISSING_SENDERNAME", not asked.sender.strip()),
+            ("MISSING_DESTINATION_ADDRESS", not msisdn),
+            ("DESTADDR_INVALIDFORMAT", not is_international(msisdn)),
+            ("INVALID_DESTINATION_ADDRESS", not is_msisdn(msisdn)),
+            ("MISSING_SMSTEXT", not (asked.text or asked.binary)),
             ("SEND_ERROR", not parts),
-            ("NETWORK_NOTCOVERED", self._is_not_covered(asked.msisdn)),
+            ("NETWORK_NOTCOVERED", self._is_not_covered(msisdn)),
             ("NOT_ENOUGHCREDITS", self._price(parts) > balance),
         )
 

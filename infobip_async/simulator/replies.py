@@ -21,7 +21,10 @@ async def whole(request: web.BaseRequest) -> HttpRequest:
     """Read all of a request, of any size."""
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    body = await request.content.read()
+    try:
+        body = await request.content.read()
+    except web.RequestPayloadError:
+        raise web.HTTPBadRequest from None
     content_type = request.headers.get("Content-Type")
     return HttpRequest(request.method, request.raw_path, body, content_type)
 

@@ -168,10 +168,7 @@ def test_an_element_counts_where_the_format_has_it() -> None:
         (b"<RESPONSE/>", "the root is not <SMS>"),
         (b"<html><SMS></SMS></html>", "the root is not <SMS>"),
         (b"<!DOCTYPE SMS><SMS/>", "such XML is not read"),
-        (b"<SMS><message><text><b>Hi</b></text></message></SMS>", "more than 3 levels"),
-        (xml("<binary>4</binary>", "").encode(), "unreadable value: "),
-        (xml("<flash>yes</flash>", "").encode(), "unreadable value: flash"),
-        (xml("<srcton>7</srcton>", "").encode(), "unreadable value: 7"),
+        (b"<SMS>" * 17, "more than 16 levels"),
     ],
 )
 def test_an_unreadable_request(body: bytes, reason: str) -> None:
@@ -180,6 +177,58 @@ def test_an_unreadable_request(body: bytes, reason: str) -> None:
         decode(body)
     assert caught.value.__context__ is None or caught.value.__suppress_context__
     assert "pass" not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["<binary>4</binary>", "<flash>yes</flash>", "<srcton>7</srcton>"]
+)
+def test_a_request_with_an_unreadable_value(value: str) -> None:
+    """The login is judged before."""
+    asked = decode(xml(value, "").encode())
+    assert asked.submission is None
+    assert asked.credentials.username
+
+
+def test_unknown_elements_are_passed_over() -> None:
+    """Whatever is in them."""
+    extra = "<extra><sender>x</sender><a><b>1</b></a></extra>"
+    document = xml(f"{extra}<sender>Friend</sender><text>Hi</text>", "").replace(
+        "<SMS>", f"<SMS>{extra}"
+    )
+    assert decode(document.encode()).submission == Submission(sender="Friend", text="Hi")
+
+
+def test_what_stands_in_the_wrong_place_does_not_count() -> None:
+    """A login in the message, and a text in the login."""
+    document = (
+        "<SMS><message><username>u</username><sender>S</sender></message>"
+        "<authentification><text>Hi</text><password></password><password>p</password>"
+        "</authentification></SMS>"
+    )
+    expected = XmlRequest(Credentials("", "p"), Submission(sender="S"), ())
+    assert decode(document.encode()) == expected
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        b"\xef\xbb\xbf",
+        b'<?xml version="1.0" encoding="utf-16"?>',
+        b"<?xml version='1.0' encoding='UTF-16' ?>",
+    ],
+)
+def test_what_dot_net_puts_in_front(prefix: bytes) -> None:
+    """A mark of UTF-8, and the name of an encoding that it does not use."""
+    document = xml("<sender>Friend</sender><text>\u0416</text>", "").encode()
+    expected = Submission(sender="Friend", text="\u0416")
+    assert decode(prefix + document).submission == expected
+    assert decode(b"XML=" + quote_plus(prefix + document).encode()).submission == expected
+
+
+def test_a_mark_in_front_of_the_parameter() -> None:
+    """The text writer of .NET begins with it."""
+    document = xml("<sender>Friend</sender><text>Hi</text>", "").encode()
+    assert decode(b"\xef\xbb\xbfXML=" + document) == decode(document)
 
 
 @pytest.mark.parametrize("cut", range(len(DOCUMENT)))

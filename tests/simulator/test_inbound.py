@@ -86,7 +86,7 @@ async def test_text_alone_is_always_filled(simulator, forwarded) -> None:
     await simulator.inbound("385981", "Жата & co")
     await simulator.inbound("385981", data=b"\x01", data_coding=4)
     await simulator.inbound("385981", "")
-    assert [push["text"] for push in pushed()] == ["Жата & co", "", ""]
+    assert [push["text"] for push in pushed()] == ["Жата & co", "\x01", ""]
 
 
 async def test_a_long_text_comes_in_parts(simulator, forwarded) -> None:

@@ -37,6 +37,8 @@ def test_the_reply_is_an_id_of_18_digits(gateway: Gateway) -> None:
         (GOOD.replace("password=p4ss&", ""), -11),
         (GOOD.replace("p4ss", "wrong"), -5),
         (GOOD.replace("user=user", "user=nobody"), -5),
+        (GOOD.replace("user=user&", "IsFlash=7&"), -10),
+        (GOOD.replace("p4ss", "wrong") + "&Type=foo", -5),
         (GOOD.replace("Friend", ""), -8),
         (GOOD.replace("Friend", "+"), -8),
         (GOOD.replace("38598514674", ""), -6),

@@ -100,6 +100,7 @@ def test_ampersands_do_not_end_the_document(gateway: Gateway) -> None:
         (HELLO.replace("<text>", "<binary>41</binary><text>"), -5, "100"),
         (HELLO.replace("Hello", "x" * 161), -5, "100"),
         (HELLO.replace("<text>", "<type>bookmark</type><text>"), -5, "100"),
+        (HELLO.replace("p4ss", "x").replace("<text>", "<type>zzz</type><text>"), -1, ""),
     ],
 )
 def test_each_wrong_input_has_its_code(
@@ -111,6 +112,17 @@ def test_each_wrong_input_has_its_code(
     assert exchange.reports == ()
     assert not gateway.messages
     assert gateway.accounts["user"].credits == 100
+
+
+def test_what_is_not_charged_need_not_be_paid_for(gateway: Gateway, post: Post) -> None:
+    """NOT_ALLOWED: "the message will not be charged" (§3.1)."""
+    gateway.not_covered = ("447",)
+    gateway.accounts["user"].credits = Decimal(1)
+    numbers = "<gsm>447700900000</gsm><gsm>38598514674</gsm>"
+    document = HELLO.replace("<gsm>38598514674</gsm>", numbers)
+    assert post(document).reply.body == response(2, "0")
+    assert post(document).reply.body == response(-3, "0")
+    assert post(HELLO.replace("38598514674", "447700900000")).reply.body == response(1, "0")
 
 
 def test_a_longer_number_of_digits_is_a_good_sender(gateway: Gateway, post: Post) -> None:

@@ -7,6 +7,7 @@ import traceback
 from contextlib import suppress
 from decimal import Decimal
 
+import httpx
 import pytest
 
 from infobip_async.protocol.exchange import Endpoints
@@ -242,3 +243,35 @@ async def test_a_runner_of_no_requests_is_silent(caplog) -> None:
     async with Simulator():
         pass
     assert caplog.records == []
+
+
+async def test_numbers_by_get_are_as_many_as_by_post() -> None:
+    """The document names no limit (§4)."""
+    numbers = ";".join(f"385985{at:06}" for at in range(1_000))
+    async with Simulator() as simulator, httpx.AsyncClient() as http:
+        login = "user=user&pass=password"
+        url = f"{simulator.base_url}/api/hlr/query.aspx?{login}&destinations={numbers}"
+        reply = await http.get(url)
+    assert reply.text.startswith("OK\n385985000000;OK;")
+    assert len(reply.text.split()) == 1_001
+
+
+GZIP = b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nXML=<"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"POST /api/sendsms/xml HTTP/1.1\r\nHost: x\r\n" + GZIP,
+        b"GET /api/sendsms/plain?password=S3cr3t&SMSText=\xc5\xa1 HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+async def test_requests_that_are_no_http(simulator: Simulator, raw: bytes, caplog) -> None:
+    """They are refused as such, and the password in them is not logged."""
+    port = int(simulator.base_url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(raw)
+    head = await reader.readuntil(b"\r\n")
+    writer.close()
+    assert b" 400 " in head
+    assert "S3cr3t" not in caplog.text
