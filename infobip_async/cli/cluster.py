@@ -12,8 +12,8 @@ from rich.console import Console
 
 from infobip_async import Router
 from infobip_async.cli.job import GROUP, Row
-from infobip_async.cli.numbers import check_country, read_numbers, tidy
-from infobip_async.cli.output import Output, check_files, open_output
+from infobip_async.cli.numbers import check_country, header_option, read_numbers, tidy
+from infobip_async.cli.output import Output, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.receiving import (
     public_url_option,
@@ -45,6 +45,7 @@ _job_option = click.option("--job", required=True, metavar="NAME", help="The nam
 @_cluster_option
 @_job_option
 @click.option("--column", help="The column of a CSV, by name or by number from 1.")
+@header_option
 @click.option("--normalise", is_flag=True, help="Take away +, 00, blanks and punctuation.")
 @click.option("--country", callback=check_country, help="Normalise, and read national numbers.")
 @click.option("--chunk-size", type=click.IntRange(1, 5_000), default=1_000, show_default=True)
@@ -59,6 +60,7 @@ async def collect(
     job: str,
     file: io.BufferedReader,
     column: str | None,
+    header: bool,
     normalise: bool,
     country: str | None,
     chunk_size: int,
@@ -72,10 +74,11 @@ async def collect(
     all results anew. What may have been looked up twice, since a worker died, says so.
     """
     check_files(getattr(file, "name", None), output)
+    check_output(output)
     console = Console(stderr=True)
     tidied = partial(tidy, country=country) if normalise or country else str
     async with HlrJob(cluster, job) as shared:
-        numbers = read_numbers(file, column, tidied)
+        numbers = read_numbers(file, column, tidied, header=header)
         total = await shared.load(numbers, chunk_size=chunk_size)
         with ExitStack() as stack:
             out = Output(open=lambda: stack.enter_context(open_output(output)), form=form)

@@ -2,7 +2,6 @@
 
 import io
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import ExitStack, aclosing, closing
 from functools import partial
 from typing import NoReturn
@@ -21,7 +20,14 @@ from infobip_async.cli.bulk import (
     Source,
 )
 from infobip_async.cli.job import Job, Passing
-from infobip_async.cli.numbers import check_country, count_lines, read_numbers, tidy
+from infobip_async.cli.numbers import (
+    behind,
+    check_country,
+    count_lines,
+    header_option,
+    read_numbers,
+    tidy,
+)
 from infobip_async.cli.output import Form, Output, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.receiving import (
@@ -116,12 +122,6 @@ async def _refuse(event: object) -> NoReturn:
     raise InfobipError(f"{type(event).__name__} is not taken here")
 
 
-async def _behind(first: str, others: AsyncIterator[str]) -> AsyncGenerator[str, None]:
-    yield first
-    async for number in others:
-        yield number
-
-
 async def _look_up(
     account: Account,
     receiver: Receiver,
@@ -154,7 +154,7 @@ async def _look_up(
                     bar=bar,
                     signals=signals,
                 )
-                await run.look_up(_behind(first, numbers), router)
+                await run.look_up(behind(first, numbers), router)
     return run
 
 
@@ -169,6 +169,7 @@ def _tell(bar: ProgressBar, signals: int) -> None:
 @click.command("hlr")
 @click.argument("file", type=click.File("rb"))
 @click.option("--column", help="The column of a CSV, by name or by number from 1.")
+@header_option
 @click.option("--normalise", is_flag=True, help="Take away +, 00, blanks and punctuation.")
 @click.option(
     "--country",
@@ -202,6 +203,7 @@ async def command(
     settings: Settings,
     file: io.BufferedReader,
     column: str | None,
+    header: bool,
     normalise: bool,
     country: str | None,
     output: str | None,
@@ -217,8 +219,10 @@ async def command(
     goes on where it was after a crash or Ctrl-C, looks up again only what was under way, and
     writes all results in the order of the source.
 
-    With --cluster URL, a job is spread over workers by a NATS broker, and there are other options:
-    see infobip-async hlr --cluster URL --help.
+    With --cluster URL --job NAME, the lookups are spread over workers by a NATS broker: this
+    command collects the results, and those with --work in place of FILE make the lookups. They
+    have other options, such as --chunk-size and --on-doubt: see hlr --cluster URL --help and
+    hlr --cluster URL --work --help.
     """
     check_files(getattr(file, "name", None), output, job)
     check_output(output)
@@ -233,7 +237,7 @@ async def command(
         )
         recorder = Recorder(results, out.write)
         tidied = partial(tidy, country=country) if normalise or country else str
-        source = Source(read_numbers(file, column, tidied), results)
+        source = Source(read_numbers(file, column, tidied, header=header), results)
         if job:  # which brings results in order by itself
             settings = attrs.evolve(settings, ordered=False)
         hidden = output in {None, "-"} and sys.stdout.isatty()

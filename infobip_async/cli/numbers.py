@@ -19,24 +19,37 @@ from infobip_async.numbering import normalise
 _CHUNK: Final = 1 << 16
 _LONGEST_LINE: Final = 1 << 20
 _NUMBER: Final = re.compile(r"\+?[0-9][0-9 ()./-]{5,}")
+_LINE_END: Final = re.compile("\r\n|\r|\n")
 _DELIMITERS: Final = (",", ";", "\t", "|")
 
 
+header_option = click.option(
+    "--header/--no-header",
+    default=True,
+    help="Whether the first line of a CSV names its columns; without, they have numbers.",
+)
+
+
 async def read_numbers(
-    source: io.BufferedReader, column: str | None, tidied: Callable[[str], str] = str
+    source: io.BufferedReader,
+    column: str | None,
+    tidied: Callable[[str], str] = str,
+    *,
+    header: bool = True,
 ) -> AsyncGenerator[str, None]:
     """Yield the numbers of a source, blank ones left out; a pipe does not hold the event loop up.
 
     Args:
-        source: UTF-8 text, or a CSV with a header where a column is named.
+        source: UTF-8 text, or a CSV where a column is named.
         column: the name of the column, or its number from 1.
         tidied: what is done to each number.
+        header: whether the first line of a CSV names its columns.
 
     Raises:
         click.UsageError: there is no such column, or the source is no text.
     """
     lines = _lines(source)
-    async for number in lines if column is None else _column(lines, column):
+    async for number in lines if column is None else _column(lines, column, header=header):
         if stripped := number.strip():
             yield tidied(stripped)
 
@@ -47,17 +60,24 @@ async def _lines(
     name = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
     octets = codecs.getincrementaldecoder(name)(errors)
     decoder = io.IncrementalNewlineDecoder(octets, translate=True)
-    rest = ""
+    rest, before = "", 0
     async for chunk in _chunks(source):
         try:
             *whole, rest = (rest + decoder.decode(chunk, final=not chunk)).split("\n")
-        except UnicodeError as fault:
-            raise click.UsageError(f"not {encoding}: {fault}; see --encoding") from None
+        except UnicodeDecodeError as fault:
+            read = fault.object[: fault.start].decode(encoding, "ignore")
+            place = f"{_name(source)}, line {before + len(_LINE_END.split(read))}"
+            raise click.UsageError(f"{place} is not {encoding}; see --encoding") from None
+        before += len(whole)
         for line in whole:
             yield line
         if len(rest) > _LONGEST_LINE:
             raise click.UsageError("the source of numbers has a line that does not end")
     yield rest
+
+
+def _name(source: io.BufferedReader) -> str:
+    return str(getattr(source, "name", "the source"))
 
 
 async def _chunks(source: io.BufferedReader) -> AsyncGenerator[bytes, None]:
@@ -92,50 +112,60 @@ async def _readable(pipe: int) -> None:
         loop.remove_reader(pipe)
 
 
-async def _column(lines: AsyncIterator[str], column: str) -> AsyncGenerator[str, None]:
-    async for row in _rows(lines, (column,)):
+async def _column(
+    lines: AsyncIterator[str], column: str, *, header: bool
+) -> AsyncGenerator[str, None]:
+    async for row in _rows(lines, (column,), header=header):
         yield row[column]
 
 
 def check_encoding(_: object, __: object, encoding: str) -> str:
-    """Take an encoding that Python knows."""
+    """Take an encoding of text that Python knows."""
     try:
-        codecs.getincrementaldecoder(encoding)
-    except LookupError:
+        "a".encode(encoding)
+    except (LookupError, UnicodeError):
         raise click.BadParameter(f"{encoding!r} is no encoding") from None
     return encoding
 
 
 async def read_rows(
-    source: io.BufferedReader, columns: Sequence[str], encoding: str = "utf-8"
+    source: io.BufferedReader,
+    columns: Sequence[str],
+    encoding: str = "utf-8",
+    *,
+    header: bool = True,
 ) -> AsyncGenerator[dict[str, str], None]:
     """Yield, of each row of a CSV, what stands in some columns; a pipe holds nothing up.
 
     Args:
-        source: text with a header.
-        columns: their names, or their numbers from 1. What is missing in a row is empty.
+        source: text.
+        columns: their names, or their numbers from 1, that of the recipients first. What is
+            missing in a row is empty.
         encoding: of the text; it is held to.
+        header: whether the first line names the columns.
 
     Raises:
         click.UsageError: there is no such column, or the source is no CSV of that encoding.
     """
-    async for row in _rows(_lines(source, encoding, "strict"), columns):
+    async for row in _rows(_lines(source, encoding, "strict"), columns, header=header):
         yield row
 
 
 async def _rows(
-    lines: AsyncIterator[str], columns: Sequence[str]
+    lines: AsyncIterator[str], columns: Sequence[str], *, header: bool
 ) -> AsyncGenerator[dict[str, str], None]:
-    delimiter, places = _find(await anext(lines, ""), columns)
-    record = ""
-    async for line in lines:
+    first = await anext(lines, "")
+    delimiter, places = _find(first, columns, header=header)
+    record, at_line = "", 0
+    async for line in lines if header else behind(first, lines):
+        at_line += 1
         # Only a quotation mark ends what one began, lines ago.
         begun = bool(record)
         record += line + "\n"
         if begun and '"' not in line and len(record) < _LONGEST_LINE:
             continue
         if "\0" in record:
-            raise click.UsageError(f"there is a NUL near {record[:40]!r}")
+            raise click.UsageError(f"there is a NUL in line {at_line + header}")
         row = _row(record, delimiter)
         if row is not None:
             record = ""
@@ -145,25 +175,35 @@ async def _rows(
         raise click.UsageError(f"a quotation mark is not closed, near {record[:40]!r}")
 
 
-def _check_header(names: Sequence[str]) -> None:
-    """Refuse a first line that is no header: what stands in it would be passed over."""
-    for name in names:
-        if _NUMBER.fullmatch(name):
-            raise click.UsageError(f"the first line must name the columns; {name!r} is a number")
+async def behind(first: str, others: AsyncIterator[str]) -> AsyncGenerator[str, None]:
+    """Yield one more before others."""
+    yield first
+    async for other in others:
+        yield other
 
 
-def _find(header: str, columns: Sequence[str]) -> tuple[str, dict[str, int]]:
+def _check_header(name: str) -> None:
+    """Refuse a first line that is no header: who stands in it would be passed over."""
+    if _NUMBER.fullmatch(name):
+        raise click.UsageError(
+            f"the first line looks like a recipient, {name!r};"
+            " give the file a header line, or --no-header"
+        )
+
+
+def _find(first: str, columns: Sequence[str], *, header: bool) -> tuple[str, dict[str, int]]:
     """The delimiter of a CSV, and the places of columns in its rows."""
     missing = ""
-    for delimiter in sorted(_DELIMITERS, key=header.count, reverse=True):
-        names = [name.strip().casefold() for name in _row(header, delimiter) or ()]
+    for delimiter in sorted(_DELIMITERS, key=first.count, reverse=True):
+        cells = _row(first, delimiter) or ()
+        names = [cell.strip().casefold() if header else "" for cell in cells]
         places = {column: _place(names, column) for column in columns}
         found = {column: at for column, at in places.items() if at is not None}
         if len(found) == len(places):
-            _check_header([names[at] for at in found.values()])
+            _check_header(names[found[columns[0]]])
             return delimiter, found
         missing = missing or next(column for column in columns if places[column] is None)
-    raise click.UsageError(f"no column {missing!r} in the header {header!r}")
+    raise click.UsageError(f"no column {missing!r} in the first line, {first!r}")
 
 
 def _place(names: list[str], column: str) -> int | None:

@@ -29,7 +29,7 @@ from infobip_async import (
     preview,
 )
 from infobip_async.bulk.settings import BulkOptions, Guarantee
-from infobip_async.cli.numbers import check_country, check_encoding, read_rows, tidy
+from infobip_async.cli.numbers import check_country, check_encoding, header_option, read_rows, tidy
 from infobip_async.cli.output import Form, Lines, Threaded, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.running import (
@@ -68,6 +68,7 @@ class Options:
     text_column: str | None
     key_column: str | None
     encoding: str
+    header: bool
     normalise: bool
     country: str | None
     job: str | None
@@ -119,8 +120,8 @@ options: Final = options_of(
     click.option(
         "--csv",
         type=click.File("rb"),
-        help="Send to everyone in a CSV, whose first line has the names of its columns; --text"
-        " can have {columns}. - is standard input.",
+        help="Send to everyone in a CSV, whose first line is a header that names its columns;"
+        " --text can have {columns}. - is standard input.",
     ),
     click.option(
         "--recipient-column",
@@ -138,6 +139,7 @@ options: Final = options_of(
         is_eager=True,  # before the file is opened
         help="Of the CSV, such as cp1252.",
     ),
+    header_option,
     click.option("--normalise", is_flag=True, help="Take +, 00, blanks and punctuation away."),
     click.option(
         "--country",
@@ -211,9 +213,10 @@ class Sheet:
         options, position = self.options, 0
         national = options.normalise or options.country
         tidied: Callable[[str], str] = partial(tidy, country=options.country) if national else str
-        columns = {options.recipient_column, *_FIELD.findall(self.template or "")}
-        columns |= {options.text_column, options.key_column} - {None}
-        async for row in read_rows(source, sorted(columns), options.encoding):
+        named = (options.text_column, options.key_column, *_FIELD.findall(self.template or ""))
+        columns = [options.recipient_column, *(name for name in named if name is not None)]
+        rows = read_rows(source, columns, options.encoding, header=options.header)
+        async for row in rows:
             position += 1
             recipient = tidied(row[options.recipient_column].strip())
             key = None if options.key_column is None else row[options.key_column]

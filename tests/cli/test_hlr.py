@@ -78,6 +78,12 @@ def test_a_column_is_read_and_normalised(hlr: Hlr, tmp_path: Path, gateway: Any)
     assert gateway.simulator.counts.lookups == 2
 
 
+def test_a_csv_need_have_no_header(hlr: Hlr) -> None:
+    """Then the first line has a number, too."""
+    result = hlr("-", "--column", "2", "--no-header", stdin="1;38598514674\n2;41793026727\n")
+    assert {row["destination"] for row in _rows(result.stdout)} == set(NUMBERS[:2])
+
+
 def test_numbers_are_normalised_without_a_country(hlr: Hlr) -> None:
     """An international number needs none."""
     result = hlr("-", "--normalise", stdin="+385 98 514 674\n")
@@ -303,6 +309,7 @@ def test_two_signals_end_it_at_once(hlr: Hlr, gateway: Any, source: Path) -> Non
         (["-", "--batch-size", "0"], "--batch-size"),
         (["-", "--report-timeout", "0"], "--report-timeout"),
         (["-", "--column", "phone"], "no column 'phone'"),
+        (["-", "--column", "1"], "or --no-header"),
         (["-", "-o", "x.csv", "--job", "./x.csv"], "are the same file"),
     ],
 )
@@ -323,11 +330,14 @@ def test_the_source_is_not_written_over(hlr: Hlr, source: Path) -> None:
     assert source.read_text() == "\n".join(NUMBERS)
 
 
-def test_an_output_that_cannot_be_opened_is_named(hlr: Hlr, source: Path, tmp_path: Path) -> None:
-    """What the system says is shown without a traceback."""
+def test_an_output_that_cannot_be_opened_is_named(
+    hlr: Hlr, source: Path, tmp_path: Path, gateway: Any
+) -> None:
+    """What the system says is shown without a traceback, and nothing is looked up."""
     result = hlr(source, "-o", tmp_path / "no" / "out.csv")
     assert result.exit_code == 2
     assert "No such file or directory" in result.stderr
+    assert gateway.simulator.counts.lookups == 0
 
 
 def test_a_port_that_is_taken_is_named(hlr: Hlr, source: Path, gateway: Any) -> None:

@@ -412,13 +412,16 @@ FIRST = ("--recipient-column", "1")
 @pytest.mark.parametrize(
     ("content", "options", "reason"),
     [
-        (b"number,name\n38598514674,Jos\xe9\n", (), "not utf-8"),
-        (b"number,name\n38598514674,Jos\xe9", (), "not utf-8"),
-        (b"number,name\n38598514674,A\x00na\n", (), "NUL"),
-        (b"38598514674\n41793026727\n", FIRST, "must name the columns"),
-        (b"+385 98 514 674;Ana\n41793026727;Eva\n", FIRST, "must name the columns"),
+        (b"number,name\r\n38598514674,Jos\xe9\r\n", (), "list.csv, line 2 is not utf-8"),
+        (b"number\n" + b"38598514674\n" * 9_000 + b"Jos\xe9", (), "list.csv, line 9002 is not"),
+        (b"number,name\n38598514674,A\x00na\n", (), "NUL in line 2"),
+        (b"38598514674,A\x00na\n", (*FIRST, "--no-header"), "NUL in line 1"),
+        (b"number\n38598514674\n", ("--no-header",), "no column 'number'"),
+        (b"38598514674\n41793026727\n", FIRST, "--no-header"),
+        (b"+385 98 514 674;Ana\n41793026727;Eva\n", FIRST, "looks like a recipient"),
         (b"number\n38598514674\n", ("-o", "no/outcomes.csv"), "cannot be written"),
         (b"number\n38598514674\n", ("--encoding", "utf-99"), "no encoding"),
+        (b"number\n38598514674\n", ("--encoding", "hex"), "no encoding"),
     ],
 )
 def test_nothing_is_sent_by_mistake(  # noqa: PLR0917 - fixtures
@@ -439,6 +442,23 @@ def test_another_encoding(send: Run, gateway: Any, tmp_path: Path) -> None:
     result = send("-t", "Hi {name}", "--csv", path, "--encoding", "cp1252")
     assert result.exit_code == 0, result.stderr
     assert [message.text for message in gateway.simulator.messages] == ["Hi José"]
+
+
+def test_there_need_be_no_header(send: Run, gateway: Any, tmp_path: Path) -> None:
+    """Then the first line is a recipient's, and columns have numbers."""
+    (tmp_path / "list.csv").write_text("38598514674;Ana\n41793026727;Eva\n")
+    options = ("--csv", str(tmp_path / "list.csv"), "--no-header", "--recipient-column", "1")
+    result = send("-t", "Hi {2}", *options)
+    assert result.exit_code == 0, result.stderr
+    assert _sent(gateway) == [("38598514674", "Hi Ana"), ("41793026727", "Hi Eva")]
+
+
+def test_columns_of_text_may_look_like_numbers(send: Run, gateway: Any, tmp_path: Path) -> None:
+    """Only that of the recipients tells whether there is a header."""
+    (tmp_path / "list.csv").write_text("number,2025-2026\n38598514674,Ana\n")
+    path = str(tmp_path / "list.csv")
+    assert send("-t", "Hi {2025-2026}", "--csv", path).exit_code == 0
+    assert _sent(gateway) == [("38598514674", "Hi Ana")]
 
 
 def test_nobody_reads_the_outcomes(start: Callable[..., Any], gateway: Any, tmp_path: Path) -> None:
