@@ -90,10 +90,10 @@ def _note(writing: "asyncio.Future[None]") -> None:
         writing.exception()
 
 
-def open_output(path: str | None) -> AbstractContextManager[TextIO]:
-    """Open a file, or standard output where there is none."""
+def open_output(path: str | None, mode: Literal["w", "a"] = "w") -> AbstractContextManager[TextIO]:
+    """Open a file, to be written over or appended to, or standard output where there is none."""
     stream: AbstractContextManager[Any] = click.open_file(
-        path or "-", "w", encoding="utf-8" if path else None
+        path or "-", mode, encoding="utf-8" if path else None
     )
     return stream
 

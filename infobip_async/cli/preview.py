@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from infobip_async import LocalProtocolError, Preview, preview, simplify
-from infobip_async.cli.running import as_json, fail
+from infobip_async import Preview, preview, simplify
+from infobip_async.cli.running import as_json, exit_codes
 
 
 def _marked(text: str, result: Preview) -> Text:
@@ -54,12 +54,10 @@ def _as_json(result: Preview) -> str:
 @click.option("--json", "json_", is_flag=True, help="Print it for a program.")
 def command(text: str, *, simplified: bool, json_: bool) -> None:
     """Show the alphabet and the parts that TEXT takes, and which characters cost the most."""
-    try:
+    with exit_codes():
         text = simplify(text) if simplified else text
         result = preview(text)
-    except LocalProtocolError as error:
-        fail(error)
-    if json_:
-        click.echo(_as_json(result))
-    else:
-        show(Console(), text, result)
+        if json_:
+            click.echo(_as_json(result))
+        else:
+            show(Console(), text, result)

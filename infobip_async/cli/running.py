@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import math
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from datetime import datetime
 from enum import Enum
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec
+from urllib.parse import urlsplit
 
 import attrs
 import click
@@ -49,10 +51,27 @@ SIGNALLED: Final = 128
 
 def fail(error: InfobipError) -> NoReturn:
     """Say on standard error what went wrong, and leave with its exit code."""
-    click.secho(f"{type(error).__name__}: {error}", fg="red", err=True)
+    what = str(error).replace("allow_insecure=True", "--allow-insecure")  # as it is called here
+    click.secho(f"{type(error).__name__}: {what}", fg="red", err=True)
     for message_id in getattr(error, "message_ids", ()):
         click.echo(f"  may have been sent: {message_id}", err=True)
     sys.exit(next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1))
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn errors into exit codes."""
+    try:
+        yield
+    except InfobipError as error:
+        fail(error)
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever read our output has gone: click ends quietly
+            raise
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(SIGNALLED + signal.SIGINT)
 
 
 def runs(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
@@ -60,17 +79,8 @@ def runs(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
+        with exit_codes():
             asyncio.run(command(*args, **kwargs))
-        except InfobipError as error:
-            fail(error)
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # whoever read our output has gone: click ends quietly
-                raise
-            raise click.ClickException(str(error)) from None
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            sys.exit(SIGNALLED + signal.SIGINT)
 
     return run
 
@@ -183,7 +193,37 @@ def options_of(
     return decorate
 
 
-POSITIVE: Final = click.FloatRange(min=0, min_open=True)
+class FiniteRange(click.FloatRange):
+    """A range of numbers, in which there is neither infinity nor what is no number."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """Take a number of the range."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number", param, ctx)
+        return number
+
+
+def check_url(_: object, __: object, url: str | None) -> str | None:
+    """Take a URL that leads somewhere; it may hold a password, so it is not shown."""
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or " " in url:
+        raise click.BadParameter("it must be a URL such as http://host.example.com:8080")
+    return url
+
+
+POSITIVE: Final = FiniteRange(min=0, min_open=True)
 """The type of options that are seconds or rates."""
 
 account_options: Final = options_of(
@@ -193,7 +233,7 @@ account_options: Final = options_of(
     click.option("--base-url", envvar="INFOBIP_BASE_URL", help="Where the gateway is."),
     click.option("--later", is_flag=True, help="Use the later addresses."),
     click.option("--allow-insecure", is_flag=True, help="Allow http to other machines."),
-    click.option("--proxy", help="URL of an HTTP proxy."),
+    click.option("--proxy", callback=check_url, help="URL of an HTTP proxy."),
     click.option(
         "--timeout", type=POSITIVE, default=60, show_default=True, help="Seconds per reply."
     ),

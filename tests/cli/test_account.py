@@ -4,6 +4,7 @@ import json
 import re
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,11 +28,16 @@ def test_the_balance_is_shown(run: Run, gateway: Any) -> None:
     [
         (["--later"], 0, ""),
         (["-u", "nobody"], 3, "AuthenticationError"),
-        (["--base-url", "http://sms.example.com"], 2, "allow_insecure"),
+        (["--base-url", "http://sms.example.com"], 2, "or --allow-insecure"),
         (["--base-url", "http://127.0.0.1:1"], 4, "NotSentError"),
         (["--base-url", "http://127.0.0.1:1", "--later"], 4, "NotSentError"),
         (["--proxy", "http://127.0.0.1:1"], 4, "NotSentError"),
+        (["--proxy", "foo"], 2, "--proxy"),
+        (["--proxy", "http://[x"], 2, "--proxy"),
+        (["--proxy", "http://a b"], 2, "--proxy"),
         (["--timeout", "-1"], 2, "--timeout"),
+        (["--timeout", "nan"], 2, "no finite number"),
+        (["--timeout", "inf"], 2, "no finite number"),
         (["--password", "x"], 2, "No such option"),
     ],
 )
@@ -107,6 +113,42 @@ def test_reports_are_pulled(run: Run, gateway: Any) -> None:
         "DELIVERED",
     )
     assert run("reports").stdout == ""
+
+
+def test_reports_are_appended_to_a_file(run: Run, gateway: Any, tmp_path: Path) -> None:
+    """One that was pulled before is not lost."""
+    gateway.simulator.callbacks = None
+    sent = []
+    for _ in range(2):
+        sent.append(run(*SEND, "38598514674").stdout.split()[1])
+        assert run("reports", "-o", tmp_path / "reports").stdout == ""
+    lines = (tmp_path / "reports").read_text().splitlines()
+    assert [json.loads(line)["message_id"] for line in lines] == sent
+
+
+def test_reports_are_not_taken_for_a_file_that_cannot_be_written(
+    run: Run, gateway: Any, tmp_path: Path
+) -> None:
+    """They wait for the next command."""
+    gateway.simulator.callbacks = None
+    run(*SEND, "38598514674")
+    result = run("reports", "-o", tmp_path / "no" / "reports")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+    assert run("reports").stdout
+
+
+def test_reports_that_nobody_reads_are_counted(
+    run: Run, start: Callable[..., Any], gateway: Any
+) -> None:
+    """The gateway does not give them again."""
+    gateway.simulator.callbacks = None
+    run(*SEND, "385981", "385982")
+    process = start("reports")
+    process.stdout.close()
+    stderr = process.stderr.read()
+    assert process.wait() == 1
+    assert stderr == "2 of 2 reports taken could not be printed\n"
 
 
 def test_reports_are_followed(run: Run, start: Callable[..., Any], gateway: Any) -> None:

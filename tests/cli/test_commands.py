@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -26,7 +28,9 @@ def test_all_commands_are_listed(run: Run) -> None:
     assert infobip_async.list_commands(click.Context(infobip_async)) == COMMANDS
     for name in COMMANDS:
         assert f"\n  {name} " in result.stdout
-    assert "6 done in part" in result.stdout
+    assert (
+        "\n  3 the gateway refused, 4 not sent, 5 outcome unknown, 6 done in part," in result.stdout
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -176,6 +180,16 @@ def test_a_preview_for_programs_says_why(run: Run) -> None:
     shown = json.loads(run("preview", "--json", "a☃").stdout)
     assert shown["units"] == 2
     assert [(one["position"], one["name"]) for one in shown["offenders"]] == [(1, "SNOWMAN")]
+
+
+@pytest.mark.parametrize("options", [["preview", "x"], ["preview", "--json", "x"]])
+def test_a_full_disk_is_no_traceback(start: Callable[..., Any], options: list[str]) -> None:
+    """What the system says is enough."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        process = start(*options, stdout=full)
+    _, stderr = process.communicate()
+    assert process.returncode == 1
+    assert stderr == "Error: [Errno 28] No space left on device\n"
 
 
 def test_what_cannot_be_sent_has_no_preview(run: Run) -> None:

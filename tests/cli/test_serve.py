@@ -204,15 +204,28 @@ def test_a_gateway_is_simulated(
     assert asked == {"credits": "7", "password": "UNKNOWN_COMMAND"}
 
 
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        ["--callback-url", "{base}"],
+        ["--callback-url", "http://127.0.0.1:1", "--dlr-url", "{urls.delivery_reports}"],
+        ["--dlr-url", "{urls.delivery_reports}", "--hlr-url", "http://127.0.0.1:1/x"],
+    ],
+)
 def test_a_simulated_gateway_calls_back(
-    start: Callable[..., Any], run: Run, gateway: Any, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., Any],
+    run: Run,
+    gateway: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    addresses: list[str],
 ) -> None:
     """To a receiver that is run beside it, with faults; SIGTERM ends it."""
     receiver = start("serve", "--bind", f"127.0.0.1:{gateway.port}")
     receiver.stderr.readline()
-    address = f"http://127.0.0.1:{gateway.port}"
+    base, urls = f"http://127.0.0.1:{gateway.port}", gateway.urls()
+    entered = [address.format(base=base, urls=urls) for address in addresses]
     options = ("--report-delay", "0", "--fault", "duplicate-report", "1")
-    simulator = start("simulate", "--bind", "127.0.0.1:0", "--callback-url", address, *options)
+    simulator = start("simulate", "--bind", "127.0.0.1:0", *entered, *options)
     name, url = simulator.stdout.readline().strip().split("=")
     monkeypatch.setenv(name, url)
     message_id = run(*SEND).stdout.split()[1]
@@ -227,7 +240,12 @@ def test_a_simulated_gateway_calls_back(
     [
         ["--fault", "earthquake", "1"],
         ["--fault", "hang", "2"],
+        ["--fault", "hang", "nan"],
         ["--report-delay", "-1"],
+        ["--report-delay", "inf"],
+        ["--credits", "-5"],
+        ["--dlr-url", "http://127.0.0.1:1"],
+        ["--dlr-url", "nowhere", "--hlr-url", "http://127.0.0.1:1"],
         ["--callback-url", "nowhere"],
     ],
 )
