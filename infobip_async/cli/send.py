@@ -1,7 +1,10 @@
 """``infobip-async send`` (§2)."""
 
+import asyncio
 import sys
+from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import click
 from rich.console import Console
@@ -16,9 +19,22 @@ from infobip_async import (
     preview,
 )
 from infobip_async.cli.preview import show
-from infobip_async.cli.running import PARTLY, Account, account_options, runs
+from infobip_async.cli.running import (
+    PARTLY,
+    SIGNALLED,
+    Account,
+    account_options,
+    cancelled_by_signals,
+    runs,
+)
 from infobip_async.cli.send_csv import Options, Sheet, options, send_csv
 from infobip_async.numbering.msisdn import check_sender
+
+if TYPE_CHECKING:
+    from infobip_async import InfobipClient
+
+_LAST_WAIT: Final = 30.0
+"""Seconds that a send that is stopped waits for the reply."""
 
 
 def _octets(_: click.Context, __: click.Parameter, value: str | None) -> bytes | None:
@@ -63,11 +79,50 @@ def _announce(message: Message, *, yes: bool) -> None:
             click.confirm("Send it?", abort=True, err=True)
 
 
-def _print(receipt: SendReceipt) -> None:
+def _print(receipt: SendReceipt | str) -> int:
+    """Print what the gateway said, and give the exit code that tells it."""
+    if isinstance(receipt, str):
+        click.echo(receipt)
+        return 0
     for recipient in receipt.recipients:
         click.echo(f"{recipient.msisdn} {recipient.message_id or ''}".rstrip())
     left = "" if receipt.credits is None else f", {receipt.credits:f} credits left"
     click.echo(f"accepted {receipt.accepted} of {len(receipt.recipients)}{left}", err=True)
+    return 0 if receipt.accepted == len(receipt.recipients) else PARTLY
+
+
+def _tell(signals: int) -> None:
+    """Say what a signal to stop does, the first or a further one."""
+    waiting = f"waiting up to {_LAST_WAIT:.0f} s for the reply; once more leaves"
+    click.echo("leaving at once" if signals > 1 else waiting, err=True)
+
+
+async def _send(
+    client: "InfobipClient",
+    message: Message,
+    recipients: Sequence[str],
+    *,
+    get: bool,
+    plain: bool,
+) -> SendReceipt | str:
+    if get:
+        return await client.send_one(message, recipients[0])
+    return await client.send(message, recipients, registered=not plain)
+
+
+async def _stoppable(client: "InfobipClient", sending: "asyncio.Task[object]") -> list[int]:
+    """Wait for what is sent; when a signal comes, until the client is closed, but no longer.
+
+    Gives the numbers of the signals that came.
+    """
+    with cancelled_by_signals(_tell) as signals:
+        try:
+            async with client:
+                await asyncio.wait([sending])
+        except asyncio.CancelledError:
+            if not sending.done():
+                raise
+    return signals
 
 
 @click.command("send")
@@ -127,14 +182,11 @@ async def command(
     if many.csv is not None:
         await send_csv(account, Sheet(many, text, make), many.csv, ucs2=form, yes=yes)
     message = make(text)
-    if get and len(recipients) > 1:
+    if get and len(recipients) != 1:
         raise click.UsageError("--get takes one recipient")
     _announce(message, yes=yes)
-    async with account.client(ucs2=form) as client:
-        if get:
-            click.echo(await client.send_one(message, recipients[0]))
-            return
-        receipt = await client.send(message, recipients, registered=not plain)
-    _print(receipt)
-    if receipt.accepted < len(recipients):
-        sys.exit(PARTLY)
+    client = account.client(ucs2=form, close_timeout=_LAST_WAIT)
+    sending = asyncio.create_task(_send(client, message, recipients, get=get, plain=plain))
+    signals = await _stoppable(client, sending)
+    code = _print(await sending)
+    sys.exit(SIGNALLED + signals[0] if signals else code)

@@ -1,13 +1,19 @@
 """``infobip-async send``, against a gateway on loopback."""
 
+import signal
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import Result
 
+from infobip_async.models import DeliveryStatus
 from infobip_async.simulator import Fault
 from infobip_async.simulator.records import Operation
+
+if TYPE_CHECKING:
+    import subprocess
 
 Run = Callable[..., Result]
 ADA, BOB = "38598514674", "41793026727"
@@ -75,6 +81,7 @@ def test_options_make_the_message(
         (["--binary", "41", "--flash", ADA], "exclude each other"),
         (["--binary", "41", "--bookmark", "x", ADA], "exclude each other"),
         (["-t", "a", "--get", ADA, BOB], "one recipient"),
+        (["-t", "a", "--get"], "one recipient"),
         (["-t", "a", "+385"], "recipients:"),
         (["-t", "a", ADA, ADA], "stands at 1 and at 2"),
         (["-t", "", ADA], "text"),
@@ -133,3 +140,46 @@ def test_exit_codes_tell_the_outcomes_apart(
     assert run(*args[:-1], "1").exit_code == 6
     monkeypatch.setenv("INFOBIP_BASE_URL", "http://127.0.0.1:1")
     assert run(*args).exit_code == 4
+
+
+def _under_way(
+    start: Callable[..., Any], gateway: Any, fault: Fault, **options: Any
+) -> "subprocess.Popen[str]":
+    """A send that waits for its reply, and was told once to stop."""
+    there = threading.Event()
+
+    def delivery(_: str) -> DeliveryStatus:
+        there.set()
+        return DeliveryStatus.DELIVERED
+
+    gateway.simulator.gateway.delivery = delivery
+    gateway.simulator.faults.add(fault, rate=1, **options)
+    process = start("send", "-s", "Friend", "-t", "Hello", ADA)
+    assert there.wait(30)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline() == "waiting up to 30 s for the reply; once more leaves\n"
+    return process
+
+
+def test_a_send_that_is_stopped_waits_for_its_reply(
+    start: Callable[..., Any], gateway: Any
+) -> None:
+    """What became of it is told."""
+    process = _under_way(start, gateway, Fault.SLOW, seconds=0.3)
+    stdout, stderr = process.communicate()
+    (message,) = gateway.simulator.messages
+    assert process.returncode == 128 + signal.SIGINT
+    assert stdout == f"{ADA} {message.message_id}\n"
+    assert "accepted 1 of 1" in stderr
+
+
+def test_a_send_that_is_stopped_twice_ends(start: Callable[..., Any], gateway: Any) -> None:
+    """The id with which it may have been sent is told."""
+    process = _under_way(start, gateway, Fault.HANG)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate()
+    (message,) = gateway.simulator.messages
+    assert process.returncode == 5
+    assert "leaving at once" in stderr
+    assert f"may have been sent: {message.message_id}" in stderr
+    assert "Traceback" not in stderr
