@@ -269,7 +269,8 @@ class Run:
         write: writes rows; it may block.
         bar: shows how far it is.
         outcomes: counts.
-        refusal: for what the gateway has refused the account.
+        refusal: for what the gateway has refused the account, or what is wrong with the rest of
+            the source.
     """
 
     write: Threaded[list[Sequence[object]]] = attrs.field(
@@ -277,7 +278,7 @@ class Run:
     )
     bar: ProgressBar
     outcomes: Counter[SendOutcome] = attrs.field(factory=Counter, init=False)
-    refusal: InfobipError | None = attrs.field(default=None, init=False)
+    refusal: InfobipError | click.UsageError | None = attrs.field(default=None, init=False)
     _rows: list[Sequence[object]] = attrs.field(factory=list, init=False)
 
     async def send(self, results: AsyncGenerator[SendResult, None], stop: asyncio.Event) -> None:
@@ -296,7 +297,12 @@ class Run:
         finally:
             taking.cancel()
             await asyncio.gather(taking, return_exceptions=True)
-        await taking
+        try:
+            await taking
+        except click.UsageError as fault:
+            if not self.outcomes:
+                raise
+            self.refusal = fault
         await self._flush()
 
     async def _take(self, results: AsyncGenerator[SendResult, None]) -> None:
@@ -383,9 +389,10 @@ def _end(run: Run, options: Options, signals: list[int]) -> NoReturn:
         kept = "the same command goes on" if options.job else "with --job, it could go on"
         click.echo(f"stopped; {kept} from here", err=True)
         sys.exit(SIGNALLED + signals[0])
-    if run.refusal is not None and not run.outcomes[SendOutcome.SENT]:
-        raise run.refusal
     if run.refusal is not None:
+        if not (run.outcomes[SendOutcome.SENT] or run.outcomes[SendOutcome.UNKNOWN]):
+            raise run.refusal
         click.secho(f"{type(run.refusal).__name__}: {run.refusal}", fg="red", err=True)
+        sys.exit(PARTLY)
     alone = _IF_ALONE.get(next(iter(run.outcomes), SendOutcome.SENT), PARTLY)
     sys.exit(alone if len(run.outcomes) < 2 else PARTLY)  # noqa: PLR2004 - alone

@@ -444,6 +444,18 @@ def test_another_encoding(send: Run, gateway: Any, tmp_path: Path) -> None:
     assert [message.text for message in gateway.simulator.messages] == ["Hi José"]
 
 
+def test_a_pipe_that_goes_wrong_is_done_in_part(start: Callable[..., Any], gateway: Any) -> None:
+    """Those before are sent, with their outcomes: a pipe cannot be looked through before."""
+    process = start("send", "-s", "Friend", "-t", "Hello", "--csv", "-", stdin=subprocess.PIPE)
+    process.stdin.write("number\n38598514674\n41793026727\nA\x00\n385981\n")
+    process.stdin.close()
+    stdout, stderr = process.stdout.read(), process.stderr.read()
+    assert process.wait() == 6
+    assert {row["outcome"] for row in _rows(stdout).values()} == {"sent"}
+    assert len(gateway.simulator.messages) == len(_rows(stdout)) == 2
+    assert "there is a NUL in line 4" in stderr
+
+
 def test_there_need_be_no_header(send: Run, gateway: Any, tmp_path: Path) -> None:
     """Then the first line is a recipient's, and columns have numbers."""
     (tmp_path / "list.csv").write_text("38598514674;Ana\n41793026727;Eva\n")
