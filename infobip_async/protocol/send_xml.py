@@ -250,20 +250,30 @@ def decode_reply(reply: HttpReply) -> XmlReply:
 _PADDING: Final = " \t\r\n"
 _BLANK: Final = _PADDING.encode()
 _BOM: Final = b"\xef\xbb\xbf"
-# What .NET writes into a text that it then encodes as UTF-8; real UTF-16 does not match.
-_UTF_16_IN_NAME = re.compile(rb"""\A(<\?xml[^>]*?)\s+encoding=["']utf-16["']""", re.IGNORECASE)
+_UTF_16: Final = (b"\xfe\xff", b"\xff\xfe")
+# What .NET writes into a text that it then encodes as UTF-8.
+_UTF_16_IN_NAME = re.compile(rb"""\A(<\?xml[^>]{0,99}?)\sencoding=["']utf-16["']""", re.IGNORECASE)
 _DEEPEST: Final = 16  # the document's own elements stand at 3; unknown ones are passed over
 _ALIASES: Final = {"authentication": "authentification", "wapurl": "bookmark"}
 
 
 def _document(body: bytes) -> bytes:
     """The XML of a body in any of the forms that clients use: raw or encoded, with XML= or not."""
+    body = _without_name(body)
+    if not safe_xml.is_document(body):
+        body = _without_name(unquote_to_bytes(body.replace(b"+", b" ")))
+    if not body.startswith(_UTF_16):
+        return _UTF_16_IN_NAME.sub(rb"\1", body.rstrip(_BLANK + b"\0"))
+    # A single octet behind whole characters is left out.
+    text = body[: len(body) // 2 * 2].decode("utf-16", "replace")
+    return text.rstrip(_PADDING + "\0").encode("utf-16")
+
+
+def _without_name(body: bytes) -> bytes:
     body = body.lstrip(_BLANK).removeprefix(_BOM)
     if body[:4].lower() == b"xml=":
-        body = body[4:].lstrip(_BLANK)
-    if not safe_xml.is_document(body):
-        body = unquote_to_bytes(body.replace(b"+", b" ")).strip(_BLANK)
-    return _UTF_16_IN_NAME.sub(rb"\1", body)
+        body = body[4:].lstrip(_BLANK).removeprefix(_BOM)
+    return body
 
 
 @attrs.define

@@ -172,8 +172,8 @@ class Gateway:
         account = self._account(asked.credentials)
         if account is None:
             return _refused(_XML_CODES["AUTH_FAILED"])
-        if asked.submission is None:
-            return _refused(_XML_CODES["XML_ERROR"])
+        if asked.submission is None:  # the XML is correct, a value in it is not
+            return _refused(_XML_CODES["GENERAL_ERROR"], account.credits)
         recipients = good_recipients(asked.recipients)
         parts = parts_of(asked.submission)
         charged = sum(not self._is_not_covered(recipient.msisdn) for recipient in recipients)

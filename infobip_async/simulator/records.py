@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 import attrs
 
@@ -15,6 +16,9 @@ Report = DeliveryReport | HlrReport
 
 UDHI = 0x40
 """The bit of esm_class that says that the octets start with a header."""
+
+
+_FREE: Final = (DeliveryStatus.NOT_ALLOWED.value, DeliveryStatus.NOT_ENOUGH_CREDITS.value)
 
 
 class Operation(StrEnum):
@@ -82,8 +86,8 @@ class SentMessage:
 
     @property
     def charged_parts(self) -> int:
-        """The parts to be paid for: none where sending was not allowed (§3.1)."""
-        return 0 if self.status == DeliveryStatus.NOT_ALLOWED.value else self.parts
+        """The parts to be paid for: none where sending was not allowed, or not paid for (§3.1)."""
+        return 0 if self.status in _FREE else self.parts
 
     @property
     def text(self) -> str | None:

@@ -58,7 +58,18 @@ BODIES = {
     "raw with a declaration": DECLARATION + DOCUMENT,
     "raw with a byte order mark": b"\xef\xbb\xbf" + DOCUMENT,
     "XML= and a byte order mark": b"XML=\xef\xbb\xbf" + DOCUMENT,
+    "encoded mark before XML=": b"%EF%BB%BFXML=" + quote_plus(DOCUMENT).encode(),
+    "all encoded": quote_plus(b"\xef\xbb\xbfXML=\xef\xbb\xbf" + DOCUMENT).encode(),
+    "raw with a NUL behind": DOCUMENT + b"\r\n\0",
     "raw UTF-16": DOCUMENT.decode().encode("utf-16"),
+    "big-endian, white space and NUL behind": b"XML=\xfe\xff"
+    + f"{DOCUMENT.decode()}\r\n\0".encode("utf-16-be"),
+    "UTF-16, encoded, white space behind": b"XML="
+    + quote_plus(b"\xfe\xff" + f"{DOCUMENT.decode()}\n".encode("utf-16-be")).encode(),
+    "UTF-16, a line feed of one octet behind": DOCUMENT.decode().encode("utf-16") + b"\n",
+    "UTF-16 by name too": f'<?xml version="1.0" encoding="utf-16"?>{DOCUMENT.decode()}'.encode(
+        "utf-16"
+    ),
 }
 
 
@@ -213,6 +224,7 @@ def test_what_stands_in_the_wrong_place_does_not_count() -> None:
     "prefix",
     [
         b"\xef\xbb\xbf",
+        b'\xef\xbb\xbf<?xml version="1.0" encoding="utf-16"?>',
         b'<?xml version="1.0" encoding="utf-16"?>',
         b"<?xml version='1.0' encoding='UTF-16' ?>",
     ],
@@ -222,6 +234,7 @@ def test_what_dot_net_puts_in_front(prefix: bytes) -> None:
     document = xml("<sender>Friend</sender><text>\u0416</text>", "").encode()
     expected = Submission(sender="Friend", text="\u0416")
     assert decode(prefix + document).submission == expected
+    assert decode(b"XML=" + prefix + document).submission == expected
     assert decode(b"XML=" + quote_plus(prefix + document).encode()).submission == expected
 
 

@@ -85,8 +85,12 @@ async def test_text_alone_is_always_filled(simulator, forwarded) -> None:
     pushed = forwarded("text")
     await simulator.inbound("385981", "Жата & co")
     await simulator.inbound("385981", data=b"\x01", data_coding=4)
+    await simulator.inbound("385981", data=b"\xe9\xff", data_coding=245)
+    await simulator.inbound(
+        "385981", data=b"\x06\x05\x04\x00\x01\x00\x02AB", data_coding=4, esm_class=64
+    )
     await simulator.inbound("385981", "")
-    assert [push["text"] for push in pushed()] == ["Жата & co", "\x01", ""]
+    assert [push["text"] for push in pushed()] == ["Жата & co", "\x01", "éÿ", "AB", ""]
 
 
 async def test_a_long_text_comes_in_parts(simulator, forwarded) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from infobip_async.models import Submission, SubmissionType, Ton
+from infobip_async.models import DeliveryStatus, Submission, SubmissionType, Ton
 from infobip_async.protocol.exchange import HttpRequest
 from infobip_async.simulator import Gateway, Operation
 from infobip_async.simulator.records import Exchange
@@ -83,10 +83,10 @@ def test_ampersands_do_not_end_the_document(gateway: Gateway) -> None:
         (HELLO.replace("SMS>", "MMS>"), -2, ""),
         (HELLO.replace("Hello", "\x01"), -2, ""),
         (f'<!DOCTYPE SMS [<!ENTITY e "e">]>{HELLO}', -2, ""),
-        (HELLO.replace("<text>", "<flash>2</flash><text>"), -2, ""),
-        (HELLO.replace("<text>", "<srcton>7</srcton><text>"), -2, ""),
-        (HELLO.replace("<text>", "<datacoding>256</datacoding><text>"), -2, ""),
-        (HELLO.replace("<text>Hello</text>", "<binary>4G</binary>"), -2, ""),
+        (HELLO.replace("<text>", "<flash>2</flash><text>"), -5, "100"),
+        (HELLO.replace("<text>", "<srcton>7</srcton><text>"), -5, "100"),
+        (HELLO.replace("<text>", "<datacoding>256</datacoding><text>"), -5, "100"),
+        (HELLO.replace("<text>Hello</text>", "<binary>4G</binary>"), -5, "100"),
         (HELLO.replace(RECIPIENTS, ""), -4, "100"),
         (HELLO.replace("38598514674", ""), -4, "100"),
         (HELLO.replace("38598514674", "+38598514674"), -4, "100"),
@@ -196,6 +196,12 @@ def test_the_policy_says_where_a_message_ends(gateway: Gateway, post: Post) -> N
         ("38598200", "NOT_ALLOWED"),
         ("417931", "NOT_ALLOWED"),
     ]
+
+
+def test_a_message_that_ends_for_want_of_credits_costs_none(gateway: Gateway, post: Post) -> None:
+    """NOT_ENOUGH_CREDITS: it was not sent (§3.1)."""
+    gateway.delivery = lambda _: DeliveryStatus.NOT_ENOUGH_CREDITS
+    assert post(HELLO).reply.body == response(1, "100")
 
 
 def test_every_parameter_is_kept(gateway: Gateway, post: Post) -> None:
