@@ -1,12 +1,46 @@
-"""What several parts of the tests use."""
+"""What all tests use."""
 
-from collections.abc import AsyncIterator
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
+from hypothesis import settings
 
+import leaks
+import platforms
 from infobip_async.simulator import Simulator
 
 SECRET = "long-random-string"
+
+# A busy machine is no fault of the code, and a failure can be repeated anywhere.
+settings.register_profile("tests", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("tests")
+
+
+def pytest_markeval_namespace() -> dict[str, Any]:
+    """Names for the conditions of `platforms` that are strings."""
+    return {"can_trace": platforms.can_trace}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
+    """No test leaves a thread, a socket, a process, or an exception that nobody saw."""
+    with leaks.nothing_left():
+        yield
+
+
+@pytest.fixture
+async def _no_task_left() -> AsyncIterator[None]:
+    async with leaks.no_task_left():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _no_task_left_if_async(request: pytest.FixtureRequest, _nothing_left: None) -> None:
+    """No test leaves a task; only tests with a loop pay for it."""
+    if inspect.iscoroutinefunction(getattr(request, "function", None)):
+        request.getfixturevalue("_no_task_left")
 
 
 @pytest.fixture

@@ -4,13 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-
-# A busy machine is no fault of the code.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
 
 
 @pytest.fixture
