@@ -362,8 +362,9 @@ def _named(value: object) -> str:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test with every fault, oddity, method or kind of client that it names."""
     every = {"fault": FAULTS, "oddity": ODDITIES, "call": CALLS, "kind": KINDS}
-    for name in every.keys() & set(metafunc.fixturenames):
-        metafunc.parametrize(name, every[name], ids=_named)
+    for name, values in every.items():  # in one order for all workers
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, values, ids=_named)
 
 
 @pytest.fixture
