@@ -16,7 +16,6 @@ from infobip_async.errors import (
     InfobipError,
     InvalidDestinationError,
     InvalidRequestError,
-    JournalUnavailableError,
     LocalProtocolError,
     LookupTimeoutError,
     NetworkNotCoveredError,
@@ -25,6 +24,7 @@ from infobip_async.errors import (
     OutcomeUnknownError,
     ProtocolError,
     RemoteProtocolError,
+    StorageUnavailableError,
 )
 from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.models import (
@@ -54,7 +54,7 @@ from infobip_async.router import Router
 from infobip_async.text.segments import Alphabet, Preview, Ucs2Form, preview, simplify
 
 if TYPE_CHECKING:
-    from infobip_async.client import InfobipClient
+    from infobip_async.client.client import InfobipClient
     from infobip_async.hlr.lookups import HlrLookups
     from infobip_async.journal import SqliteJournal
 
@@ -80,7 +80,6 @@ __all__ = [
     "InfobipError",
     "InvalidDestinationError",
     "InvalidRequestError",
-    "JournalUnavailableError",
     "LocalProtocolError",
     "LookupTimeoutError",
     "Message",
@@ -100,6 +99,7 @@ __all__ = [
     "SendReceipt",
     "SendResult",
     "SqliteJournal",
+    "StorageUnavailableError",
     "TextMessage",
     "Ton",
     "Ucs2Form",
@@ -116,7 +116,7 @@ __all__ = [
 # this package installed, need not load.
 _LAZY = {
     "HlrLookups": "infobip_async.hlr.lookups",
-    "InfobipClient": "infobip_async.client",
+    "InfobipClient": "infobip_async.client.client",
     "SqliteJournal": "infobip_async.journal",
 }
 

@@ -15,7 +15,7 @@ InfobipError
 │   ├── LocalProtocolError       the caller broke a rule of the document (also a ValueError)
 │   └── RemoteProtocolError      the peer sent something unreadable; .raw
 ├── LookupTimeoutError           also a TimeoutError
-└── JournalUnavailableError      a journal or a job could not be written: nothing was kept
+└── StorageUnavailableError      a journal or a job could not be written: nothing was kept
 
 No text of these errors holds a password or a webhook secret.
 """
@@ -151,7 +151,7 @@ class LookupTimeoutError(InfobipError, TimeoutError):
         self.lookup_id = lookup_id
 
 
-class JournalUnavailableError(InfobipError):
+class StorageUnavailableError(InfobipError):
     """A journal or a job file cannot be written now: what was to be kept is not.
 
     A full disk, a file that another process holds, a broker that is away. It may pass.

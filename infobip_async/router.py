@@ -29,7 +29,7 @@ def _registry() -> "defaultdict[type, list[Any]]":
     return defaultdict(list)
 
 
-def usual_judge(raised: BaseException) -> Exception:
+def default_judge(raised: BaseException) -> Exception:
     """Take every `Exception` for the handler's fault, and nothing else."""
     if isinstance(raised, Exception):
         return raised
@@ -131,7 +131,7 @@ class Router:
         *,
         now: float = 0.0,
         join: bool = True,
-        judge: Judge = usual_judge,
+        judge: Judge = default_judge,
     ) -> None:
         """Await every handler of every event, in order; batch handlers after the others.
 
@@ -171,7 +171,7 @@ class Router:
             ExceptionGroup: what the handlers raised, together.
         """
         faults: list[Exception] = []
-        await _run(self._whole, sms, faults, usual_judge)
+        await _run(self._whole, sms, faults, default_judge)
         if faults:
             raise ExceptionGroup("handlers failed", faults)
 
@@ -220,7 +220,7 @@ class Router:
         """
         faults: list[Exception] = []
         for parts in self.reassembler.take_due(now):
-            faults += await self._hand_on(parts, now, usual_judge)
+            faults += await self._hand_on(parts, now, default_judge)
         if faults:
             raise ExceptionGroup("handlers failed", faults)
 

@@ -28,18 +28,18 @@ from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
-from infobip_async.dispatch import Dispatch, Keep
 from infobip_async.errors import LocalProtocolError
-from infobip_async.journal.seam import Journal
+from infobip_async.journal.base import Journal
 from infobip_async.models import CallbackUrls
 from infobip_async.protocol.exchange import PushKind, RawPush
-from infobip_async.protocol.inbound_sms import USUAL_NAMES, template
+from infobip_async.protocol.inbound_sms import DEFAULT_NAMES, template
 from infobip_async.protocol.message_ids import id_keys
 from infobip_async.protocol.push import PushFormat
+from infobip_async.receiver.acknowledge import HandleThenAck, StoreThenAck
 from infobip_async.redaction import spellings
 from infobip_async.router import Router
 
-_logger = logging.getLogger("infobip_async.webhook")
+_logger = logging.getLogger("infobip_async.receiver")
 
 _ROUTES: Final = {
     PushKind.DELIVERY_REPORTS.value: ("POST", PushKind.DELIVERY_REPORTS),
@@ -67,7 +67,7 @@ class Limits:
     read_seconds: float = 10.0
 
 
-_USUAL_LIMITS: Final = Limits()
+_DEFAULT_LIMITS: Final = Limits()
 
 
 def _secrets(secret: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ def callback_urls(
     base: str,
     *,
     secret: str | Sequence[str] | None,
-    inbound: Mapping[str, str] = USUAL_NAMES,
+    inbound: Mapping[str, str] = DEFAULT_NAMES,
 ) -> CallbackUrls:
     """Make the addresses to enter in the account's profile page (§3.1, §5, §6).
 
@@ -179,7 +179,7 @@ async def _hang_up(request: web.Request, refusal: web.HTTPException) -> None:
 class _Receiver:
     """The HTTP side: who may post, what, and how much of it."""
 
-    _dispatch: Dispatch | Keep
+    _dispatch: HandleThenAck | StoreThenAck
     _prefixes: Sequence[bytes] = attrs.field(repr=False)
     _mask: _Mask = attrs.field(repr=False)
     _limits: Limits
@@ -308,8 +308,8 @@ def webhook_app(
     router: Router,
     *,
     secret: str | Sequence[str] | None,
-    limits: Limits = _USUAL_LIMITS,
-    inbound: Mapping[str, str] = USUAL_NAMES,
+    limits: Limits = _DEFAULT_LIMITS,
+    inbound: Mapping[str, str] = DEFAULT_NAMES,
     zone: tzinfo | None = None,
     shutdown_timeout: float = 20.0,
     journal: Journal | None = None,
@@ -355,7 +355,9 @@ def webhook_app(
     settings = PushFormat(
         zone=zone, inbound=inbound, most_rows=limits.rows, id_keys=id_keys(id_key)
     )
-    dispatch = Keep(journal, router, settings) if journal else Dispatch(router, settings)
+    dispatch = (
+        StoreThenAck(journal, router, settings) if journal else HandleThenAck(router, settings)
+    )
     prefixes = [f"{known}/".encode() for known in secrets] or [b""]
     receiver = _Receiver(dispatch, prefixes, mask, limits, shutdown_timeout)
     # Alone, nothing is decompressed at all. Mounted, the host's choice counts: where its aiohttp

@@ -6,7 +6,16 @@ intent alone may have been sent.
 """
 
 import sqlite3
-from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from itertools import chain
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
@@ -16,7 +25,8 @@ import attrs
 
 from infobip_async.bulk.groups import Entry, Key
 from infobip_async.bulk.items import SendOutcome
-from infobip_async.journal.writer import Writer
+from infobip_async.concurrency.sqlite_thread import SqliteThread
+from infobip_async.models import DeliveryReport
 
 _SCHEMA: Final = """
 create table if not exists items (
@@ -64,12 +74,12 @@ class Job:
         path: the file; made where there is none. Only one process can have it open.
 
     Raises:
-        JournalUnavailableError: by every method: the file cannot be read or written, and nothing
+        StorageUnavailableError: by every method: the file cannot be read or written, and nothing
             of what was to be written is.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._writer = Writer(path, _SCHEMA)
+        self._writer = SqliteThread(path, _SCHEMA)
         self._run = token_hex(8)
 
     async def __aenter__(self) -> Self:
@@ -150,3 +160,26 @@ class Job:
         while page := await self._writer.do(read):
             yield page
             last = next(reversed(page))
+
+
+async def settle_doubts(
+    path: str | Path,
+    ask: Callable[[Iterable[str]], Awaitable[Mapping[str, DeliveryReport]]],
+    proven: dict[str, DeliveryReport],
+) -> None:
+    """Ask about the items of a job that may have been sent, and write down which ones were.
+
+    Args:
+        path: of the job.
+        ask: gives the reports that there are, by message id.
+        proven: gets them.
+
+    Raises:
+        StorageUnavailableError: the job cannot be opened or written.
+    """
+    async with Job(path) as job:
+        async for page in job.in_doubt():
+            proven.update(await ask(chain.from_iterable(page.values())))
+            sent = [key for key, ids in page.items() if proven.keys() >= set(ids)]
+            reason = "a delivery report proves it"
+            await job.settle(sent, SendOutcome.SENT, reason, answered=True)

@@ -12,6 +12,8 @@ from infobip_async.bulk.groups import Entry, Group, Groups, Key, Names
 from infobip_async.bulk.items import Outgoing, SendOutcome, SendResult
 from infobip_async.bulk.job import Job, Record
 from infobip_async.bulk.settings import BulkSettings
+from infobip_async.concurrency.rate import Backoff, RateLimiter
+from infobip_async.concurrency.window import Window
 from infobip_async.errors import (
     AuthenticationError,
     GatewayRefusedError,
@@ -22,8 +24,6 @@ from infobip_async.errors import (
     OutcomeUnknownError,
 )
 from infobip_async.models import Message, Recipient, SendReceipt
-from infobip_async.pace import Backoff, Pace
-from infobip_async.pipeline import Pipeline
 
 Given = Outgoing | tuple[Message, str | Recipient]
 """An item as it can be given."""
@@ -71,7 +71,7 @@ class BulkSend:
         self._client = client
         self._settings = settings
         self._groups = Groups(client, settings, self._start)
-        self._pipeline: Pipeline[Given, SendResult] = Pipeline(
+        self._pipeline: Window[Given, SendResult] = Window(
             source,
             self._take,
             self._groups.close,
@@ -82,7 +82,7 @@ class BulkSend:
         self._positions = itertools.count()
         self._keys: set[Key] = set()
         self._slots = asyncio.Semaphore(settings.requests)
-        self._pace = Pace(settings.rate)
+        self._pace = RateLimiter(settings.rate)
         self._backoff = Backoff()
         self._waits: set[asyncio.Timeout] = set()
         self._stopped: InfobipError | None = None

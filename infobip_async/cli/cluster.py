@@ -22,9 +22,9 @@ from infobip_async.cli.receiving import (
     secret_option,
 )
 from infobip_async.cli.running import POSITIVE, Account, account_options, runs
-from infobip_async.cluster import HlrJob, JobResult
-from infobip_async.journal.feed import ReportFeed
-from infobip_async.journal.nats import NatsJournal
+from infobip_async.jetstream import HlrJob, JobResult
+from infobip_async.jetstream.feed import ReportFeed
+from infobip_async.jetstream.journal import NatsJournal
 
 _AGAIN: Final = "may have been looked up more than once"
 

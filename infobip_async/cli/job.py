@@ -27,7 +27,7 @@ INSERT INTO queries VALUES (0)
 """
 _INSERT: Final = "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _FROM: Final = "FROM results WHERE position >= ? ORDER BY position LIMIT ?"
-_UNSENT: Final = (HlrOutcome.UNSUBMITTED.value,)
+_UNSENT: Final = (HlrOutcome.NOT_SENT.value,)
 
 
 @attrs.frozen

@@ -9,8 +9,8 @@ import click
 
 from infobip_async import RemoteProtocolError
 from infobip_async.cli.running import PARTLY, as_json, runs
-from infobip_async.journal import KeptPost, SetAside, SqliteJournal
-from infobip_async.journal.seam import WHOLE_POST
+from infobip_async.journal import SetAside, SqliteJournal, StoredPush
+from infobip_async.journal.base import WHOLE_POST
 from infobip_async.models import Event
 from infobip_async.protocol.push import PushFormat, decode
 
@@ -108,7 +108,7 @@ def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds")
 
 
-def _summary(post: KeptPost) -> dict[str, object]:
+def _summary(post: StoredPush) -> dict[str, object]:
     """What is known of a post that waits, without what it holds."""
     states = Counter(mark.state.value for mark in post.marks.values())
     return {

@@ -21,7 +21,7 @@ _LOOKED_UP: Final = (HlrOutcome.REPORTED, HlrOutcome.TIMED_OUT, HlrOutcome.UNKNO
 _IF_ALONE: Final = {
     HlrOutcome.REPORTED: 0,
     HlrOutcome.REFUSED: 3,
-    HlrOutcome.UNSUBMITTED: 4,
+    HlrOutcome.NOT_SENT: 4,
     HlrOutcome.UNKNOWN: 5,
 }
 

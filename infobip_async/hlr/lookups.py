@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 import attrs
 
+from infobip_async.concurrency.rate import Backoff, RateLimiter
 from infobip_async.errors import (
     GatewayRefusedError,
     InfobipError,
@@ -21,14 +22,13 @@ from infobip_async.errors import (
     NotSentError,
     OutcomeUnknownError,
 )
+from infobip_async.hlr.deadlines import Deadlines, loop_time
+from infobip_async.hlr.pending import MAX_BATCH, LookupTable, Stats
 from infobip_async.hlr.queries import HlrClient, Queries
 from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.hlr.stream import Numbers, Stream, StreamSettings
-from infobip_async.hlr.table import MAX_BATCH, LookupTable, Stats
-from infobip_async.hlr.timekeeper import Timekeeper, loop_time
 from infobip_async.models import HlrReport
 from infobip_async.numbering.msisdn import check_lookup_destination
-from infobip_async.pace import Backoff, Pace
 from infobip_async.router import Router
 
 
@@ -62,7 +62,7 @@ def _error(result: HlrResult, refusal: GatewayRefusedError | None) -> InfobipErr
     match result.outcome:
         case HlrOutcome.TIMED_OUT:
             return LookupTimeoutError(message, lookup_id=result.lookup_id)
-        case HlrOutcome.UNSUBMITTED:
+        case HlrOutcome.NOT_SENT:
             return NotSentError(message)
         case HlrOutcome.UNKNOWN:
             return OutcomeUnknownError(message)
@@ -131,8 +131,8 @@ class HlrLookups:
         self._window = window
         self._router = router
         self._stop_timeout = stop_timeout
-        self._timekeeper = Timekeeper(LookupTable(loop_time, report_grace, early_limit))
-        self._origin = partial(Queries, client, self._timekeeper, Pace(rate), limit=queries)
+        self._timekeeper = Deadlines(LookupTable(loop_time, report_grace, early_limit))
+        self._origin = partial(Queries, client, self._timekeeper, RateLimiter(rate), limit=queries)
         # Who looks one number up is told at once that the gateway is away.
         self._queries = self._origin(backoff=Backoff(longest=0.0))
         self._singles: dict[float, _Singles] = {}

@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
+from infobip_async.concurrency.rate import Backoff, RateLimiter
 from infobip_async.errors import (
     GatewayRefusedError,
     InfobipError,
     LocalProtocolError,
     NotSentError,
 )
+from infobip_async.hlr.deadlines import Deadlines
+from infobip_async.hlr.pending import Batch, Settle
 from infobip_async.hlr.results import HlrOutcome
-from infobip_async.hlr.table import Batch, Settle
-from infobip_async.hlr.timekeeper import Timekeeper
 from infobip_async.models import HlrSubmission
-from infobip_async.pace import Backoff, Pace
 
 RESUBMISSIONS: Final = 3
 """Times that a query of unknown outcome is made again, where that is wanted."""
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger("infobip_async.hlr")
 
 
 class HlrClient(Protocol):
@@ -56,8 +56,8 @@ class Queries:
     def __init__(
         self,
         client: HlrClient,
-        timekeeper: Timekeeper,
-        pace: Pace,
+        timekeeper: Deadlines,
+        pace: RateLimiter,
         *,
         limit: int,
         backoff: Backoff,
@@ -125,7 +125,7 @@ class Queries:
                     self._fail(batch, doubt or fault)
                     return
                 resubmissions -= 1
-                _log.warning("an HLR query is to be made again: %s", doubt)
+                _logger.warning("an HLR query is to be made again: %s", doubt)
 
     async def _submit(
         self,
@@ -138,9 +138,9 @@ class Queries:
         try:
             rows = await self._client.submit_hlr(batch.destinations)
             self._table.accept(batch, rows)
-        except Exception as fault:  # noqa: BLE001 - no number may wait because a client has a bug
+        except Exception as fault:
             if not isinstance(fault, InfobipError):
-                _log.exception("the client failed in a way that it should not")
+                _logger.exception("the client failed in a way that it should not")
             self._backoff.failed()
             return fault
         else:
@@ -182,7 +182,7 @@ def _outcome(fault: Exception) -> HlrOutcome:
     """What a failed query means for its numbers."""
     match fault:
         case NotSentError() | LocalProtocolError():
-            return HlrOutcome.UNSUBMITTED
+            return HlrOutcome.NOT_SENT
         case GatewayRefusedError():
             return HlrOutcome.REFUSED
         case _:

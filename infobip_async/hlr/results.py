@@ -16,7 +16,7 @@ class HlrOutcome(Enum):
     """The gateway did not accept the number, or its query as a whole; or no query can carry it."""
     TIMED_OUT = "timed out"
     """Accepted, and no report in time."""
-    UNSUBMITTED = "unsubmitted"
+    NOT_SENT = "not_sent"
     """Not sent: no byte of its query left this machine."""
     UNKNOWN = "unknown"
     """Sent, and the reply was lost or cannot be read: it may have been accepted."""

@@ -9,9 +9,9 @@ from itertools import compress, islice
 import attrs
 
 from infobip_async.errors import GatewayRefusedError, LocalProtocolError
+from infobip_async.hlr.pending import Stats
 from infobip_async.hlr.queries import Queries
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.hlr.table import Stats
 from infobip_async.numbering.msisdn import check_lookup_destination, check_lookup_destinations
 
 Numbers = Iterable[str] | AsyncIterable[str]

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from infobip_async.errors import JournalUnavailableError
-from infobip_async.journal.seam import Decode, Journal
+from infobip_async.errors import StorageUnavailableError
+from infobip_async.journal.base import Decode, Journal
 from infobip_async.journal.sqlite import SqliteJournal
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.router import Router
 
-_logger = logging.getLogger("infobip_async.journal.spool")
+_logger = logging.getLogger("infobip_async.journal")
 
 _SECONDS_BETWEEN_ATTEMPTS: Final = 0.5
 
@@ -47,18 +47,18 @@ class SpoolJournal:
         """Keep a post here or there; it is durable on return, and may be acknowledged.
 
         Raises:
-            JournalUnavailableError: neither can keep it.
+            StorageUnavailableError: neither can keep it.
         """
         if self._direct:
             try:
                 await self._journal.put(push)
-            except JournalUnavailableError as fault:
+            except StorageUnavailableError as fault:
                 self._say(fault)
             else:
                 return
         await self._put_here(push)
 
-    def _say(self, fault: JournalUnavailableError) -> None:
+    def _say(self, fault: StorageUnavailableError) -> None:
         if self._direct:
             _logger.warning("posts are kept in the spool: %s", fault)
             self._direct = False
@@ -76,7 +76,7 @@ class SpoolJournal:
         """Open both, hand on what waits here, and let the other one hand posts to the router.
 
         Raises:
-            JournalUnavailableError: the file cannot be used.
+            StorageUnavailableError: the file cannot be used.
         """
         async with self._spool, self._journal.serve(router, decode):
             self._direct = False
@@ -93,7 +93,7 @@ class SpoolJournal:
             self._news.clear()
             try:
                 count = await self._spool.move_to(self._journal)
-            except JournalUnavailableError:
+            except StorageUnavailableError:
                 self._news.set()
                 await asyncio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
                 continue

@@ -12,14 +12,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from infobip_async.errors import JournalUnavailableError, LocalProtocolError
-from infobip_async.journal import tables
-from infobip_async.journal.handling import Handling
-from infobip_async.journal.seam import WHOLE_POST, Claim, Decode, Journal, KeptPost, Mark, State
-from infobip_async.journal.tables import SetAside
-from infobip_async.journal.together import Together
+from infobip_async.concurrency.batching import Batcher
+from infobip_async.concurrency.sqlite_thread import SqliteThread
+from infobip_async.errors import LocalProtocolError, StorageUnavailableError
+from infobip_async.journal import sqlite_tables
+from infobip_async.journal.base import (
+    WHOLE_POST,
+    Decode,
+    EventState,
+    Journal,
+    RowDigests,
+    State,
+    StoredPush,
+)
+from infobip_async.journal.settings import HandlerSettings
+from infobip_async.journal.sqlite_tables import SetAside
 from infobip_async.journal.worker import Worker
-from infobip_async.journal.writer import Writer
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.router import Router
 
@@ -33,19 +41,19 @@ REMEMBERED: Final = 26 * 3600.0
 _HEAD: Final = b"SQLite format 3\0"
 _AT_ONCE: Final = 256
 _ID: Final = re.compile("([0-9]{1,18})(?::([0-9]{1,9}))?")
-_USUAL_HANDLING: Final = Handling()
+_DEFAULT_SETTINGS: Final = HandlerSettings()
 
 _Decision = Callable[[sqlite3.Connection, Sequence[tuple[int, int]]], None]
 """What is done to events that were set aside, given by post and number."""
 
 
 class _Storage:
-    """Posts and marks in a file; see `infobip_async.journal.seam.Storage`."""
+    """Posts and marks in a file; see `infobip_async.journal.base.Storage`."""
 
-    def __init__(self, writer: Writer, remembered: float) -> None:
+    def __init__(self, writer: SqliteThread, remembered: float) -> None:
         self._writer = writer
         self._remembered = remembered
-        self._puts: Together[RawPush] = Together(self._insert)
+        self._puts: Batcher[RawPush] = Batcher(self._insert)
         self._news = asyncio.Event()
         self._after = 0
 
@@ -57,12 +65,14 @@ class _Storage:
         await self._puts.write(push)
 
     async def _insert(self, pushes: Sequence[RawPush]) -> None:
-        await self._writer.do(partial(tables.insert, pushes=pushes))
+        await self._writer.do(partial(sqlite_tables.insert, pushes=pushes))
         self._news.set()
 
-    async def take(self, limit: int) -> Sequence[KeptPost]:
+    async def take(self, limit: int) -> Sequence[StoredPush]:
         self._news.clear()
-        posts = await self._writer.do(partial(tables.read_open, after=self._after, limit=limit))
+        posts = await self._writer.do(
+            partial(sqlite_tables.read_open, after=self._after, limit=limit)
+        )
         if posts:
             self._after = posts[-1].id
         return posts
@@ -70,11 +80,13 @@ class _Storage:
     async def wait(self) -> None:
         await self._news.wait()
 
-    async def claim(self, claims: Sequence[Claim]) -> Sequence[frozenset[int]]:
-        return await self._writer.do(partial(tables.claim, claims=claims, seconds=self._remembered))
+    async def claim(self, claims: Sequence[RowDigests]) -> Sequence[frozenset[int]]:
+        return await self._writer.do(
+            partial(sqlite_tables.claim, claims=claims, seconds=self._remembered)
+        )
 
-    async def settle(self, marks: Sequence[Mark]) -> None:
-        await self._writer.do(partial(tables.settle, marks=marks))
+    async def settle(self, marks: Sequence[EventState]) -> None:
+        await self._writer.do(partial(sqlite_tables.settle, marks=marks))
 
     async def decide(
         self, states: Iterable[State], places: Sequence[tuple[int, int]], decision: _Decision
@@ -82,7 +94,7 @@ class _Storage:
         """Have something done to the events that are kept in some states, and count them."""
 
         def work(connection: sqlite3.Connection) -> int:
-            found = tables.find_set_aside(connection, states, places)
+            found = sqlite_tables.find_set_aside(connection, states, places)
             decision(connection, found)
             return len(found)
 
@@ -120,11 +132,11 @@ class SqliteJournal:
         self,
         path: str | Path,
         *,
-        handling: Handling = _USUAL_HANDLING,
+        handling: HandlerSettings = _DEFAULT_SETTINGS,
         remembered: float = REMEMBERED,
     ) -> None:
         self._path = Path(path)
-        self._writer = Writer(path, tables.SCHEMA)
+        self._writer = SqliteThread(path, sqlite_tables.SCHEMA)
         self._storage = _Storage(self._writer, remembered)
         self._handling = handling
 
@@ -133,7 +145,7 @@ class SqliteJournal:
         await self._writer.__aenter__()
         try:
             await self._writer.do(_touch)
-        except JournalUnavailableError:
+        except StorageUnavailableError:
             await self._writer.aclose()
             raise
         return self
@@ -150,7 +162,7 @@ class SqliteJournal:
         """Keep a post; it is on disk on return, and may be acknowledged.
 
         Raises:
-            JournalUnavailableError: nothing was kept; the post must not be acknowledged.
+            StorageUnavailableError: nothing was kept; the post must not be acknowledged.
         """
         await self._storage.put(push)
 
@@ -167,17 +179,17 @@ class SqliteJournal:
         async with self._writer:
             try:
                 await self._writer.do(_touch)
-            except JournalUnavailableError as fault:
-                _logger.error("posts are refused: %s", fault)  # noqa: TRY400 - no trace of ours
+            except StorageUnavailableError as fault:
+                _logger.error("posts are refused: %s", fault)
             self._storage.rewind()
             async with Worker(self._storage, router, decode, self._handling):
                 yield
 
-    async def waiting(self) -> AsyncGenerator[KeptPost, None]:
+    async def waiting(self) -> AsyncGenerator[StoredPush, None]:
         """What is not done with: posts with events to be handled, or in work, in order."""
         after = 0
         while posts := await self._writer.do(
-            partial(tables.read_open, after=after, limit=_AT_ONCE)
+            partial(sqlite_tables.read_open, after=after, limit=_AT_ONCE)
         ):
             for post in posts:
                 yield post
@@ -202,17 +214,17 @@ class SqliteJournal:
 
         Raises:
             LocalProtocolError: an id that no event can have; those before it are done with.
-            JournalUnavailableError: the file could not be written.
+            StorageUnavailableError: the file could not be written.
         """
-        return await self._decide([State.DEAD], ids, tables.put_back)
+        return await self._decide([State.DEAD], ids, sqlite_tables.put_back)
 
     async def replay(self, ids: Iterable[str] | None = None) -> int:
         """Read again what is in quarantine; as `requeue`."""
-        return await self._decide([State.QUARANTINED], ids, tables.put_back)
+        return await self._decide([State.QUARANTINED], ids, sqlite_tables.put_back)
 
     async def discard(self, ids: Iterable[str] | None = None) -> int:
         """Forget dead letters, and what is in quarantine; as `requeue`."""
-        return await self._decide([State.DEAD, State.QUARANTINED], ids, tables.discard)
+        return await self._decide([State.DEAD, State.QUARANTINED], ids, sqlite_tables.discard)
 
     async def move_to(self, journal: Journal) -> int:
         """Hand the posts that wait to another journal, in order, and forget them.
@@ -227,14 +239,14 @@ class SqliteJournal:
             How many there were.
 
         Raises:
-            JournalUnavailableError: one of the journals cannot be used; the rest waits here.
+            StorageUnavailableError: one of the journals cannot be used; the rest waits here.
         """
         count = 0
-        moved: list[Mark] = []
+        moved: list[EventState] = []
         try:
             async for post in self.waiting():
                 await journal.put(post.push)
-                moved.append(Mark(post.id, WHOLE_POST, State.DONE, closes=True))
+                moved.append(EventState(post.id, WHOLE_POST, State.DONE, closes=True))
                 count += 1
                 if len(moved) == _AT_ONCE:
                     await self._storage.settle(moved)
@@ -246,7 +258,7 @@ class SqliteJournal:
     async def _set_aside(self, state: State) -> AsyncGenerator[SetAside, None]:
         after = (0, WHOLE_POST)
         while page := await self._writer.do(
-            partial(tables.read_set_aside, state=state, after=after)
+            partial(sqlite_tables.read_set_aside, state=state, after=after)
         ):
             for one in page:
                 yield one

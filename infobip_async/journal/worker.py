@@ -13,15 +13,22 @@ from typing import Final, Self, TypeVar
 
 import attrs
 
+from infobip_async.concurrency.batching import Batcher
+from infobip_async.concurrency.keyed_queue import KeyedQueue, WorkQueue
+from infobip_async.concurrency.reusable_timeout import ReusableTimeout
 from infobip_async.errors import RemoteProtocolError
-from infobip_async.journal.handling import Handling
-from infobip_async.journal.items import Item, items_of
-from infobip_async.journal.joining import Joining
-from infobip_async.journal.lanes import Lanes, Line
-from infobip_async.journal.limits import TimeLimit
-from infobip_async.journal.rows import digests_of
-from infobip_async.journal.seam import WHOLE_POST, Claim, Decode, KeptPost, Mark, State, Storage
-from infobip_async.journal.together import Together
+from infobip_async.journal.base import (
+    WHOLE_POST,
+    Decode,
+    EventState,
+    RowDigests,
+    State,
+    Storage,
+    StoredPush,
+)
+from infobip_async.journal.items import Item, digests_of, items_of
+from infobip_async.journal.parts import Joining
+from infobip_async.journal.settings import HandlerSettings
 from infobip_async.models import DeliveryReport, Event, HlrReport, InboundSms, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import unreadable
@@ -44,7 +51,7 @@ class _Ended:
     """Items that went through their handlers together, and what is to be written down of it."""
 
     items: Sequence[Item]
-    marks: Sequence[Mark]
+    marks: Sequence[EventState]
     failed: bool = False
 
 
@@ -59,19 +66,19 @@ class Worker:
     """
 
     def __init__(
-        self, storage: Storage, router: Router, decode: Decode, handling: Handling
+        self, storage: Storage, router: Router, decode: Decode, handling: HandlerSettings
     ) -> None:
         self._storage = storage
         self._router = router
         self._decode = decode
         self._handling = handling
-        self._ended: Together[_Ended] = Together(self._settle)
-        self._lanes: Lanes[Item] = Lanes()
+        self._ended: Batcher[_Ended] = Batcher(self._settle)
+        self._lanes: KeyedQueue[Item] = KeyedQueue()
         self._room = asyncio.Event()
         # A line for each type: slow handlers of one do not hold up another.
         types = (DeliveryReport, HlrReport, InboundSms, UnreadableRow)
-        self._lines: dict[type[Event], Line[Item]] = {
-            kind: Line(handling.in_flight) for kind in types
+        self._lines: dict[type[Event], WorkQueue[Item]] = {
+            kind: WorkQueue(handling.in_flight) for kind in types
         }
         self._warned: set[type[Event]] = set()
         self._joining = Joining(router.reassembler.timeout, router.reassembler.limit)
@@ -125,7 +132,7 @@ class Worker:
                 return await call()
             except Exception as fault:  # noqa: BLE001 - whatever it is, the work must go on later
                 if not told:
-                    _logger.error("the journal cannot be used: %s", fault)  # noqa: TRY400 - no trace of ours
+                    _logger.error("the journal cannot be used: %s", fault)
                     told = True
                 await self._handling.sleep(_SECONDS_AFTER_A_FAULT)
 
@@ -144,9 +151,9 @@ class Worker:
                 await self._storage.wait()
                 self._caught_up = False
 
-    async def _admit_all(self, posts: Sequence[KeptPost]) -> None:
+    async def _admit_all(self, posts: Sequence[StoredPush]) -> None:
         read = [await self._read(post.push) for post in posts]
-        claims = [Claim(post, digests) for post, (_, digests) in zip(posts, read, strict=True)]
+        claims = [RowDigests(post, digests) for post, (_, digests) in zip(posts, read, strict=True)]
         repeated = await self._insist(lambda: self._storage.claim(claims))
         for post, (events, _), numbers in zip(posts, read, repeated, strict=True):
             self._admit(post, events, numbers)
@@ -165,13 +172,13 @@ class Worker:
         return list(enumerate(events)), digests_of(events)
 
     def _admit(
-        self, kept: KeptPost, events: Sequence[tuple[int, Event]], repeated: frozenset[int]
+        self, kept: StoredPush, events: Sequence[tuple[int, Event]], repeated: frozenset[int]
     ) -> None:
         """Let the events of a post into their lanes, but for those that are done with."""
         self._last_arrival = kept.push.received_at
         items = items_of(kept, events, repeated, join=self._router.joins)
         if not items:
-            self._ended.add(_Ended((), (Mark(kept.id, WHOLE_POST, State.DONE, closes=True),)))
+            self._ended.add(_Ended((), (EventState(kept.id, WHOLE_POST, State.DONE, closes=True),)))
         for item in items:
             if item.part:
                 self._joining.expect(item)
@@ -189,8 +196,8 @@ class Worker:
 
     # --- from lanes to the router ---
 
-    async def _work(self, line: Line[Item]) -> None:
-        limit = TimeLimit(self._handling.time_limit)
+    async def _work(self, line: WorkQueue[Item]) -> None:
+        limit = ReusableTimeout(self._handling.time_limit)
         try:
             while items := await line.get(self._most, Item.alike):
                 self._warn(type(items[0].event))
@@ -207,7 +214,7 @@ class Worker:
             self._warned.add(kind)
             _logger.warning("%s is acknowledged without a handler", kind.__name__)
 
-    async def _attempt(self, items: Sequence[Item], limit: TimeLimit) -> Exception | None:
+    async def _attempt(self, items: Sequence[Item], limit: ReusableTimeout) -> Exception | None:
         """Run the handlers; what goes wrong is given back."""
         first = items[0]
         try:
@@ -227,7 +234,7 @@ class Worker:
             return fault
         return None
 
-    def _outcomes(self, items: Sequence[Item], fault: Exception | None) -> list[Mark]:
+    def _outcomes(self, items: Sequence[Item], fault: Exception | None) -> list[EventState]:
         if fault is None:
             return [mark for item in items for mark in self._outcome(item)]
         for item in items:
@@ -241,7 +248,7 @@ class Worker:
         )
         return [mark for item in items for mark in self._outcome_of_a_fault(item, fault)]
 
-    def _outcome(self, item: Item) -> Iterable[Mark]:
+    def _outcome(self, item: Item) -> Iterable[EventState]:
         """What becomes of an item that was handled."""
         if item.part:
             if not item.held:
@@ -255,7 +262,7 @@ class Worker:
             return self._quarantine(item, item.event)
         return item.mark(State.DONE)
 
-    def _outcome_of_a_fault(self, item: Item, fault: Exception) -> Iterable[Mark]:
+    def _outcome_of_a_fault(self, item: Item, fault: Exception) -> Iterable[EventState]:
         reason, now = _describe(fault), self._handling.clock()
         if not self._exhausted(item):
             return item.mark(State.HELD if item.parts else State.FAILED, reason, now)
@@ -268,7 +275,7 @@ class Worker:
     def _exhausted(self, item: Item) -> bool:
         return item.attempts >= self._handling.attempts
 
-    def _quarantine(self, item: Item, row: UnreadableRow) -> Iterable[Mark]:
+    def _quarantine(self, item: Item, row: UnreadableRow) -> Iterable[EventState]:
         _logger.warning("what cannot be read is in the journal's quarantine: %s", row.reason)
         return item.mark(State.QUARANTINED, row.reason, self._handling.clock())
 

@@ -6,7 +6,13 @@ tables that they need come with the package and are read at their first use.
 
 from infobip_async.numbering.countries import countries_of
 from infobip_async.numbering.imsi import ImsiParts, split_imsi
-from infobip_async.numbering.interpret import Answer, Interpretation, interpret
+from infobip_async.numbering.interpret import (
+    ERROR_CODES,
+    STATUSES,
+    Answer,
+    Interpretation,
+    interpret,
+)
 from infobip_async.numbering.msisdn import (
     check_destination,
     check_destinations,
@@ -18,7 +24,6 @@ from infobip_async.numbering.msisdn import (
 from infobip_async.numbering.national import normalise
 from infobip_async.numbering.plan import NumberingPlan, NumberType
 from infobip_async.numbering.ranges import NumberRange, NumberRanges
-from infobip_async.numbering.statuses import ERROR_CODES, STATUSES
 from infobip_async.numbering.tables import Network, Tables, bundled_tables
 
 __all__ = [

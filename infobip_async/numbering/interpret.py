@@ -4,7 +4,9 @@ Every answer is one of three, and what cannot be told is UNKNOWN: nothing here i
 """
 
 import re
+from collections.abc import Mapping
 from enum import Enum
+from types import MappingProxyType
 from typing import NoReturn
 
 import attrs
@@ -16,6 +18,23 @@ from infobip_async.numbering.operators import read_name, same_operator
 from infobip_async.numbering.plan import NumberType
 from infobip_async.numbering.ranges import NumberRange, NumberRanges
 from infobip_async.numbering.tables import Network, Tables, bundled_tables
+
+STATUSES: Mapping[HlrStatus, str] = MappingProxyType(
+    {
+        HlrStatus.DELIVRD: "the HLR was queried without an error",
+        HlrStatus.UNDELIV: "there was an error",
+        HlrStatus.UNKNOWN: "there was any other error, such as no credits",
+    }
+)
+"""The meaning of each status."""
+
+ERROR_CODES: Mapping[str, str] = MappingProxyType(
+    {
+        "0": "stands beside DELIVRD in the example",
+        "1": "stands beside UNDELIV in the example",
+    }
+)
+"""All that there is on error codes: the document explains none, its example shows these two."""
 
 
 class Answer(Enum):

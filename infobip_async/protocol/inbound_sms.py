@@ -21,7 +21,7 @@ from infobip_async.text import data_coding, udh
 FIELDS: Final = ("sender", "receiver", "text", "bin", "datetime", "datacoding", "esmclass")
 """What the gateway can forward (§6)."""
 
-USUAL_NAMES: Final[Mapping[str, str]] = {field: field for field in FIELDS}
+DEFAULT_NAMES: Final[Mapping[str, str]] = {field: field for field in FIELDS}
 """Query parameter to field, where the account's URL calls each field by its own name."""
 
 _PLACEHOLDER = re.compile("%(" + "|".join(FIELDS) + ")%", re.IGNORECASE)
@@ -121,7 +121,7 @@ def _content(
 
 
 def decode_push(
-    query: str, *, names: Mapping[str, str] = USUAL_NAMES, zone: tzinfo | None = None
+    query: str, *, names: Mapping[str, str] = DEFAULT_NAMES, zone: tzinfo | None = None
 ) -> InboundSms:
     """Read the request that forwards a message.
 

@@ -25,7 +25,7 @@ class PushFormat:
     """
 
     zone: tzinfo | None = None
-    inbound: Mapping[str, str] = inbound_sms.USUAL_NAMES
+    inbound: Mapping[str, str] = inbound_sms.DEFAULT_NAMES
     most_rows: int | None = None
     id_keys: Sequence[IdKey] = ()
 

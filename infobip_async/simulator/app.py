@@ -50,8 +50,8 @@ class _WithoutUrls(logging.Filter):
         return True
 
 
-_log = logging.getLogger("infobip_async.simulator")
-_log.addFilter(_WithoutUrls())
+_logger = logging.getLogger("infobip_async.simulator")
+_logger.addFilter(_WithoutUrls())
 
 
 @attrs.frozen
@@ -152,7 +152,7 @@ class Simulator:
         self._server = web.Server(
             self._serve,
             access_log=None,
-            logger=_log,
+            logger=_logger,
             handler_cancellation=True,
             max_line_size=_LONGEST_LINE,
         )

@@ -38,7 +38,12 @@ from infobip_async.simulator.records import (
     Operation,
     SentMessage,
 )
-from infobip_async.simulator.rules import good_recipients, is_international, is_msisdn, parts_of
+from infobip_async.simulator.validation import (
+    good_recipients,
+    is_international,
+    is_msisdn,
+    parts_of,
+)
 
 _OPERATIONS: Final = {
     "send_xml": Operation.SEND,

@@ -35,7 +35,7 @@ async def serve(folder: Path) -> None:
     from aiohttp import web  # noqa: PLC0415 - in the receiver's process only
 
     from infobip_async import DeliveryReport, HlrReport, InboundSms, Router  # noqa: PLC0415
-    from infobip_async.journal import Handling, SqliteJournal  # noqa: PLC0415
+    from infobip_async.journal import HandlerSettings, SqliteJournal  # noqa: PLC0415
     from infobip_async.text.reassembly import Reassembler  # noqa: PLC0415
     from infobip_async.webhook import webhook_app  # noqa: PLC0415
 
@@ -66,7 +66,7 @@ async def serve(folder: Path) -> None:
     router.on(DeliveryReport)(handle)
     router.on(HlrReport)(handle)
     router.on(InboundSms, whole=True)(handle)
-    handling = Handling(attempts=3, first_delay=0.05, time_limit=0.2)
+    handling = HandlerSettings(attempts=3, first_delay=0.05, time_limit=0.2)
     journal = SqliteJournal(folder / "posts.db", handling=handling, remembered=REMEMBERED)
     runner = web.AppRunner(webhook_app(router, secret=SECRET, journal=journal), access_log=None)
     await runner.setup()

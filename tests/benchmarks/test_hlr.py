@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from infobip_async import HlrOutcome, HlrReport, HlrResult, HlrStatus
-from infobip_async.hlr.table import Batch, LookupTable
+from infobip_async.hlr.pending import Batch, LookupTable
 from infobip_async.models import HlrSubmission
 
 BATCH = 1_000

@@ -9,11 +9,11 @@ import pytest
 from infobip_async import (
     AuthenticationError,
     GatewayFailureError,
-    JournalUnavailableError,
     LocalProtocolError,
     NotSentError,
     OutcomeUnknownError,
     Recipient,
+    StorageUnavailableError,
     TextMessage,
 )
 from infobip_async.bulk.items import Outgoing, SendOutcome, SendResult
@@ -31,7 +31,9 @@ def job(tmp_path):
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch):
     """No pause takes any time."""
-    monkeypatch.setattr("infobip_async.pace.asyncio.sleep", lambda _: asyncio.tasks.sleep(0))
+    monkeypatch.setattr(
+        "infobip_async.concurrency.rate.asyncio.sleep", lambda _: asyncio.tasks.sleep(0)
+    )
 
 
 def numbers(count: int, start: int = 0) -> list[str]:
@@ -218,7 +220,7 @@ async def test_a_job_in_use_sends_nothing(bulk, run, gateway, job):
 
     results = bulk(source(), job=job).results()
     await anext(results)
-    with pytest.raises(JournalUnavailableError):
+    with pytest.raises(StorageUnavailableError):
         await run([(HELLO, "3852")], job=job)
     await results.aclose()
     assert gateway.sent == ["3851"]
@@ -228,7 +230,7 @@ async def test_a_job_in_use_sends_nothing(bulk, run, gateway, job):
 async def test_what_is_no_job_sends_nothing(run, gateway, tmp_path, name):
     """A folder, a file in none, a file that holds something else; each is left as it is."""
     (tmp_path / "text").write_text("3851\n" * 1_000)
-    with pytest.raises(JournalUnavailableError):
+    with pytest.raises(StorageUnavailableError):
         await run([(HELLO, "3851")], job=tmp_path / name)
     assert gateway.tries == []
     assert [thread.name for thread in threading.enumerate() if "journal" in thread.name] == []
@@ -242,7 +244,7 @@ def failing(monkeypatch, method: str, calls: int) -> None:
 
     async def call(self, *args, **kwargs):
         if next(left, None) is None:
-            raise JournalUnavailableError("the disk is full")
+            raise StorageUnavailableError("the disk is full")
         return await original(self, *args, **kwargs)
 
     monkeypatch.setattr(Job, method, call)
@@ -257,7 +259,7 @@ async def test_a_file_that_fails_ends_the_run(  # noqa: PLR0917 - fixtures
     with monkeypatch.context() as patch:
         failing(patch, method, calls=2)
         found = []
-        with pytest.raises(JournalUnavailableError):
+        with pytest.raises(StorageUnavailableError):
             await drain(bulk(source, job=job, requests=1).results(), found)
     assert outcomes(found)[SendOutcome.SENT] == 20
     assert len(gateway.sent) == (30 if method == "settle" else 20)

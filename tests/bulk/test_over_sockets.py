@@ -9,13 +9,13 @@ from infobip_async import (
     DeliveryReport,
     Endpoints,
     InfobipClient,
-    JournalUnavailableError,
     Router,
     SendOutcome,
     SendResult,
+    StorageUnavailableError,
     TextMessage,
 )
-from infobip_async.pace import Backoff
+from infobip_async.concurrency.rate import Backoff
 from infobip_async.simulator import Fault, Simulator
 
 HELLO = TextMessage("Hello", "Friend")
@@ -149,6 +149,6 @@ async def test_reports_are_kept_for_the_next_call_when_the_job_fails(
     """They were pulled, and the gateway gives them once."""
     receipt = await client.send(HELLO, "38598514674")
     message_id = str(receipt.recipients[0].message_id)
-    with pytest.raises(JournalUnavailableError):
+    with pytest.raises(StorageUnavailableError):
         await client.reconcile([message_id], job=tmp_path)
     assert [report.message_id for report in await client.pull_reports()] == [message_id]

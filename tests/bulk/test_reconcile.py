@@ -10,13 +10,12 @@ from infobip_async import (
     SendOutcome,
     TextMessage,
 )
-from infobip_async.bulk.doubts import settle_doubts
 from infobip_async.bulk.groups import Entry
 from infobip_async.bulk.items import Outgoing
-from infobip_async.bulk.job import Job
+from infobip_async.bulk.job import Job, settle_doubts
+from infobip_async.client.reports import IDS_AT_ONCE, ReportQueue
 from infobip_async.models import Recipient
 from infobip_async.protocol.exchange import Credentials
-from infobip_async.pulling import IDS_AT_ONCE, Pulling
 
 COUNT = 2 * IDS_AT_ONCE + 1
 IDS = [f"id-{number}" for number in range(COUNT)]
@@ -27,7 +26,7 @@ def report_on(message_id: str) -> DeliveryReport:
     return DeliveryReport(message_id, DeliveryStatus.DELIVERED, "DELIVERED")
 
 
-class Pulled(Pulling):
+class Pulled(ReportQueue):
     """Pulls from a list, each report once, and fails when it is told to."""
 
     def __init__(self, *message_ids: str) -> None:

@@ -86,7 +86,7 @@ def test_another_source_is_refused(path: str) -> None:
 def test_what_was_not_sent_is_forgotten(path: str) -> None:
     """It is a result of one run only."""
     with closing(Job(path)) as job:
-        job.add(_row(0, HlrOutcome.UNSUBMITTED))
+        job.add(_row(0, HlrOutcome.NOT_SENT))
         job.add(_row(1))
         job.commit()
         _ask(job, 2)

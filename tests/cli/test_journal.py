@@ -12,7 +12,7 @@ from click.testing import Result
 
 from infobip_async.cli import serve
 from infobip_async.journal import SqliteJournal
-from infobip_async.journal.seam import WHOLE_POST, Mark, State
+from infobip_async.journal.base import WHOLE_POST, EventState, State
 from infobip_async.protocol.exchange import PushKind, RawPush
 
 Run = Callable[..., Result]
@@ -48,10 +48,10 @@ def path(tmp_path: Path) -> Path:
         at = 1_700_000_010.0
         await journal._storage.settle(
             [
-                Mark(1, 1, State.DEAD, 10, "ValueError: no room", at),
-                Mark(1, 0, State.FAILED, 2, "ValueError", at),
-                Mark(2, WHOLE_POST, State.QUARANTINED, 0, "0 dlr fields", at, closes=True),
-                Mark(4, 0, State.QUARANTINED, 0, "neither text nor bin", at, closes=True),
+                EventState(1, 1, State.DEAD, 10, "ValueError: no room", at),
+                EventState(1, 0, State.FAILED, 2, "ValueError", at),
+                EventState(2, WHOLE_POST, State.QUARANTINED, 0, "0 dlr fields", at, closes=True),
+                EventState(4, 0, State.QUARANTINED, 0, "neither text nor bin", at, closes=True),
             ]
         )
 
@@ -156,7 +156,7 @@ def test_no_journal(run: Run, tmp_path: Path) -> None:
 
 def test_a_journal_in_use(run: Run, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not touched."""
-    monkeypatch.setattr("infobip_async.journal.writer._LOCK_TIMEOUT", 0.001)
+    monkeypatch.setattr("infobip_async.concurrency.sqlite_thread._LOCK_TIMEOUT", 0.001)
 
     async def look(_: SqliteJournal) -> Result:
         return await asyncio.to_thread(run, "journal", "requeue", str(path), "--all")

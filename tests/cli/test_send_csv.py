@@ -263,7 +263,7 @@ def test_a_job_that_cannot_be_used(send: Run, gateway: Any, tmp_path: Path) -> N
     """Nothing is sent."""
     result = send("-t", "Hello", "--job", tmp_path / "no" / "job")
     assert result.exit_code == 1
-    assert "JournalUnavailableError" in result.stderr
+    assert "StorageUnavailableError" in result.stderr
     assert gateway.simulator.messages == ()
 
 

@@ -103,7 +103,7 @@ def test_nothing_is_shown_of_nothing() -> None:
         ([HlrOutcome.REPORTED, HlrOutcome.TIMED_OUT], 6),
         ([HlrOutcome.TIMED_OUT], 6),
         ([HlrOutcome.REFUSED], 3),
-        ([HlrOutcome.UNSUBMITTED], 4),
+        ([HlrOutcome.NOT_SENT], 4),
         ([HlrOutcome.UNKNOWN] * 2, 5),
         ([HlrOutcome.REFUSED, HlrOutcome.UNKNOWN], 6),
     ],

@@ -16,7 +16,7 @@ NUMBER = "385911234567"
 
 def tasks_of(client) -> int:
     """How many exchanges are under way."""
-    return len(client._exchanges.flights)
+    return len(client._outcomes.in_flight)
 
 
 async def test_a_storm_of_cancellations_costs_no_slot_and_doubles_nothing(gateway, connect) -> None:
@@ -91,7 +91,7 @@ async def test_a_turn_that_comes_with_the_cancellation_is_passed_on(
 ) -> None:
     """In the same round of the event loop: nothing goes out, and the slot is free."""
     client = connect(concurrency=1)
-    slots = client._exchanges.flights._slots
+    slots = client._outcomes.in_flight._slots
     await slots.acquire()
     sending = asyncio.create_task(client.send(TEXT, NUMBER))
     await asyncio.sleep(0)
@@ -124,7 +124,7 @@ async def test_the_outcome_of_a_cancelled_send_is_logged(gateway, connect, caplo
     gateway.gate.clear()
     gateway.fault = fault
     client = connect()
-    client._exchanges.carrier.timeouts["read"] = 0.01 if fault.then == "hang" else 5
+    client._outcomes.sender.timeouts["read"] = 0.01 if fault.then == "hang" else 5
     sending = asyncio.create_task(client.send(TEXT, Recipient(NUMBER, "an-id")))
     await gateway.until(lambda: tasks_of(client))
     sending.cancel()

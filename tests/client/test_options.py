@@ -106,7 +106,7 @@ async def test_a_fault_behind_a_proxy(gateway, connect, call, fault) -> None:
     """Is as one without: made once, and unknown."""
     client = connect(proxy=gateway.url, endpoints=Endpoints.at(ELSEWHERE), allow_insecure=True)
     gateway.fault = fault
-    client._exchanges.carrier.timeouts["read"] = 0.01 if fault.then == "hang" else 5
+    client._outcomes.sender.timeouts["read"] = 0.01 if fault.then == "hang" else 5
     with pytest.raises(call.error(fault)):
         await call.make(client)
     assert len(gateway.received) == call.copies(fault)

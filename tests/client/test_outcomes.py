@@ -24,7 +24,7 @@ async def test_a_fault_makes_the_outcome_unknown_and_no_second_copy(  # noqa: PL
         await call.make(client)
     before = len(gateway.received)
     gateway.fault = fault
-    client._exchanges.carrier.timeouts["read"] = 0.01 if fault.then == "hang" else 5
+    client._outcomes.sender.timeouts["read"] = 0.01 if fault.then == "hang" else 5
     with pytest.raises(call.error(fault)) as caught:
         await call.make(client)
     assert len(gateway.received) - before == call.copies(fault)
@@ -89,7 +89,7 @@ async def test_a_request_of_which_nothing_left_is_repeated(gateway, connect, cal
 
     client = connect(connect_retries=2)
     transport = client._transport
-    object.__setattr__(client._exchanges.carrier, "send", send)
+    object.__setattr__(client._outcomes.sender, "dispatch", send)
     assert call.result in repr(await call.make(client))
     assert attempts == 3
     assert len(gateway.received) == 1

@@ -77,10 +77,10 @@ async def test_faults_tell_nothing(gateway, marked, calls, fault, ear) -> None:
         for reused in (False, True):
             await gateway.hang_up()
             if reused:
-                marked._exchanges.carrier.timeouts["read"] = 5
+                marked._outcomes.sender.timeouts["read"] = 5
                 gateway.fault = None
                 await call.make(marked)
-            marked._exchanges.carrier.timeouts["read"] = 0.01 if fault.then == "hang" else 5
+            marked._outcomes.sender.timeouts["read"] = 0.01 if fault.then == "hang" else 5
             gateway.fault = fault
             with pytest.raises(InfobipError) as caught:
                 await call.make(marked)
@@ -93,7 +93,7 @@ async def test_good_replies_tell_nothing(gateway, marked, calls, oddity, ear) ->
     gateway.fault = oddity
     for call in calls.values():
         assert MARK not in repr(await call.make(marked))
-    for thing in (marked, marked._exchanges, marked._transport, marked._credentials):
+    for thing in (marked, marked._outcomes, marked._transport, marked._credentials):
         assert MARK not in repr(thing)
 
 

@@ -10,7 +10,7 @@ import httpcore
 import pytest
 
 from infobip_async import Endpoints, NotSentError, OutcomeUnknownError
-from infobip_async.sockets import SocketNetwork, SocketStream
+from infobip_async.client.connections import SocketNetwork, SocketStream
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from infobip_async import OutcomeUnknownError, Recipient, TextMessage
+from infobip_async.client.transport import HttpSender, SlotTransport
 from infobip_async.protocol.exchange import HttpRequest
-from infobip_async.transport import Carrier, SlotTransport
 
 TEXT = TextMessage("Hello", "Friend")
 NUMBER = "385911234567"
@@ -170,7 +170,7 @@ async def test_a_cancelled_request_costs_its_connection(gateway, transport) -> N
 
 async def test_a_giant_reply_is_not_read_to_its_end(gateway, connect, call, monkeypatch) -> None:
     """Its connection is given up; nothing else is left of it."""
-    monkeypatch.setattr("infobip_async.transport.MAX_REPLY", 1_000_000)
+    monkeypatch.setattr("infobip_async.client.transport.MAX_REPLY", 1_000_000)
     gateway.bodies[call.service] = b"x" * 3_000_000
     client = connect()
     before = asyncio.all_tasks()
@@ -182,12 +182,14 @@ async def test_a_giant_reply_is_not_read_to_its_end(gateway, connect, call, monk
 
 async def test_a_zip_bomb_is_not_unpacked_to_its_end(gateway, connect, monkeypatch) -> None:
     """The limit is of what is unpacked."""
-    monkeypatch.setattr("infobip_async.transport.MAX_REPLY", 1_000_000)
+    monkeypatch.setattr("infobip_async.client.transport.MAX_REPLY", 1_000_000)
     packed = gzip.compress(bytes(30_000_000))
     whole = httpx.Response(200, headers={"Content-Encoding": "gzip"}, content=packed)
-    carrier = Carrier(httpx.Request, httpx.MockTransport(lambda _: whole).handle_async_request, {})
+    sender = HttpSender(
+        httpx.Request, httpx.MockTransport(lambda _: whole).handle_async_request, {}
+    )
     with pytest.raises(OutcomeUnknownError, match="OverflowError"):
-        await carrier.carry(HttpRequest("GET", gateway.url))
+        await sender.send(HttpRequest("GET", gateway.url))
 
 
 async def test_a_reply_is_closed_whatever_is_wrong_with_it(gateway) -> None:
@@ -200,9 +202,11 @@ async def test_a_reply_is_closed_whatever_is_wrong_with_it(gateway) -> None:
 
     stream.aclose = aclose
     broken = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=stream)
-    carrier = Carrier(httpx.Request, httpx.MockTransport(lambda _: broken).handle_async_request, {})
+    sender = HttpSender(
+        httpx.Request, httpx.MockTransport(lambda _: broken).handle_async_request, {}
+    )
     with pytest.raises(OutcomeUnknownError, match="DecodingError"):
-        await carrier.carry(HttpRequest("GET", gateway.url))
+        await sender.send(HttpRequest("GET", gateway.url))
     assert closed
 
 

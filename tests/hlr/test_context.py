@@ -13,8 +13,8 @@ from infobip_async.errors import (
     OutcomeUnknownError,
 )
 from infobip_async.hlr.lookups import HlrLookups
+from infobip_async.hlr.pending import Stats
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.hlr.table import Stats
 from infobip_async.models import HlrReport, HlrSubmission
 from infobip_async.router import Router
 
@@ -136,7 +136,7 @@ async def test_leaving_sends_nothing_more(gateway) -> None:
     for task in (queued, new):
         with pytest.raises(NotSentError, match="stopped before it was sent"):
             await task
-    assert lookups.stats == Stats(submitted=1, unknown=1, unsubmitted=2)
+    assert lookups.stats == Stats(submitted=1, unknown=1, not_sent=2)
 
 
 async def test_leaving_before_the_query_is_made_up(gateway) -> None:

@@ -17,8 +17,8 @@ from infobip_async.errors import (
     NotSentError,
     OutcomeUnknownError,
 )
+from infobip_async.hlr.pending import Stats
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.hlr.table import Stats
 from infobip_async.models import HlrSubmission
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from infobip_async.pace import Backoff, Pace
+from infobip_async.concurrency.rate import Backoff, RateLimiter
 
 
 def now() -> float:
@@ -14,7 +14,7 @@ def now() -> float:
 
 async def test_pace_without_a_limit() -> None:
     """Without a rate nothing waits."""
-    pace = Pace(None)
+    pace = RateLimiter(None)
     for _ in range(1000):
         await pace.wait(1_000_000)
     assert now() == 0
@@ -22,7 +22,7 @@ async def test_pace_without_a_limit() -> None:
 
 async def test_pace_spaces_work() -> None:
     """What was done takes its time from what follows; idle time is not saved up."""
-    pace, starts = Pace(10), []
+    pace, starts = RateLimiter(10), []
     for units in (5, 20, 1):
         await pace.wait(units)
         starts.append(now())
@@ -35,7 +35,7 @@ async def test_pace_spaces_work() -> None:
 
 async def test_pace_of_the_cancelled() -> None:
     """Who is cancelled while waiting takes no time from those behind."""
-    pace = Pace(1)
+    pace = RateLimiter(1)
     await pace.wait(1)
     waiting = [asyncio.create_task(pace.wait(100)) for _ in range(3)]
     last = asyncio.create_task(pace.wait(1))

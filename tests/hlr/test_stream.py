@@ -14,8 +14,8 @@ from infobip_async.errors import (
     NotSentError,
     OutcomeUnknownError,
 )
+from infobip_async.hlr.pending import Stats
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.hlr.table import Stats
 from infobip_async.models import HlrSubmission
 
 
@@ -223,8 +223,8 @@ async def test_integers_can_be_shared(gateway) -> None:
 @pytest.mark.parametrize(
     ("fault", "outcome"),
     [
-        (NotSentError("away"), HlrOutcome.UNSUBMITTED),
-        (LocalProtocolError("bad"), HlrOutcome.UNSUBMITTED),
+        (NotSentError("away"), HlrOutcome.NOT_SENT),
+        (LocalProtocolError("bad"), HlrOutcome.NOT_SENT),
         (GatewayFailureError("no"), HlrOutcome.REFUSED),
         (OutcomeUnknownError("cut"), HlrOutcome.UNKNOWN),
         (ZeroDivisionError("bug"), HlrOutcome.UNKNOWN),

@@ -8,8 +8,8 @@ from contextlib import aclosing
 import attrs
 import pytest
 
+from infobip_async.hlr.pending import Stats
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.hlr.table import Stats
 from infobip_async.models import HlrSubmission
 
 
@@ -202,8 +202,8 @@ async def test_leaving_under_another_task(gateway, kind) -> None:
     assert now() == pytest.approx(16, abs=0.1)
     results = await consumer
     assert len(results) == source.read == 95
-    assert outcomes(results) == {HlrOutcome.REPORTED: 60, HlrOutcome.UNSUBMITTED: 35}
-    assert lookups.stats == Stats(submitted=60, reported=60, unsubmitted=35)
+    assert outcomes(results) == {HlrOutcome.REPORTED: 60, HlrOutcome.NOT_SENT: 35}
+    assert lookups.stats == Stats(submitted=60, reported=60, not_sent=35)
 
 
 async def test_leaving_up_to_a_limit(gateway) -> None:
@@ -242,7 +242,7 @@ async def test_leaving_with_a_stream_in_hand(gateway) -> None:
         await anext(stream)
     assert len(asyncio.all_tasks()) == 1 + len(gateway._pushes)
     rest = await drained(stream)
-    assert {result.outcome for result in rest} <= {HlrOutcome.REPORTED, HlrOutcome.UNSUBMITTED}
+    assert {result.outcome for result in rest} <= {HlrOutcome.REPORTED, HlrOutcome.NOT_SENT}
 
 
 async def test_leaving_with_a_source_that_raises_then(gateway) -> None:
@@ -281,7 +281,7 @@ async def test_leaving_is_cancelled(gateway) -> None:
         await task
     assert len(asyncio.all_tasks()) <= 2 + len(gateway._pushes)
     results = await consumers[0]
-    assert set(outcomes(results)) <= {HlrOutcome.TIMED_OUT, HlrOutcome.UNSUBMITTED}
+    assert set(outcomes(results)) <= {HlrOutcome.TIMED_OUT, HlrOutcome.NOT_SENT}
 
 
 async def test_leaving_with_a_query_that_is_not_full(gateway) -> None:
@@ -291,7 +291,7 @@ async def test_leaving_with_a_query_that_is_not_full(gateway) -> None:
         consumer = asyncio.create_task(drained(lookups.stream(source)))
         await asyncio.sleep(0.35)
     assert now() == pytest.approx(0.35, abs=0.01)
-    assert outcomes(await consumer) == {HlrOutcome.REPORTED: 2, HlrOutcome.UNSUBMITTED: 1}
+    assert outcomes(await consumer) == {HlrOutcome.REPORTED: 2, HlrOutcome.NOT_SENT: 1}
 
 
 @attrs.define
@@ -319,7 +319,7 @@ async def test_leaving_while_a_source_takes_its_time(gateway) -> None:
     assert source.ended
     assert len(gateway.asked) == 1
     assert now() == pytest.approx(11, abs=0.1)
-    assert outcomes(await consumer) == {HlrOutcome.REPORTED: 1, HlrOutcome.UNSUBMITTED: 2}
+    assert outcomes(await consumer) == {HlrOutcome.REPORTED: 1, HlrOutcome.NOT_SENT: 2}
 
 
 async def test_leaving_is_cancelled_while_a_source_takes_its_time(gateway) -> None:

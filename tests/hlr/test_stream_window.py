@@ -9,8 +9,8 @@ import attrs
 import pytest
 
 from infobip_async.errors import NotSentError, OutcomeUnknownError
+from infobip_async.hlr.pending import Stats
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.hlr.table import Stats
 from infobip_async.models import HlrSubmission
 
 
@@ -134,10 +134,10 @@ async def test_gateway_away_does_not_use_the_source_up(gateway) -> None:
     async with gateway.lookups(batch_size=10, queries=2, window=100) as lookups:
         stream = lookups.stream(source)
         while now() < 60:
-            assert (await anext(stream)).outcome is HlrOutcome.UNSUBMITTED
+            assert (await anext(stream)).outcome is HlrOutcome.NOT_SENT
         await stream.aclose()
     assert len(gateway.asked) < 25
-    assert lookups.stats == Stats(unsubmitted=source.read)
+    assert lookups.stats == Stats(not_sent=source.read)
 
 
 async def test_failures_make_pauses(gateway) -> None:
@@ -184,7 +184,7 @@ async def test_leaving_does_not_wait_for_a_pause(gateway) -> None:
         await asyncio.sleep(100)
         asked, left = len(gateway.asked), now()
     assert now() - left < 0.01
-    assert {result.outcome for result in await consumer} == {HlrOutcome.UNSUBMITTED}
+    assert {result.outcome for result in await consumer} == {HlrOutcome.NOT_SENT}
     assert len(gateway.asked) == asked
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from infobip_async.journal import Handling, KeptPost, SqliteJournal
+from infobip_async.journal import HandlerSettings, SqliteJournal, StoredPush
 from infobip_async.models import (
     DeliveryReport,
     DeliveryStatus,
@@ -131,7 +131,7 @@ class Bench:
     def journal(self, **handling: object) -> SqliteJournal:
         """A journal on the file, which is not opened."""
         settings = {"clock": self.time, "sleep": self.time.sleep, "chance": lambda: 0.0} | handling
-        return SqliteJournal(self.path, handling=Handling(**settings), **self.settings)
+        return SqliteJournal(self.path, handling=HandlerSettings(**settings), **self.settings)
 
     async def start(self, **handling: object) -> SqliteJournal:
         """Serve a journal until the end of the test, or until `stop`."""
@@ -171,7 +171,7 @@ class Bench:
                 pass
 
     @staticmethod
-    async def look(journal: SqliteJournal) -> list[KeptPost]:
+    async def look(journal: SqliteJournal) -> list[StoredPush]:
         """What waits in a journal."""
         return [post async for post in journal.waiting()]
 

@@ -16,10 +16,10 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from infobip_async.journal import Handling, KeptPost, SqliteJournal
+from infobip_async.concurrency.sqlite_thread import SqliteThread
+from infobip_async.journal import HandlerSettings, SqliteJournal, StoredPush
 from infobip_async.journal import sqlite as storage
-from infobip_async.journal.seam import State
-from infobip_async.journal.writer import Writer
+from infobip_async.journal.base import State
 from infobip_async.models import DeliveryReport, Event, HlrReport, InboundSms
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.router import Router
@@ -75,17 +75,17 @@ def take_away(protection: str) -> None:
         storage._Storage.settle = settle
     else:
         assert protection == "FULL"
-        open_file = Writer._open
+        open_file = SqliteThread._open
 
-        def unsafe(writer: Writer) -> Any:
+        def unsafe(writer: SqliteThread) -> Any:
             connection = open_file(writer)
             connection.execute("pragma synchronous = off")
             return connection
 
-        Writer._open = unsafe
+        SqliteThread._open = unsafe
 
 
-def held(post: KeptPost) -> bool:
+def held(post: StoredPush) -> bool:
     """Whether all that a post waits for is other parts of its message."""
     return {mark.state for mark in post.marks.values()} == {State.HELD}
 
@@ -107,7 +107,7 @@ async def receive(order: dict[str, Any]) -> None:
     router.on(DeliveryReport)(handle)
     router.on(HlrReport)(handle)
     router.on(InboundSms, whole=True)(handle)
-    handling = Handling(in_flight=order["in_flight"], first_delay=0.005, longest_delay=0.05)
+    handling = HandlerSettings(in_flight=order["in_flight"], first_delay=0.005, longest_delay=0.05)
     journal = SqliteJournal(order["path"], handling=handling)
     runner = web.AppRunner(webhook_app(router, secret=SECRET, journal=journal))
     await runner.setup()

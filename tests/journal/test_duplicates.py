@@ -2,7 +2,7 @@
 
 import pytest
 
-from infobip_async.journal.rows import digests_of
+from infobip_async.journal.items import digests_of
 from infobip_async.journal.sqlite import REMEMBERED
 from infobip_async.models import DeliveryReport, HlrReport, InboundSms, UnreadableRow
 from infobip_async.protocol.push import PushFormat, decode

@@ -2,10 +2,10 @@
 
 import pytest
 
-from infobip_async.journal import Handling
+from infobip_async.journal import HandlerSettings
+from infobip_async.journal.base import State
 from infobip_async.journal.items import Item
-from infobip_async.journal.joining import Joining
-from infobip_async.journal.seam import State
+from infobip_async.journal.parts import Joining
 from infobip_async.models import InboundSms
 from infobip_async.protocol.inbound_sms import decode_push
 from infobip_async.text.reassembly import Reassembler
@@ -200,7 +200,7 @@ def test_a_part_that_is_given_up_is_not_waited_for(bench):
 
 def test_a_longer_time_than_the_attempts_take():
     """By default no part is tried again for as long as others wait for it."""
-    handling = Handling(chance=lambda: 0.0)
+    handling = HandlerSettings(chance=lambda: 0.0)
     total = sum(handling.delay(attempt) for attempt in range(1, handling.attempts))
     assert total + handling.attempts * handling.time_limit < Reassembler().timeout
 

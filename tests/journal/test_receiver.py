@@ -101,7 +101,7 @@ async def test_settings_of_the_receiver(bench, start):
 
 async def test_a_journal_that_cannot_keep(bench, start, caplog, monkeypatch):
     """503, until it can again."""
-    monkeypatch.setattr("infobip_async.journal.writer._LOCK_TIMEOUT", 0.001)
+    monkeypatch.setattr("infobip_async.concurrency.sqlite_thread._LOCK_TIMEOUT", 0.001)
     got = bench.record(DeliveryReport)
     async with bench.journal():  # another process has the file
         receiver = await start()

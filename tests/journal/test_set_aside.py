@@ -2,8 +2,8 @@
 
 import pytest
 
-from infobip_async.errors import JournalUnavailableError, LocalProtocolError
-from infobip_async.journal import tables
+from infobip_async.errors import LocalProtocolError, StorageUnavailableError
+from infobip_async.journal import sqlite_tables
 from infobip_async.models import DeliveryReport, HlrReport, InboundSms
 from infobip_async.protocol import push as push_format
 
@@ -109,7 +109,7 @@ async def test_put_back_before_its_post_is_closed(bench, got):
     """The mark is taken back, also where the post is read again after a crash."""
     async with bench.journal() as journal:
         await journal.put(bench.reports("a", "b"))
-        dead = tables.Mark(1, 0, tables.State.DEAD)
+        dead = sqlite_tables.EventState(1, 0, sqlite_tables.State.DEAD)
         await journal._storage.settle([dead])
         assert await journal.requeue() == 1
     got.act = succeed
@@ -139,7 +139,7 @@ async def test_discarded_before_its_post_is_closed(bench, got):
     """It is not handled, also where the post is read again after a crash."""
     async with bench.journal() as journal:
         await journal.put(bench.reports("a", "b"))
-        await journal._storage.settle([tables.Mark(1, 0, tables.State.DEAD)])
+        await journal._storage.settle([sqlite_tables.EventState(1, 0, sqlite_tables.State.DEAD)])
         assert await journal.discard() == 1
     got.act = succeed
     journal = await bench.start()
@@ -253,11 +253,11 @@ async def test_a_query_of_any_octets(bench):
 async def test_a_journal_that_is_not_open(bench):
     """It keeps nothing, and says so; it cannot be opened twice."""
     journal = bench.journal()
-    with pytest.raises(JournalUnavailableError, match="not open"):
+    with pytest.raises(StorageUnavailableError, match="not open"):
         await journal.put(bench.reports("a"))
     async with journal:
         with pytest.raises(LocalProtocolError, match="open already"):
             await journal.__aenter__()
         await journal.put(bench.reports("a"))
-    with pytest.raises(JournalUnavailableError, match="not open"):
+    with pytest.raises(StorageUnavailableError, match="not open"):
         await journal.put(bench.reports("a"))

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.journal import Handling
+from infobip_async.journal import HandlerSettings
 from infobip_async.models import DeliveryReport, HlrReport, InboundSms, UnreadableRow
 
 
@@ -132,8 +132,8 @@ async def test_delays_grow_and_end_in_a_dead_letter(bench, caplog):
 
 def test_delays_are_jittered():
     """By up to a half, downwards, so that each is longer than the one before at its longest."""
-    lowest = Handling(chance=lambda: 1.0, longest_delay=60.0)
-    highest = Handling(chance=lambda: 0.0, longest_delay=60.0)
+    lowest = HandlerSettings(chance=lambda: 1.0, longest_delay=60.0)
+    highest = HandlerSettings(chance=lambda: 0.0, longest_delay=60.0)
     assert [lowest.delay(n) for n in (1, 2, 3, 9, 5_000)] == [0.5, 1.0, 2.0, 30.0, 30.0]
     assert [highest.delay(n) for n in (1, 2, 3, 9, 5_000)] == [1.0, 2.0, 4.0, 60.0, 60.0]
 
@@ -142,7 +142,7 @@ def test_delays_are_jittered():
 def test_settings_out_of_range(field):
     """Nothing works with none of it."""
     with pytest.raises(LocalProtocolError) as error:
-        Handling(**{field: 0})
+        HandlerSettings(**{field: 0})
     assert error.value.field == field
 
 

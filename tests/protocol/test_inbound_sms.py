@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from infobip_async.errors import LocalProtocolError, RemoteProtocolError
 from infobip_async.models import InboundSms, UdhElement, UserDataHeader
 from infobip_async.protocol.inbound_sms import (
+    DEFAULT_NAMES,
     FIELDS,
-    USUAL_NAMES,
     decode_push,
     encode_push,
     template,
@@ -36,7 +36,7 @@ def check(asked: str, query: str, sms: InboundSms) -> None:
     assert read(query) == sms
 
 
-ALL = template(USUAL_NAMES)
+ALL = template(DEFAULT_NAMES)
 PAIRS = {
     "all, a text": (
         ALL,
@@ -128,7 +128,7 @@ def test_the_requests_of_the_document(
 
 def test_the_template_with_the_usual_names() -> None:
     """Each field under its own."""
-    assert template(USUAL_NAMES) == "&".join(f"{field}=%{field}%" for field in FIELDS)
+    assert template(DEFAULT_NAMES) == "&".join(f"{field}=%{field}%" for field in FIELDS)
 
 
 def test_names_of_the_users_own_are_encoded() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infobip_async.client import InfobipClient
+from infobip_async.client.client import InfobipClient
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models import Recipient
 from infobip_async.protocol.message_ids import IdKey, id_keys, tag_message_id

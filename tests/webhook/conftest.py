@@ -150,9 +150,9 @@ def reply_of() -> Callable[..., Awaitable[Reply]]:
 @pytest.fixture
 def warnings_of(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """What the receiver warned of, without its details for debugging."""
-    caplog.set_level(logging.DEBUG, "infobip_async.webhook")
+    caplog.set_level(logging.DEBUG, "infobip_async.receiver")
     return lambda: [
         record.getMessage()
         for record in caplog.records
-        if record.name == "infobip_async.webhook" and record.levelno >= logging.WARNING
+        if record.name == "infobip_async.receiver" and record.levelno >= logging.WARNING
     ]

@@ -99,7 +99,7 @@ async def test_no_record_holds_the_secret(start, records, mount, path, access_lo
     await receiver.aclose()
 
     assert statuses == [400, 500, 400, 200, 200, 400, 404, 404, 405, 404, 404]
-    assert {access_log, "aiohttp.server", "asyncio", "infobip_async.webhook"} <= records.names
+    assert {access_log, "aiohttp.server", "asyncio", "infobip_async.receiver"} <= records.names
     for text in records.texts:
         assert SECRET.lower() not in text.lower()
         assert NUMBER not in text

@@ -7,8 +7,8 @@ from time import monotonic
 import pytest
 
 from infobip_async import webhook
-from infobip_async.dispatch import Dispatch
 from infobip_async.models import InboundSms
+from infobip_async.receiver.acknowledge import HandleThenAck
 
 PART = "sender=38598&esmclass=64&datacoding=8&bin=050003AA02{:02}00{}"
 FIRST, SECOND = PART.format(1, "41"), PART.format(2, "42")
@@ -57,7 +57,7 @@ async def test_a_part_waits_from_its_arrival(receiver, whole):
 
 async def test_parts_that_do_not_come(start, monkeypatch, caplog):
     """After some time an incomplete message is handed on, though handlers fail now and then."""
-    monkeypatch.setattr(webhook, "Dispatch", partial(Dispatch, expiry_seconds=0.005))
+    monkeypatch.setattr(webhook, "HandleThenAck", partial(HandleThenAck, expiry_seconds=0.005))
     receiver = await start()
     receiver.router.reassembler.timeout = 0.01
     handler = Whole()

@@ -156,7 +156,7 @@ async def test_a_failing_handler(receiver, caplog):
     assert (reply.status, reply.body) == (500, b"500: Internal Server Error")
     assert receiver.events == [NOT_SENT]
     (record,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
-    assert record.name == "infobip_async.webhook"
+    assert record.name == "infobip_async.receiver"
     assert "a fault of the handler" in caplog.text
     assert "in fail" in caplog.text
     assert "1023012301" not in caplog.text

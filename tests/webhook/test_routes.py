@@ -5,7 +5,7 @@ import pytest
 from aiohttp import http_parser, web, web_protocol
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.protocol.inbound_sms import USUAL_NAMES
+from infobip_async.protocol.inbound_sms import DEFAULT_NAMES
 from infobip_async.router import Router
 from infobip_async.webhook import callback_urls, webhook_app
 
@@ -197,7 +197,7 @@ def test_callback_urls_without_a_secret():
 
     assert urls.hlr_reports == "https://x/hlr"
     assert urls.inbound_sms == "https://x/inbound?" + "&".join(
-        f"{name}=%{name}%" for name in USUAL_NAMES
+        f"{name}=%{name}%" for name in DEFAULT_NAMES
     )
 
 

@@ -1,0 +1,1 @@
+"""The client: what is sent, and what became of it."""

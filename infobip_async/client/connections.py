@@ -1,0 +1,311 @@
+"""Connections of the default client: one HTTP/1.1 connection for each exchange in flight.
+
+`SlotTransport` keeps idle connections in a free list: the cost of a request does not grow with
+concurrency, and a cancelled request costs at most its own connection.
+
+`SocketNetwork` is httpcore's network interface over asyncio's own transports. httpcore's backend
+buffers unsolicited bytes, and the next request takes them for its reply. Here they make the
+connection unusable. An exchange also gets a quarter cheaper.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
+from typing import Any, Final, cast
+
+import attrs
+import httpcore
+import httpx
+from aiohappyeyeballs import start_connection
+
+_NEXT_ADDRESS: Final = 0.25
+"""Seconds after which the next address of a host is tried beside the first (RFC 8305)."""
+
+
+class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
+    """One connection.
+
+    Attributes:
+        answered: whether anything arrived since the last octets were written. A reply that is
+            read although nothing did is a leftover of what came before.
+    """
+
+    _transport: asyncio.Transport
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.answered = False
+        self._socket = connected
+        self._received: list[bytes] = []
+        self._arrived = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._ended = False
+        self._fault: Exception | None = None
+
+    # --- what asyncio tells ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport, or the one over it after a TLS handshake."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+        # A write lasts until the kernel has taken everything: that is what its timeout is about.
+        self._transport.set_write_buffer_limits(high=1)
+        self._drained.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what arrived; no more of it is taken in than is read."""
+        self.answered = True
+        self._received.append(data)
+        self._arrived.set()
+        if len(self._received) > 1:
+            self._transport.pause_reading()
+
+    def eof_received(self) -> None:
+        """Nothing more arrives, and asyncio closes the connection."""
+        self.connection_lost(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wake whoever waits."""
+        self._ended = True
+        self._fault = self._fault or exc
+        self._arrived.set()
+        self._drained.set()
+
+    def pause_writing(self) -> None:
+        """The kernel takes no more for now."""
+        self._drained.clear()
+
+    def resume_writing(self) -> None:
+        """The kernel has taken everything."""
+        self._drained.set()
+
+    # --- what httpcore asks ---
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109 - httpcore's
+        """Wait for octets and give all there are; none when the peer has closed."""
+        if not self._transport.is_reading():
+            self._transport.resume_reading()
+        await _within(timeout, self._arrived, httpcore.ReadTimeout)
+        received = b"".join(self._received)
+        self._received.clear()
+        if not self._ended:
+            self._arrived.clear()
+        elif self._fault and not received:
+            # Not an end: a reply without a length would pass for complete.
+            raise httpcore.ReadError from self._fault
+        return received
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's
+        """Write octets, and wait until the kernel has taken them."""
+        self.answered = False
+        if not self._ended:
+            self._transport.write(buffer)
+            await _within(timeout, self._drained, httpcore.WriteTimeout)
+        if self._ended:
+            raise httpcore.WriteError
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
+    ) -> httpcore.AsyncNetworkStream:
+        """Secure the connection; one that cannot be is closed."""
+        loop = asyncio.get_running_loop()
+        if self._received:
+            # Anybody on the way could have put the beginning of a reply there.
+            self._transport.abort()
+            raise httpcore.ConnectError("octets in front of the handshake")
+        try:
+            async with asyncio.timeout(timeout):
+                secured = await loop.start_tls(
+                    self._transport, self, ssl_context, server_hostname=server_hostname
+                )
+        except TimeoutError:
+            raise httpcore.ConnectTimeout from None
+        except OSError as fault:  # what ssl raises is one
+            raise httpcore.ConnectError(fault) from fault
+        if secured is None:
+            raise httpcore.ConnectError("closed at the end of the handshake")
+        self.connection_made(secured)
+        return self
+
+    async def aclose(self) -> None:
+        """Close the connection at once."""
+        self._transport.abort()
+        await asyncio.sleep(0)  # asyncio closes the socket in its next round
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's
+        """Tell of the connection what httpcore asks for."""
+        if info == "is_readable":
+            return self._ended or bool(self._received) or self._is_readable()
+        return self._transport.get_extra_info(info)
+
+    def _is_readable(self) -> bool:
+        """Whether something arrived, or the peer closed, in this round of the event loop."""
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except OSError as fault:
+            return not isinstance(fault, BlockingIOError)
+        return True
+
+
+async def _within(seconds: float | None, event: asyncio.Event, late: type[Exception]) -> None:
+    if event.is_set():
+        return
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        raise late from None
+
+
+class SocketNetwork(httpcore.AsyncNetworkBackend):
+    """Opens connections."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
+        local_address: str | None = None,  # noqa: ARG002 - never given
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - never given
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to a host, over whichever of its addresses answers first."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                connected = await start_connection(
+                    addresses, happy_eyeballs_delay=_NEXT_ADDRESS, interleave=1
+                )
+                _, stream = await loop.create_connection(
+                    lambda: SocketStream(connected), sock=connected
+                )
+        except TimeoutError:
+            raise httpcore.ConnectTimeout from None
+        except OSError as fault:
+            raise httpcore.ConnectError from fault
+        return stream
+
+
+_Free = list[httpcore.AsyncHTTPConnection]
+
+
+@attrs.define
+class _SlotStream(httpx.AsyncByteStream):
+    """The body of a reply; closing it gives the connection back."""
+
+    _body: httpcore.Response
+    _give_back: Callable[[], Awaitable[None]]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._body.aiter_stream()
+
+    async def aclose(self) -> None:
+        try:
+            await self._body.aclose()
+        finally:
+            await self._give_back()
+
+
+@attrs.define(eq=False)
+class SlotTransport(httpx.AsyncBaseTransport):
+    """One HTTP/1.1 connection per exchange in flight, and a free list of idle ones.
+
+    It sets no limit of its own: whoever calls it limits the exchanges in flight. Failures are
+    httpcore's exceptions.
+
+    Attributes:
+        ssl_context: for https; certifi's certificates where it is None.
+        keepalive_expiry: seconds that an idle connection is kept; below what servers allow, so
+            that they do not close it just when it is used again.
+    """
+
+    ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
+    keepalive_expiry: float = 5.0
+    _network: SocketNetwork = attrs.field(init=False, factory=SocketNetwork, repr=False)
+    _free: dict[tuple[bytes, bytes, int | None], _Free] = attrs.field(
+        init=False, factory=dict, repr=False
+    )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request over an idle connection, or a new one where none is idle."""
+        url = httpcore.URL(
+            scheme=request.url.raw_scheme,
+            host=request.url.raw_host,
+            port=request.url.port,
+            target=request.url.raw_path,
+        )
+        free = self._free.setdefault((url.scheme, url.host, url.port), [])
+        connection = await self._idle(free) or self._new(url.origin)
+        try:
+            response = await connection.handle_async_request(
+                httpcore.Request(
+                    request.method,
+                    url,
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
+            )
+            _check_order(response)
+        except BaseException:
+            await connection.aclose()
+            raise
+        body = _SlotStream(response, partial(self._give_back, free, connection))
+        return httpx.Response(response.status, headers=response.headers, stream=body)
+
+    async def _idle(self, free: _Free) -> httpcore.AsyncHTTPConnection | None:
+        while free:
+            connection = free.pop()
+            if connection.is_available() and not connection.has_expired():
+                return connection
+            await connection.aclose()
+        return None
+
+    def _new(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
+        if origin.scheme == b"https" and self.ssl_context is None:
+            self.ssl_context = httpx.create_ssl_context(trust_env=False)
+        return httpcore.AsyncHTTPConnection(
+            origin,
+            ssl_context=self.ssl_context,
+            keepalive_expiry=self.keepalive_expiry,
+            network_backend=self._network,
+        )
+
+    async def _give_back(self, free: _Free, connection: httpcore.AsyncHTTPConnection) -> None:
+        if connection.is_available():
+            free.append(connection)
+        else:
+            await connection.aclose()
+        # The least recently used one stands first: after a burst the list shrinks from there.
+        if len(free) > 1 and free[0].has_expired():
+            await free.pop(0).aclose()
+
+    async def aclose(self) -> None:
+        """Close the idle connections."""
+        for free in self._free.values():
+            while free:
+                await free.pop().aclose()
+
+
+def _check_order(response: httpcore.Response) -> None:
+    """Refuse a reply that was there before the request: it is a leftover of another exchange."""
+    stream = response.extensions.get("network_stream")
+    if isinstance(stream, SocketStream) and not stream.answered:
+        raise httpcore.RemoteProtocolError("the reply was there before the request")
+
+
+def default_transport(
+    proxy: str | None, ssl_context: ssl.SSLContext | None, concurrency: int
+) -> httpx.AsyncBaseTransport:
+    """A `SlotTransport`, or with a proxy httpx's own transport, which knows how to use one."""
+    if proxy is None:
+        return SlotTransport(ssl_context)
+    return httpx.AsyncHTTPTransport(
+        proxy=proxy,
+        verify=ssl_context or True,
+        trust_env=False,
+        limits=httpx.Limits(max_connections=concurrency),
+    )

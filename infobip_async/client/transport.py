@@ -1,0 +1,155 @@
+"""One exchange: how a request leaves, and the evidence of what left.
+
+`HttpSender` makes one exchange and tells the two failures apart that matter to a sender: no byte
+left (`NotSentError`), or some may have (`OutcomeUnknownError`).
+"""
+
+import os
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import attrs
+import httpx
+
+from infobip_async.errors import (
+    GatewayUnreachableError,
+    LocalProtocolError,
+    NotSentError,
+    OutcomeUnknownError,
+    RemoteProtocolError,
+)
+from infobip_async.protocol.exchange import HttpReply, HttpRequest
+from infobip_async.redaction import exchange_of_ours
+
+MAX_REPLY: Final = 64 * 1024 * 1024
+"""Octets of a reply that are read; ten times what 100,000 HLR rows take."""
+
+
+@attrs.define
+class _Evidence:
+    """What httpcore's trace tells of a request.
+
+    Exception classes cannot tell whether bytes left: a write error is swallowed, and shows as a
+    read error later. A transport that traces nothing proves nothing.
+    """
+
+    traced: bool = False
+    started: bool = False
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        self.traced = True
+        if event.endswith("send_request_headers.started"):
+            # A proxy's CONNECT carries nothing of the request.
+            self.started = self.started or info["request"].method != b"CONNECT"
+
+    @property
+    def may_have_left(self) -> bool:
+        return self.started or not self.traced
+
+
+@attrs.frozen
+class HttpSender:
+    """Makes exchanges through whatever sends requests.
+
+    Attributes:
+        build: makes a request, as ``httpx.Request`` and ``httpx.AsyncClient.build_request`` do.
+        dispatch: sends one and gives the response, its body unread, without following redirects.
+        timeouts: seconds for ``connect``, ``read``, ``write`` and ``pool``, as httpx has them.
+        connect_retries: times that a request is tried again of which no byte had left.
+    """
+
+    build: Callable[..., httpx.Request]
+    dispatch: Callable[[httpx.Request], Awaitable[httpx.Response]]
+    timeouts: Mapping[str, float | None]
+    connect_retries: int = 0
+
+    async def send(self, request: HttpRequest) -> HttpReply:
+        """Send a request and read the whole reply.
+
+        Raises:
+            LocalProtocolError: the request cannot be made: its URL is longer than httpx allows.
+            NotSentError: it failed, and no byte of the request had left.
+            OutcomeUnknownError: it failed after that, or nothing proves that it did not; or the
+                HTTP status is not 2xx, whatever stands behind it.
+        """
+        exchange_of_ours.set(True)
+        outcome = await self._attempt(request)
+        for _ in range(self.connect_retries):
+            if isinstance(outcome, NotSentError):
+                outcome = await self._attempt(request)
+        if isinstance(outcome, GatewayUnreachableError):
+            raise outcome
+        if not outcome.successful:
+            status = f"the reply has HTTP status {outcome.status}"
+            raise OutcomeUnknownError(status) from RemoteProtocolError(status, raw=outcome.body)
+        return outcome
+
+    async def _attempt(self, request: HttpRequest) -> HttpReply | GatewayUnreachableError:
+        """One attempt. The failure is returned, so that no traceback leads to the request."""
+        evidence = _Evidence()
+        built = self._built(request, evidence)
+        try:
+            response = await self.dispatch(built)
+            try:
+                body = await _read(response)
+                return HttpReply(response.status_code, body, delimited=_delimited(response))
+            finally:
+                await response.aclose()
+        except Exception as fault:  # noqa: BLE001 - the class of a failure proves nothing
+            return _failure(fault, evidence)
+
+    def _built(self, request: HttpRequest, evidence: _Evidence) -> httpx.Request:
+        headers = {"Accept-Encoding": "identity"}
+        if request.content_type:
+            headers["Content-Type"] = request.content_type
+        try:
+            return self.build(
+                request.method,
+                request.url,
+                headers=headers,
+                content=request.body or None,
+                extensions={"timeout": dict(self.timeouts), "trace": evidence},
+            )
+        except Exception as fault:  # noqa: BLE001 - any client can be given
+            kind = type(fault).__name__
+        # Not from there: that traceback leads to the URL.
+        raise LocalProtocolError(f"the request cannot be made ({kind})", field="url")
+
+
+def _delimited(response: httpx.Response) -> bool:
+    return "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
+
+
+async def _read(response: httpx.Response) -> bytes:
+    received = bytearray()
+    async for chunk in response.aiter_bytes():
+        received += chunk
+        if len(received) > MAX_REPLY:
+            raise OverflowError(f"a reply of more than {MAX_REPLY} octets")
+    return bytes(received)
+
+
+def _failure(fault: Exception, evidence: _Evidence) -> GatewayUnreachableError:
+    """Say what failed without the text of the fault, which may repeat a URL or a body."""
+    kind = type(fault).__name__
+    link: BaseException | None = fault
+    while link is not None:
+        if isinstance(link, OSError) and link.errno:
+            kind = f"{kind}: {_reason(link)}"
+            break
+        link = link.__cause__ or link.__context__
+    if evidence.may_have_left:
+        return OutcomeUnknownError(f"no reply, and the request may have arrived ({kind})")
+    return NotSentError(f"the gateway could not be reached, nothing was sent ({kind})")
+
+
+def _reason(fault: OSError) -> str:
+    match fault:
+        case ssl.SSLError():
+            return str(fault.reason)
+        case socket.gaierror():
+            return "the name of the host cannot be resolved"
+        case _:
+            return os.strerror(fault.errno or 0)

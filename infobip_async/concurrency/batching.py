@@ -1,0 +1,89 @@
+"""Many small writes made into few: what comes while one is under way goes into the next."""
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+import attrs
+
+from infobip_async.errors import StorageUnavailableError
+
+T = TypeVar("T")
+
+
+@attrs.define(eq=False)
+class _Round(Generic[T]):
+    """Items that are written at once, and how that went."""
+
+    items: list[T] = attrs.field(factory=list)
+    over: asyncio.Event = attrs.field(factory=asyncio.Event)
+    fault: Exception | None = None
+
+
+class Batcher(Generic[T]):
+    """Writes items in the order in which they come, as many at once as wait.
+
+    Args:
+        write: writes items; what it raises goes to whoever waits for one of them.
+    """
+
+    def __init__(self, write: Callable[[Sequence[T]], Awaitable[None]]) -> None:
+        self._write = write
+        self._next: _Round[T] = _Round()
+        self._writing: asyncio.Task[None] | None = None
+
+    def add(self, *items: T) -> asyncio.Event:
+        """Have items written, without waiting for it.
+
+        Returns:
+            What is set when that is over, well or not.
+        """
+        self._next.items.extend(items)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._run())
+        return self._next.over
+
+    async def write(self, *items: T) -> None:
+        """Have items written, and wait for it; they are written though the caller is cancelled.
+
+        Raises:
+            StorageUnavailableError: it was closed before.
+            Exception: what `write` raised.
+        """
+        waited_for = self._next
+        await self.add(*items).wait()
+        if waited_for.fault is not None:
+            raise copy.copy(waited_for.fault)  # several tasks must not share one traceback
+
+    async def _run(self) -> None:
+        try:
+            while self._next.items:
+                now, self._next = self._next, _Round()
+                await self._settle(now)
+        except asyncio.CancelledError:
+            self._next.fault = StorageUnavailableError("the journal was closed")
+            self._next.over.set()
+            self._next = _Round()
+            raise
+        finally:
+            self._writing = None
+
+    async def _settle(self, now: _Round[T]) -> None:
+        now.fault = StorageUnavailableError("the journal was closed")
+        try:
+            await self._write(now.items)
+            now.fault = None
+        except Exception as fault:  # noqa: BLE001 - it goes to all who wait
+            now.fault = fault
+        finally:
+            now.over.set()
+
+    async def aclose(self, seconds: float) -> None:
+        """Wait until everything is written, and give up after so many seconds."""
+        if self._writing is not None:
+            writing = {self._writing}
+            _, late = await asyncio.wait(writing, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.wait(writing)

@@ -1,0 +1,337 @@
+"""Which lookups wait for their report: plain data, with an injected clock.
+
+A query is one batch. A number of it waits from the reply, which gives it an id, until the report
+with that id is pushed, or the batch's deadline passes. Reports may come before the reply; they
+are kept for a while, as long as a query is in flight that could claim them.
+"""
+
+import heapq
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+import attrs
+
+from infobip_async.errors import GatewayRefusedError
+from infobip_async.hlr.results import HlrOutcome, HlrResult
+from infobip_async.models import HlrReport, HlrSubmission
+
+_Key = str | tuple[str, str]
+
+Settle = Callable[[int, HlrResult, GatewayRefusedError | None], None]
+"""Takes the position of a number in its batch, its result, and the gateway's refusal, if any."""
+
+REMEMBERED: Final = 100_000
+"""Ids of lookups past their deadline by which a late report is told from a stranger's."""
+
+MAX_BATCH: Final = 10_000
+"""Numbers of one query at the most."""
+
+# Positions are shared, not made anew: that would cost each waiting number 28 octets.
+_POSITIONS: Final = tuple(range(MAX_BATCH))
+
+_FEW_DEADLINES: Final = 64
+
+_REPORTED: Final = HlrOutcome.REPORTED  # an enum's attribute is slow to look up per report
+
+
+@attrs.define
+class Stats:
+    """Counts since the start, and two levels.
+
+    Attributes:
+        submitted: numbers that went out in a query, once each.
+        refused: numbers that the gateway did not accept.
+        reported: numbers whose report arrived in time.
+        timed_out: numbers whose report did not.
+        unknown: numbers of queries whose reply was lost or cannot be read.
+        unsubmitted: numbers that were to go out, and did not.
+        invalid: numbers that no query can carry; their outcome is a refusal.
+        late: reports that came after their number had timed out.
+        unclaimed: reports that no lookup of this process had asked for, and repeated ones.
+        early_kept: reports kept for replies that are under way, now.
+    """
+
+    submitted: int = 0
+    refused: int = 0
+    reported: int = 0
+    timed_out: int = 0
+    unknown: int = 0
+    not_sent: int = 0
+    invalid: int = 0
+    late: int = 0
+    unclaimed: int = 0
+    early_kept: int = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Numbers that are in a query or wait for their report, now."""
+        return self.submitted - self.refused - self.reported - self.timed_out - self.unknown
+
+
+def _nothing(batch: "Batch") -> None:
+    """For batches that nobody waits for."""
+
+
+def _nobody(position: int, result: HlrResult, refusal: GatewayRefusedError | None) -> None:
+    """For batches of which nothing is left to settle."""
+
+
+@attrs.define(eq=False)
+class Batch:
+    """The numbers of one query.
+
+    Attributes:
+        destinations: the numbers, in order; empty once all are settled.
+        settle: is told the result of each number, once.
+        settled: is called with the batch when that has happened to all of them.
+        deadline: when the numbers that still wait time out; None until the query goes out.
+        replied: whether the reply has been read, or will not be any more.
+        pending: the numbers that wait for their report: lookup id to position.
+    """
+
+    destinations: Sequence[str]
+    settle: Settle
+    settled: Callable[["Batch"], None] = _nothing
+    deadline: float | None = attrs.field(default=None, init=False)
+    replied: bool = attrs.field(default=False, init=False)
+    pending: dict[str, int] = attrs.field(factory=dict, init=False)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is out, and some of its numbers are not settled."""
+        return self.deadline is not None and bool(self.destinations)
+
+    def release_if_settled(self) -> None:
+        """Free the memory of a batch of which nothing waits; its deadline may be far away."""
+        if not self.pending:
+            settled = self.settled
+            self.destinations, self.settle, self.settled = (), _nobody, _nothing
+            self.pending = {}  # a dict does not shrink by deletions
+            settled(self)
+
+
+def _fits(report: HlrReport, destination: str) -> bool:
+    """Whether a report is of a number: it names no other, though it may name none (§5)."""
+    return not report.destination or report.destination == destination.strip()
+
+
+@attrs.define
+class LookupTable:
+    """The lookups that are under way.
+
+    Attributes:
+        clock: gives the time in seconds.
+        grace: seconds that a report is kept for a reply that is under way, at the most.
+        early_limit: reports kept at the most; the oldest goes first.
+        stats: what has been counted.
+    """
+
+    clock: Callable[[], float]
+    grace: float
+    early_limit: int
+    stats: Stats = attrs.field(factory=Stats, init=False)
+    _waiting: dict[str, Batch] = attrs.field(factory=dict, init=False, repr=False)
+    _deadlines: list[tuple[float, int, Batch]] = attrs.field(factory=list, init=False, repr=False)
+    _many_deadlines: int = attrs.field(default=_FEW_DEADLINES, init=False, repr=False)
+    _tie: Iterator[int] = attrs.field(factory=itertools.count, init=False, repr=False)
+    # Queries in flight, numbered as they went out; early reports have the number of the last one.
+    _flying: dict[Batch, int] = attrs.field(factory=dict, init=False, repr=False)
+    _number: int = attrs.field(default=0, init=False, repr=False)
+    # By id; where another number was first, by id and number.
+    _early: OrderedDict[_Key, tuple[int, float, HlrReport]] = attrs.field(
+        factory=OrderedDict, init=False, repr=False
+    )
+    _expired: OrderedDict[str, None] = attrs.field(factory=OrderedDict, init=False, repr=False)
+
+    def begin(self, batch: Batch, timeout: float) -> None:
+        """The query of a batch goes out, or goes out again.
+
+        Args:
+            batch: its numbers.
+            timeout: seconds from now until those that still wait time out.
+        """
+        if batch.deadline is None:
+            self.stats.submitted += len(batch.destinations)
+        batch.deadline = self.clock() + timeout
+        if len(self._deadlines) >= self._many_deadlines:
+            self._forget_settled()
+        heapq.heappush(self._deadlines, (batch.deadline, next(self._tie), batch))
+        self._number += 1
+        self._flying[batch] = self._number
+
+    def _forget_settled(self) -> None:
+        """Let go the settled batches whose deadlines are far away, before they are the most."""
+        self._deadlines = [entry for entry in self._deadlines if entry[2].waits]
+        heapq.heapify(self._deadlines)
+        self._many_deadlines = max(_FEW_DEADLINES, 2 * len(self._deadlines))
+
+    def accept(self, batch: Batch, rows: Sequence[HlrSubmission]) -> None:
+        """The reply came: a number is refused, or already reported, or waits from now on."""
+        if batch.replied:  # too late: its numbers are settled
+            self._remember(row.lookup_id for row in rows if row.lookup_id)
+        elif len(rows) != len(batch.destinations):
+            reason = f"{len(rows)} rows for {len(batch.destinations)} numbers"
+            self.fail(batch, HlrOutcome.UNKNOWN, reason)
+        else:
+            self._accept_rows(batch, rows)
+
+    def _accept_rows(self, batch: Batch, rows: Sequence[HlrSubmission]) -> None:
+        batch.replied = True
+        waiting, pending = self._waiting, batch.pending
+        for position, row in zip(_POSITIONS, rows, strict=False):
+            lookup_id = row.lookup_id
+            if row.accepted and lookup_id and lookup_id not in waiting:
+                waiting[lookup_id] = batch
+                pending[lookup_id] = position
+            else:
+                self._reject(batch, position, row)
+        if self._early:
+            numbers = batch.destinations
+            keys = [key for one, at in pending.items() for key in (one, (one, numbers[at]))]
+            for key in [key for key in keys if key in self._early]:
+                self.stats.early_kept -= 1
+                self.report(self._early.pop(key)[2])
+        batch.release_if_settled()
+
+    def _reject(self, batch: Batch, position: int, row: HlrSubmission) -> None:
+        if not row.accepted:
+            self._settle(batch, position, HlrOutcome.REFUSED, f"status {row.raw_status!r}")
+        elif row.lookup_id:
+            reason = "the gateway gave its id to another number, too"
+            self._settle(batch, position, HlrOutcome.UNKNOWN, reason, row.lookup_id)
+        else:
+            self._settle(batch, position, HlrOutcome.UNKNOWN, "accepted without an id")
+
+    def fail(
+        self,
+        batch: Batch,
+        outcome: HlrOutcome,
+        reason: str,
+        refusal: GatewayRefusedError | None = None,
+    ) -> None:
+        """All numbers of a batch end the same way, since its reply was not read."""
+        if batch.replied:
+            return
+        batch.replied = True
+        if outcome is HlrOutcome.NOT_SENT and batch.deadline is not None:
+            self.stats.submitted -= len(batch.destinations)
+        for position in range(len(batch.destinations)):
+            self._settle(batch, position, outcome, reason, refusal=refusal)
+        batch.release_if_settled()
+
+    def land(self, batch: Batch) -> None:
+        """The query of a batch is over; let go the early reports that no other can claim."""
+        self._flying.pop(batch, None)
+        oldest = next(iter(self._flying.values()), self._number + 1)
+        while self._early and next(iter(self._early.values()))[0] < oldest:
+            self._drop_early()
+
+    def report(self, report: HlrReport) -> bool:
+        """A report was pushed: it ends a lookup, or is kept for a reply, or is counted.
+
+        Returns:
+            Whether it is kept, and `next_deadline` may be sooner than before.
+        """
+        lookup_id = report.lookup_id
+        batch = self._waiting.pop(lookup_id, None)
+        if batch is None:
+            return self._without_lookup(report)
+        position = batch.pending.pop(lookup_id)
+        destination = batch.destinations[position]
+        if report.destination != destination and not _fits(report, destination):
+            self._waiting[lookup_id] = batch
+            batch.pending[lookup_id] = position
+            self.stats.unclaimed += 1
+            return False
+        self.stats.reported += 1
+        batch.settle(position, HlrResult(destination, _REPORTED, lookup_id, report), None)
+        if not batch.pending:
+            batch.release_if_settled()
+        return False
+
+    def _without_lookup(self, report: HlrReport) -> bool:
+        """Of a report that no lookup waits for: whether it is kept."""
+        lookup_id = report.lookup_id
+        if lookup_id in self._expired:
+            del self._expired[lookup_id]
+            self.stats.late += 1
+        elif self._flying and (key := self._free_key(report)) is not None:
+            self._keep(key, report)
+            return True
+        else:
+            self.stats.unclaimed += 1
+        return False
+
+    def _free_key(self, report: HlrReport) -> _Key | None:
+        """Where an early report can be kept; nowhere if it came before."""
+        first = self._early.get(report.lookup_id)
+        if first is None:
+            return report.lookup_id
+        key = (report.lookup_id, report.destination)
+        return None if key in self._early or first[2].destination == report.destination else key
+
+    def _keep(self, key: _Key, report: HlrReport) -> None:
+        self._early[key] = (self._number, self.clock() + self.grace, report)
+        self.stats.early_kept += 1
+        if len(self._early) > self.early_limit:
+            self._drop_early()
+
+    def _drop_early(self) -> None:
+        self._early.popitem(last=False)
+        self.stats.early_kept -= 1
+        self.stats.unclaimed += 1
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When `expire` may have something to do; None where nothing is kept."""
+        while self._deadlines and not self._deadlines[0][2].destinations:
+            heapq.heappop(self._deadlines)
+        early = next(iter(self._early.values()))[1] if self._early else None
+        batch = self._deadlines[0][0] if self._deadlines else None
+        return min((due for due in (early, batch) if due is not None), default=None)
+
+    def expire(self) -> None:
+        """Let go what is past its time: early reports, and the numbers of batches."""
+        now = self.clock()
+        while self._early and next(iter(self._early.values()))[1] <= now:
+            self._drop_early()
+        while self._deadlines and self._deadlines[0][0] <= now:
+            deadline, _, batch = heapq.heappop(self._deadlines)
+            if batch.deadline == deadline:  # else it went out again, later
+                self.end(batch)
+
+    def end(self, batch: Batch) -> None:
+        """Settle what is open of a batch, as at its deadline."""
+        if batch.deadline is None:
+            self.fail(batch, HlrOutcome.NOT_SENT, "stopped before it was sent")
+        else:
+            self.fail(batch, HlrOutcome.UNKNOWN, "no reply to the query in time")
+        pending, batch.pending = batch.pending, {}
+        self._remember(pending)
+        for lookup_id, position in pending.items():
+            del self._waiting[lookup_id]
+            self._settle(batch, position, HlrOutcome.TIMED_OUT, "no report in time", lookup_id)
+        batch.release_if_settled()
+
+    def _settle(
+        self,
+        batch: Batch,
+        position: int,
+        outcome: HlrOutcome,
+        reason: str,
+        lookup_id: str | None = None,
+        *,
+        refusal: GatewayRefusedError | None = None,
+    ) -> None:
+        name = outcome.name.lower()
+        setattr(self.stats, name, getattr(self.stats, name) + 1)
+        result = HlrResult(batch.destinations[position], outcome, lookup_id, reason=reason)
+        batch.settle(position, result, refusal)
+
+    def _remember(self, lookup_ids: Iterable[str]) -> None:
+        """Know these ids again when their reports come late."""
+        self._expired.update(dict.fromkeys(lookup_ids))
+        while len(self._expired) > REMEMBERED:
+            self._expired.popitem(last=False)

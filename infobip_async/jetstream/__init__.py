@@ -1,0 +1,9 @@
+"""Journals, lookups and jobs for several machines, on NATS JetStream; needs the extra ``nats``."""
+
+from infobip_async.jetstream.connection import ConnectOptions
+from infobip_async.jetstream.feed import ReportFeed
+from infobip_async.jetstream.hlr_job import HlrJob, JobResult
+from infobip_async.jetstream.hlr_messages import Total
+from infobip_async.jetstream.journal import NatsJournal
+
+__all__ = ["ConnectOptions", "HlrJob", "JobResult", "NatsJournal", "ReportFeed", "Total"]

@@ -1,0 +1,1 @@
+"""What all runs over many items share."""

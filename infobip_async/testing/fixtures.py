@@ -1,0 +1,72 @@
+"""The fixtures of the pytest plugin, for pytest-asyncio.
+
+A test of a service of one's own::
+
+    async def test_welcome(infobip_simulator, infobip_client):
+        await my_service.welcome(infobip_client, "38598514674")
+        assert infobip_simulator.messages[-1].text == "Welcome"
+
+A service that brings its own application for pushes sets ``infobip_simulator.callbacks`` to where
+it listens; otherwise `infobip_router` receives them.
+"""
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest_asyncio
+
+from infobip_async.protocol.exchange import Endpoints
+from infobip_async.router import Router
+
+if TYPE_CHECKING:
+    from infobip_async.client.client import InfobipClient
+    from infobip_async.simulator import Simulator
+
+# Loaded where a test asks for the fixture, so that other tests do not pay for it.
+# ruff: noqa: PLC0415
+
+_USERNAME = "user"
+_PASSWORD = "password"  # noqa: S105 - of an account that only the test knows
+_SECRET = "secret-of-this-test"  # noqa: S105 - likewise
+
+
+@pytest_asyncio.fixture
+async def infobip_simulator() -> AsyncIterator["Simulator"]:
+    """A running `Simulator`, with one account of 10,000 credits.
+
+    It has no callbacks at first: delivery reports wait for a pull.
+    """
+    from infobip_async.simulator import Simulator
+
+    async with Simulator(username=_USERNAME, password=_PASSWORD) as simulator:
+        yield simulator
+
+
+@pytest_asyncio.fixture
+async def infobip_client(infobip_simulator: "Simulator") -> AsyncIterator["InfobipClient"]:
+    """An `InfobipClient` on the account of `infobip_simulator`."""
+    from infobip_async.client.client import InfobipClient
+
+    endpoints = Endpoints.at(infobip_simulator.base_url)
+    async with InfobipClient(_USERNAME, _PASSWORD, endpoints=endpoints) as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def infobip_router(infobip_simulator: "Simulator") -> AsyncIterator[Router]:
+    """A `Router` that gets what `infobip_simulator` pushes, over a receiver on loopback.
+
+    ``await infobip_simulator.settled()`` waits until its handlers were done.
+    """
+    from aiohttp import web
+
+    from infobip_async.webhook import callback_urls, webhook_app
+
+    router = Router()
+    runner = web.AppRunner(webhook_app(router, secret=_SECRET), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0]
+    infobip_simulator.callbacks = callback_urls(f"http://{host}:{port}", secret=_SECRET)
+    yield router
+    await runner.cleanup()

@@ -1,0 +1,336 @@
+"""A kit of checks for journals: those of this package, and one on an engine of your own.
+
+A journal is anything with ``put`` and ``serve`` (`infobip_async.journal.Journal`). One that passes
+every check is fit for `webhook_app`::
+
+    import pytest
+    from infobip_async.testing.journals import CHECKS, Check, Engine
+
+    @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+    async def test_my_journal(check: Check, server: MyServer) -> None:
+        make = functools.partial(MyJournal, server.url)
+        await check(Engine(journal=make, away=server.kill, back=server.start))
+
+Each check wants an engine of its own, with nothing in it, and journals that try failed handlers
+again within a second. What is wrong raises `AssertionError`.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from multiprocessing.connection import Connection  # noqa: TC003 - so that annotations can be read
+from typing import Final
+
+import attrs
+
+from infobip_async.errors import StorageUnavailableError
+from infobip_async.journal.base import Journal
+from infobip_async.models import Event, HlrReport, HlrStatus, InboundSms
+from infobip_async.protocol import hlr_dlr
+from infobip_async.protocol.exchange import PushKind, RawPush
+from infobip_async.protocol.push import PushFormat, decode
+from infobip_async.router import Router
+
+_POSTS: Final = 40
+_PAUSE: Final = 0.02
+
+
+@attrs.frozen(kw_only=True)
+class Engine:
+    """An engine under test.
+
+    Attributes:
+        journal: makes a journal on it, that knows what earlier ones have kept. It is called in
+            processes of their own, too, for which it must be picklable: a function of a module, or
+            a `functools.partial` of a class.
+        away: takes the engine away: stops it, locks its file. Without it, checks that want it
+            pass.
+        back: lets it come back.
+        keeps_while_away: whether a journal takes posts while it is away, since it has a place of
+            its own for them; else it has to refuse them.
+        seconds: what anything may take at the most.
+    """
+
+    journal: Callable[[], Journal]
+    away: Callable[[], Awaitable[None]] | None = None
+    back: Callable[[], Awaitable[None]] | None = None
+    keeps_while_away: bool = False
+    seconds: float = 20.0
+
+
+Check = Callable[[Engine], Awaitable[None]]
+"""A coroutine function that raises `AssertionError` where a journal is not fit."""
+
+
+class Seen:
+    """A router with handlers, and what they got.
+
+    Args:
+        act: is awaited first, for each event; what it raises, the handler raises.
+
+    Attributes:
+        router: the router.
+        numbers: how often each number was reported on, or wrote.
+    """
+
+    def __init__(self, act: Callable[[Event], Awaitable[None]] | None = None) -> None:
+        self.router = Router()
+        self.numbers: Counter[str] = Counter()
+        self._act = act
+        self.router.on(HlrReport)(self._reported)
+        self.router.on(InboundSms)(self._wrote)
+
+    async def _reported(self, report: HlrReport) -> None:
+        if self._act:
+            await self._act(report)
+        self.numbers[report.destination] += 1
+
+    async def _wrote(self, sms: InboundSms) -> None:
+        if self._act:
+            await self._act(sms)
+        self.numbers[sms.sender] += 1
+
+    async def wait_for(self, numbers: Sequence[str], seconds: float) -> None:
+        """Wait until all of them were seen."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.numbers.keys() >= set(numbers):  # noqa: ASYNC110 - as below
+                    await asyncio.sleep(_PAUSE)
+        except TimeoutError:
+            lost = sorted(set(numbers) - self.numbers.keys())
+            raise AssertionError(f"never handled: {lost}") from None
+
+
+def report_on(number: str) -> RawPush:
+    """A post of an HLR report on a number (§5)."""
+    report = HlrReport(number, f"id-{number}", HlrStatus.DELIVRD, "DELIVRD")
+    return RawPush(PushKind.HLR_REPORTS, "", hlr_dlr.encode_push([report]), time.time())
+
+
+def sms_from(number: str) -> RawPush:
+    """A forwarded SMS of a number (§6)."""
+    query = f"sender={number}&receiver=41793026727&text=Hello"
+    return RawPush(PushKind.INBOUND_SMS, query, b"", time.time())
+
+
+def some_numbers(count: int = _POSTS) -> list[str]:
+    """So many numbers that are told from each other."""
+    return [f"38598{number:06d}" for number in range(count)]
+
+
+@asynccontextmanager
+async def _serving(engine: Engine, seen: Seen) -> AsyncIterator[Journal]:
+    journal = engine.journal()
+    async with journal.serve(seen.router, partial(decode, settings=PushFormat())):
+        yield journal
+
+
+async def _put(journal: Journal, push: RawPush, seconds: float) -> None:
+    """Put a post as the gateway does: again and again until it is taken."""
+    async with asyncio.timeout(seconds):
+        while True:
+            try:
+                await journal.put(push)
+            except StorageUnavailableError:
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
+
+
+async def check_posts_are_handled(engine: Engine) -> None:
+    """Every post is handled, once."""
+    seen, numbers = Seen(), some_numbers()
+    async with _serving(engine, seen) as journal:
+        for number in numbers:
+            await _put(journal, report_on(number), engine.seconds)
+        await seen.wait_for(numbers, engine.seconds)
+    _expect(max(seen.numbers.values()) == 1, "handled more than once")
+
+
+async def check_put_then_crash(engine: Engine) -> None:
+    """What was put is handled, although the process is killed before it could do so."""
+    numbers = some_numbers()
+    put = await asyncio.to_thread(_killed, engine, numbers)
+    _expect(put == numbers, f"put before the crash: {len(put)} of {len(numbers)}")
+    seen = Seen()
+    async with _serving(engine, seen):
+        await seen.wait_for(numbers, engine.seconds)
+
+
+def _killed(engine: Engine, numbers: Sequence[str]) -> list[str]:
+    """Put posts in a process that is killed then; the numbers whose put returned."""
+    context = multiprocessing.get_context("spawn")
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(target=_put_and_die, args=(engine.journal, numbers, sending))
+    process.start()
+    sending.close()
+    put = []
+    try:
+        while receiving.poll(engine.seconds):
+            put.append(receiving.recv())
+    except EOFError:
+        pass
+    finally:
+        process.kill()
+        process.join()
+    return put
+
+
+def _put_and_die(
+    make: Callable[[], Journal], numbers: Sequence[str], sending: "Connection[str, str]"
+) -> None:
+    asyncio.run(_put_all(Engine(journal=make), numbers, sending))
+
+
+async def _put_all(engine: Engine, numbers: Sequence[str], sending: "Connection[str, str]") -> None:
+    async def hang(_: Event) -> None:
+        await asyncio.Event().wait()
+
+    async with _serving(engine, Seen(hang)) as journal:
+        for number in numbers:
+            await _put(journal, report_on(number), engine.seconds)
+            sending.send(number)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def check_clean_stop(engine: Engine) -> None:
+    """What is not handled when a journal is closed is handled by the next one."""
+    numbers = some_numbers(3)
+    begun = asyncio.Event()
+
+    async def hang(_: Event) -> None:
+        begun.set()
+        await asyncio.sleep(engine.seconds)
+        raise AssertionError("the stop waits for handlers for too long")
+
+    async with _serving(engine, Seen(hang)) as journal:
+        for number in numbers:
+            await _put(journal, report_on(number), engine.seconds)
+        await asyncio.wait_for(begun.wait(), engine.seconds)
+    seen = Seen()
+    async with _serving(engine, seen):
+        await seen.wait_for(numbers, engine.seconds)
+
+
+async def check_same_post_twice(engine: Engine) -> None:
+    """A report that comes again is handled once; an inbound SMS that comes again may be real."""
+    seen, (report, sms, last) = Seen(), some_numbers(3)
+    async with _serving(engine, seen) as journal:
+        for _ in range(2):
+            await _put(journal, report_on(report), engine.seconds)
+            await _put(journal, sms_from(sms), engine.seconds)
+        await _put(journal, report_on(last), engine.seconds)
+        await seen.wait_for([report, sms, last], engine.seconds)
+        await _until(lambda: seen.numbers[sms] == 2, engine.seconds)  # noqa: PLR2004 - twice
+    _expect(seen.numbers[report] == 1, "a report that came again was handled again")
+
+
+async def check_same_post_after_restart(engine: Engine) -> None:
+    """A report is known again by the next journal."""
+    first, last = some_numbers(2)
+    seen = Seen()
+    for also in ([], [last]):
+        async with _serving(engine, seen) as journal:
+            for number in (first, *also):
+                await _put(journal, report_on(number), engine.seconds)
+            await seen.wait_for([first, *also], engine.seconds)
+    _expect(seen.numbers[first] == 1, "a report that came again was handled again")
+
+
+async def check_failed_handlers_are_tried_again(engine: Engine) -> None:
+    """What a handler fails on comes again, and costs its neighbours nothing."""
+    bad, good = some_numbers(2)
+    faults = [RuntimeError("as it is to be"), RuntimeError("as it is to be")]
+
+    async def fail(event: Event) -> None:
+        if isinstance(event, HlrReport) and event.destination == bad and faults:
+            raise faults.pop()
+
+    seen = Seen(fail)
+    async with _serving(engine, seen) as journal:
+        for number in (bad, good):
+            await _put(journal, report_on(number), engine.seconds)
+        await seen.wait_for([good, bad], engine.seconds)
+    _expect(not faults, "a handler that failed was not called again")
+
+
+async def check_unreadable_post(engine: Engine) -> None:
+    """What cannot be read is taken, and stops nothing."""
+    seen, (number,) = Seen(), some_numbers(1)
+    async with _serving(engine, seen) as journal:
+        unreadable = RawPush(PushKind.DELIVERY_REPORTS, "", b"<no report", time.time())
+        await _put(journal, unreadable, engine.seconds)
+        await _put(journal, report_on(number), engine.seconds)
+        await seen.wait_for([number], engine.seconds)
+
+
+async def check_engine_away_and_back(engine: Engine) -> None:
+    """While the engine is away, posts are refused, or kept elsewhere; none of these is lost."""
+    if engine.away is None or engine.back is None:
+        return
+    seen, numbers = Seen(), some_numbers(6)
+    async with _serving(engine, seen) as journal:
+        await _put(journal, report_on(numbers[0]), engine.seconds)
+        await seen.wait_for(numbers[:1], engine.seconds)
+        await engine.away()
+        taken = [number for number in numbers[1:4] if await _takes(journal, number, engine)]
+        _expect(taken == (numbers[1:4] if engine.keeps_while_away else []), f"taken: {taken}")
+        await engine.back()
+        for number in numbers[4:]:
+            await _put(journal, report_on(number), engine.seconds)
+        await seen.wait_for([*taken, *numbers[4:]], engine.seconds)
+
+
+async def check_engine_away_at_start(engine: Engine) -> None:
+    """A journal can be opened before its engine is there."""
+    if engine.away is None or engine.back is None:
+        return
+    seen, numbers = Seen(), some_numbers(2)
+    await engine.away()
+    async with _serving(engine, seen) as journal:
+        taken = [number for number in numbers[:1] if await _takes(journal, number, engine)]
+        _expect(taken == (numbers[:1] if engine.keeps_while_away else []), f"taken: {taken}")
+        await engine.back()
+        await _put(journal, report_on(numbers[1]), engine.seconds)
+        await seen.wait_for([*taken, numbers[1]], engine.seconds)
+
+
+def _expect(condition: bool, otherwise: str) -> None:
+    """Assert, though the interpreter is told to pass over assertions."""
+    if not condition:
+        raise AssertionError(otherwise)
+
+
+async def _takes(journal: Journal, number: str, engine: Engine) -> bool:
+    try:
+        async with asyncio.timeout(engine.seconds):
+            await journal.put(report_on(number))
+    except StorageUnavailableError:
+        return False
+    return True
+
+
+async def _until(condition: Callable[[], bool], seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(_PAUSE)
+
+
+CHECKS: Final[Sequence[Check]] = (
+    check_posts_are_handled,
+    check_put_then_crash,
+    check_clean_stop,
+    check_same_post_twice,
+    check_same_post_after_restart,
+    check_failed_handlers_are_tried_again,
+    check_unreadable_post,
+    check_engine_away_and_back,
+    check_engine_away_at_start,
+)
+"""All of them."""

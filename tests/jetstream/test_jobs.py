@@ -1,0 +1,234 @@
+"""Jobs of lookups that several processes share."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+import attrs
+import pytest
+from tests.journal_nats.conftest import FIRST
+
+from infobip_async.errors import (
+    AuthenticationError,
+    LocalProtocolError,
+    NotSentError,
+    StorageUnavailableError,
+)
+from infobip_async.hlr.results import HlrOutcome
+from infobip_async.jetstream import HlrJob, JobResult, Total
+from infobip_async.jetstream.connection import ConflictError
+from infobip_async.jetstream.hlr_messages import ChunkResult, Names
+from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
+from infobip_async.router import Router
+from infobip_async.simulator.policies import at_home
+
+NUMBERS = [str(FIRST + number) for number in range(10)]
+
+
+@attrs.define
+class Gateway:
+    """A client whose reports come at once, or that does as it is told."""
+
+    router: Router = attrs.field(factory=Router)
+    asked: list[tuple[str, ...]] = attrs.field(factory=list)
+    faults: list[Exception] = attrs.field(factory=list)
+    hangs: bool = False
+
+    async def submit_hlr(self, destinations: Sequence[str], /) -> Sequence[HlrSubmission]:
+        """Accept all of them, but for odd ends."""
+        self.asked.append(tuple(destinations))
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.faults:
+            raise self.faults.pop()
+        for one in destinations:
+            report = HlrReport(one, f"id-{one}", HlrStatus.DELIVRD, "DELIVRD", "2191", "38598", "0")
+            await self.router.dispatch([report])
+        return [
+            HlrSubmission(one, accepted=True, lookup_id=f"id-{one}", raw_status="OK")
+            for one in destinations
+        ]
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    """A good one."""
+    return Gateway()
+
+
+async def results_of(job: HlrJob, seconds: float = 60) -> list[JobResult]:
+    """All of them, in order."""
+    async with asyncio.timeout(seconds):
+        return sorted([one async for one in job.results()], key=lambda one: one.position)
+
+
+async def test_a_job_has_one_result_for_each_number(access, gateway: Gateway) -> None:
+    """However often it is loaded, from any kind of source, and its results are read."""
+
+    async def source():  # an async iterable
+        for number in NUMBERS:
+            yield number
+
+    async with HlrJob(access, "spring") as job:
+        assert await job.total() is None
+        assert await job.load(NUMBERS, chunk_size=4) == Total(3, 10, 4)
+        assert await job.load(source(), chunk_size=4) == Total(3, 10, 4) == await job.total()
+        assert await job.work(gateway, gateway.router) == 3
+        for _ in range(2):
+            found = await results_of(job)
+            assert [(one.position, one.result.destination) for one in found] == [
+                *enumerate(NUMBERS)
+            ]
+        assert {one.result.outcome for one in found} == {HlrOutcome.REPORTED}
+        assert not any(one.again for one in found)
+        assert found[0].result.report == HlrReport(
+            NUMBERS[0], f"id-{NUMBERS[0]}", HlrStatus.DELIVRD, "DELIVRD", "2191", "38598", "0"
+        )
+        assert await job.work(gateway, gateway.router) == 0  # nothing is left
+
+
+async def test_a_job_keeps_to_its_source(access) -> None:
+    """Other numbers, or other chunks, are another job."""
+    async with HlrJob(access, "spring") as job:
+        await job.load(NUMBERS, chunk_size=4)
+        for numbers, size in ((NUMBERS[1:], 4), (NUMBERS, 5), (NUMBERS[:8], 4), ([], 4)):
+            with pytest.raises(LocalProtocolError, match="other numbers"):
+                await job.load(numbers, chunk_size=size)
+        with pytest.raises(LocalProtocolError, match="5000"):
+            await job.load(NUMBERS, chunk_size=5_001)
+    with pytest.raises(LocalProtocolError, match="letters"):
+        HlrJob(access, "spring.1")
+
+
+async def test_an_empty_job_is_done(access, gateway: Gateway) -> None:
+    """It has no results, and no work."""
+    async with HlrJob(access, "spring") as job:
+        await job.load([])
+        assert await job.work(gateway, gateway.router) == 0
+        assert await results_of(job) == []
+
+
+async def test_a_deleted_job_can_be_loaded_anew(access, gateway: Gateway) -> None:
+    """Nothing of it is left, and others stay."""
+    async with HlrJob(access, "spring") as job, HlrJob(access, "autumn") as other:
+        await job.load(NUMBERS)
+        await other.load(NUMBERS[:3])
+        await job.delete()
+        await job.load(NUMBERS[:1])
+        await job.work(gateway, gateway.router)
+        assert len(await results_of(job)) == 1
+        await job.delete()
+        assert await job.total() is None
+        assert (await other.total()).numbers == 3
+
+
+async def stop_within(job: HlrJob, gateway: Gateway) -> None:
+    """Stop a worker while its query is out."""
+    gateway.hangs = True
+    work = asyncio.create_task(job.work(gateway, gateway.router))
+    async with asyncio.timeout(5):
+        while not gateway.asked:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)
+    work.cancel()
+    await asyncio.wait([work])
+    gateway.hangs = False
+
+
+@pytest.mark.parametrize(
+    ("on_doubt", "outcome", "queries"),
+    [("again", HlrOutcome.REPORTED, 2), ("park", HlrOutcome.UNKNOWN, 1)],
+)
+async def test_what_a_worker_had_out_is_flagged(
+    access, gateway: Gateway, on_doubt: str, outcome: HlrOutcome, queries: int
+) -> None:
+    """And looked up again, or parked."""
+    async with HlrJob(access, "spring") as job:
+        await job.load(NUMBERS)
+        await stop_within(job, gateway)
+        await job.work(gateway, gateway.router, on_doubt=on_doubt)
+        found = await results_of(job)
+    assert [one.again for one in found] == [True] * 10
+    assert {one.result.outcome for one in found} == {outcome}
+    assert len(gateway.asked) == queries
+
+
+async def test_what_another_has_begun_meanwhile_is_flagged(access, gateway: Gateway) -> None:
+    """Two can have a chunk where the broker missed one of them; the first result counts."""
+    names = Names("infobip_jobs", "spring")
+    async with HlrJob(access, "spring") as job:
+        await job.load(NUMBERS)
+        await job.work(gateway, gateway.router)
+        await job._broker.publish(names.stream, names.one("mark", 0), b"another")
+        assert {one.again for one in await results_of(job)} == {True}
+        later = ChunkResult("another", again=True, position=0, results=())
+        with pytest.raises(ConflictError):
+            await job._broker.publish(
+                names.stream, names.one("result", 0), later.encode(), first=True
+            )
+
+
+async def test_a_gateway_that_is_away_is_waited_for(access, gateway: Gateway) -> None:
+    """Nothing went out, so nothing is flagged."""
+    gateway.faults = [NotSentError("away")]
+    async with HlrJob(access, "spring") as job:
+        await job.load(NUMBERS)
+        await job.work(gateway, gateway.router)
+        found = await results_of(job)
+    assert {(one.result.outcome, one.again) for one in found} == {(HlrOutcome.REPORTED, False)}
+
+
+async def test_an_account_that_is_refused_ends_the_work(access, gateway: Gateway) -> None:
+    """What was in hand is there for a worker with a better one."""
+    refusal = AuthenticationError("no", code="-1", name="AUTH", operation="hlr")
+    gateway.faults = [refusal]
+    async with HlrJob(access, "spring") as job:
+        await job.load(NUMBERS)
+        with pytest.raises(AuthenticationError):
+            await job.work(gateway, gateway.router)
+        await job.work(gateway, gateway.router)
+        assert len(await results_of(job)) == 10
+
+
+async def test_a_job_needs_its_broker_at_first(access, server) -> None:
+    """It says at once that it is away."""
+    await server.kill()
+    with pytest.raises(StorageUnavailableError):
+        await HlrJob(access, "spring").__aenter__()
+
+
+async def test_a_job_under_kills(server, programs, gateway_on_sockets, scale: int, access) -> None:
+    """Nothing is missed; what was looked up twice is flagged, all of it."""
+    simulator, count, chance = gateway_on_sockets, 5_000 * scale, random.Random(8)
+    loader = programs("load", server.url, "spring", FIRST, count)
+    workers = [programs("look_up", server.url, simulator.base_url, "spring") for _ in range(3)]
+    began = time.monotonic()
+    await loader.start()
+    await asyncio.gather(*(worker.start() for worker in workers))
+    await loader.kill()
+    await loader.start()
+    killed = 0
+    async with HlrJob(access, "spring") as job:
+        reading = asyncio.create_task(results_of(job, 60 * scale))
+        for _ in range(3 * scale):
+            await asyncio.sleep(chance.uniform(0.1, 0.3))
+            victim = chance.choice([*workers, server])
+            if reading.done():
+                break
+            killed += 1
+            await victim.kill()
+            await victim.start()
+        async with asyncio.timeout(60 * scale):
+            found = await reading
+            await asyncio.gather(loader.ended(), *(worker.ended() for worker in workers))
+    looked_up = Counter(lookup.msisdn for lookup in simulator.lookups)
+    twice = {number for number, times in looked_up.items() if times > 1}
+    flagged = {one.result.destination for one in found if one.again}
+    say = f"{count} numbers, {killed} kills, {len(twice)} looked up again, {len(flagged)} flagged"
+    print(f"{say}, {time.monotonic() - began:.1f} s")  # noqa: T201 - the figure
+    assert [one.position for one in found] == list(range(count))
+    assert all(one.result.outcome is HlrOutcome.REPORTED for one in found)
+    assert all(one.result.report.imsi == at_home(one.result.destination).imsi for one in found)
+    assert twice <= flagged
+    assert killed

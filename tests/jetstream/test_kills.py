@@ -1,0 +1,75 @@
+"""Receivers, workers and the broker are killed under load."""
+
+import asyncio
+import random
+from collections import Counter
+from contextlib import suppress
+
+from aiohttp import ClientError, ClientSession
+from tests.journal_nats.conftest import Program, Server, free_port
+
+from infobip_async.models import HlrReport, HlrStatus
+from infobip_async.protocol import hlr_dlr
+
+
+async def deliver(
+    session: ClientSession, number: str, ports: list[int], ends: asyncio.Event
+) -> bool:
+    """Post a report as the gateway does: again until it is acknowledged, or the test is over."""
+    body = hlr_dlr.encode_push([HlrReport(number, f"id-{number}", HlrStatus.DELIVRD, "DELIVRD")])
+    while not ends.is_set():
+        url = f"http://127.0.0.1:{random.choice(ports)}/hlr"
+        with suppress(ClientError):
+            async with session.post(url, data=body) as response:
+                if response.status == 200:
+                    return True
+        await asyncio.sleep(0.05)
+    return False
+
+
+async def test_nothing_acknowledged_is_lost(server: Server, programs, scale: int) -> None:
+    """Whatever is killed; and what is handled twice is little."""
+    chance = random.Random(5)
+    ports = [free_port(), free_port()]
+    receivers = [programs("receiver", server.url, port) for port in ports]
+    workers = [programs("worker", server.url) for _ in range(2)]
+    parts: list[Program | Server] = [*receivers, *workers, server]
+    await asyncio.gather(*(program.start() for program in parts[:-1]))
+    ends = asyncio.Event()
+    acknowledged: list[str] = []
+
+    async def load(session: ClientSession, start: int) -> None:
+        for number in range(start, start + 10_000_000):
+            if ends.is_set():
+                return
+            if await deliver(session, str(number), ports, ends):
+                acknowledged.append(str(number))
+
+    kills: Counter[str] = Counter()
+    async with ClientSession() as session:
+        loads = [asyncio.create_task(load(session, 385 * 10**9 + i * 10**7)) for i in range(8)]
+        for _ in range(6 * scale):
+            await asyncio.sleep(chance.uniform(0.1, 0.5))
+            victim = chance.choice(parts)
+            kills["broker" if victim is server else victim.arguments[0]] += 1
+            await victim.kill()
+            await victim.start()
+        ends.set()
+        await asyncio.gather(*loads)
+    handled = await all_handled(workers, acknowledged)
+    twice = sum(count - 1 for count in handled.values())
+    print(f"{len(acknowledged)} acknowledged, {twice} handled again, killed: {dict(kills)}")  # noqa: T201 - the figure
+    assert len(acknowledged) > 100
+    assert twice <= len(acknowledged) / 2
+
+
+async def all_handled(workers: list[Program], acknowledged: list[str]) -> Counter[str]:
+    """Wait until everything is handled, by whichever worker; how often each was."""
+    async with asyncio.timeout(30):
+        while True:
+            handled = Counter(
+                line for worker in workers for line in worker.lines if line != "ready"
+            )
+            if handled.keys() >= set(acknowledged):
+                return handled
+            await asyncio.sleep(0.1)

@@ -1,0 +1,353 @@
+"""What a journal in JetStream does beyond what every journal does."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from functools import partial
+
+import attrs
+import pytest
+
+from infobip_async.errors import LocalProtocolError, StorageUnavailableError
+from infobip_async.jetstream.connection import Connection, ConnectOptions
+from infobip_async.jetstream.journal import NatsJournal
+from infobip_async.journal import HandlerSettings
+from infobip_async.models import Event, HlrReport, HlrStatus, InboundSms
+from infobip_async.protocol import hlr_dlr
+from infobip_async.protocol.exchange import PushKind, RawPush
+from infobip_async.protocol.push import PushFormat, decode
+from infobip_async.router import Router
+
+QUICK = HandlerSettings(first_delay=0.02, stop_seconds=0.1, attempts=2)
+
+
+def post(*numbers: str, tail: bytes = b"") -> RawPush:
+    """A post of HLR reports."""
+    rows = [HlrReport(one, f"id-{one}", HlrStatus.DELIVRD, "DELIVRD") for one in numbers]
+    return RawPush(PushKind.HLR_REPORTS, "", hlr_dlr.encode_push(rows) + tail, time.time())
+
+
+def inbound(sender: str) -> RawPush:
+    """A forwarded SMS."""
+    query = f"sender={sender}&receiver=41793026727&text=Hi"
+    return RawPush(PushKind.INBOUND_SMS, query, b"", time.time())
+
+
+@attrs.define
+class Bench:
+    """Journals on one broker, and what their handlers got."""
+
+    access: ConnectOptions
+    events: list[Event] = attrs.field(factory=list)
+    act: Callable[[Event], object] = lambda _: None
+    stack: AsyncExitStack = attrs.field(factory=AsyncExitStack)
+
+    def router(self) -> Router:
+        """A router whose handlers do as they are told."""
+        router = Router()
+        for kind in (HlrReport, InboundSms):
+            router.on(kind)(self._take)
+        return router
+
+    async def _take(self, event: Event) -> None:
+        outcome = self.act(event)
+        if asyncio.iscoroutine(outcome):
+            await outcome
+        self.events.append(event)
+
+    def journal(self, **settings: object) -> NatsJournal:
+        """A journal that is not served."""
+        return NatsJournal(self.access, **{"handling": QUICK, "ack_wait": 0.3} | settings)
+
+    async def start(self, stack: AsyncExitStack | None = None, **settings: object) -> NatsJournal:
+        """Serve a journal until the end of the test."""
+        journal = self.journal(**settings)
+        serving = journal.serve(self.router(), partial(decode, settings=PushFormat()))
+        await (stack or self.stack).enter_async_context(serving)
+        return journal
+
+    @property
+    def numbers(self) -> list[str]:
+        """The numbers of the reports that were handled."""
+        return [event.destination for event in self.events if isinstance(event, HlrReport)]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)
+
+
+async def filled(listing: Callable[[], object], count: int) -> list[object]:
+    """What a listing holds, when it holds so much."""
+    async with asyncio.timeout(10):
+        while len(found := [one async for one in listing()]) != count:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+async def bench(access) -> AsyncIterator[Bench]:
+    """Everything, which is stopped after the test."""
+    bench = Bench(access)
+    async with bench.stack:
+        yield bench
+
+
+async def refuse_two(event: Event) -> None:
+    """Fail on some numbers."""
+    if isinstance(event, HlrReport) and event.destination in {"2", "3"}:
+        raise RuntimeError("as\nit is to be \ud800")
+
+
+async def test_dead_letters_are_kept_by_event_and_put_back_by_event(bench: Bench) -> None:
+    """The neighbours of an event that fails are handled once."""
+    bench.act = refuse_two
+    journal = await bench.start()
+    push = post("1", "2", "3")
+    await journal.put(push)
+    dead = await filled(journal.dead, 2)
+    assert [one.id for one in dead] == ["1:1", "1:2"]
+    assert [(one.number, one.attempts, one.push) for one in dead] == [(1, 2, push), (2, 2, push)]
+    assert "as it is to be \\ud800" in dead[0].reason
+    bench.act = lambda _: None
+    assert await journal.requeue(["1:2"]) == 1
+    await until(lambda: "3" in bench.numbers)
+    assert [one.number for one in await filled(journal.dead, 1)] == [1]
+    assert await journal.requeue() == 1
+    await until(lambda: "2" in bench.numbers)
+    assert await filled(journal.dead, 0) == []
+    assert sorted(bench.numbers) == ["1", "2", "3"]
+    assert await journal.requeue(["1:2", "7"]) == 0
+    with pytest.raises(LocalProtocolError):
+        await journal.requeue(["one"])
+
+
+async def test_what_is_discarded_is_forgotten(bench: Bench) -> None:
+    """By its ids, or all; its neighbours stay."""
+    bench.act = refuse_two
+    journal = await bench.start()
+    await journal.put(post("1", "2", "3", tail=b"\nno row"))
+    await filled(journal.dead, 2)
+    (row,) = await filled(journal.quarantine, 1)
+    assert await journal.discard(["1:1", "1:1", "99"]) == 1
+    assert [one.number for one in await filled(journal.dead, 1)] == [2]
+    assert await journal.discard([row.id]) == 1
+    assert await filled(journal.quarantine, 0) == []
+    assert await journal.discard() == 1
+    assert await filled(journal.dead, 0) == []
+    assert bench.numbers == ["1"]
+
+
+async def test_quarantine_is_replayed(bench: Bench) -> None:
+    """A row that cannot be read costs its neighbours nothing, and waits for a better parser."""
+    journal = await bench.start()
+    await journal.put(post("1", tail=b"\nno row"))
+    (row,) = await filled(journal.quarantine, 1)
+    assert row.number == 1
+    assert await filled(journal.dead, 0) == []
+    assert await journal.requeue([row.id]) == 0  # it is no dead letter
+    assert await journal.replay([row.id]) == 1
+    assert len(await filled(journal.quarantine, 1)) == 1  # it can still not be read
+    whole = RawPush(PushKind.DELIVERY_REPORTS, "a=b", b"<no", 1.25)
+    await journal.put(whole)
+    _, post_ = await filled(journal.quarantine, 2)
+    assert (post_.push, post_.number) == (whole, -1)
+    assert ":" not in post_.id
+
+
+async def test_workers_share_the_posts(bench: Bench) -> None:
+    """Each post is handled by one of them, though another process took it in."""
+    first = await bench.start(handles=False)
+    await bench.start()
+    await bench.start()
+    numbers = [str(number) for number in range(200)]
+    for number in numbers:
+        await first.put(post(number))
+    await until(lambda: len(bench.events) >= 200)
+    assert sorted(bench.numbers) == sorted(numbers)
+
+
+async def test_long_handlers_keep_their_post(bench: Bench) -> None:
+    """A post is not given to another worker while its handler takes its time."""
+    bench.act = lambda _: asyncio.sleep(1)
+    journal = await bench.start()
+    await bench.start()
+    await journal.put(post("1"))
+    await until(lambda: bench.events)
+    await asyncio.sleep(0.4)
+    assert bench.numbers == ["1"]
+    info = await journal._broker.manage(lambda js: js.consumer_info("infobip", "handlers"))
+    assert info.delivered.consumer_seq == 1
+
+
+async def test_what_a_stopped_worker_had_goes_to_another_at_once(bench: Bench) -> None:
+    """Without the wait for a sign of life; of an inbound SMS it is said that it may be known."""
+    hung = asyncio.Event()
+
+    async def hang(_: Event) -> None:
+        hung.set()
+        await asyncio.Event().wait()
+
+    async with AsyncExitStack() as stack:
+        bench.act = hang
+        journal = await bench.start(stack, ack_wait=60)
+        await journal.put(inbound("38598123123"))
+        await hung.wait()
+        bench.act = lambda _: None
+    await bench.start(ack_wait=60)
+    await until(lambda: bench.events)
+    assert bench.events[0].possible_duplicate
+    # What comes for the first time is not said to be known.
+    await (await bench.start(ack_wait=60)).put(inbound("38598123124"))
+    await until(lambda: len(bench.events) == 2)
+    assert not bench.events[1].possible_duplicate
+
+
+async def test_a_post_that_workers_die_of_is_a_dead_letter(bench: Bench) -> None:
+    """It does not go round for ever."""
+    hung = asyncio.Event()
+
+    async def hang(_: Event) -> None:
+        hung.set()
+        await asyncio.Event().wait()
+
+    bench.act = hang
+    for _ in range(2):
+        async with AsyncExitStack() as stack:
+            journal = await bench.start(stack, deliveries=2)
+            hung.clear()
+            await journal.put(post("1"))
+            await hung.wait()
+    journal = await bench.start(deliveries=2)
+    (dead,) = await filled(journal.dead, 1)
+    assert (dead.id, dead.reason) == ("1", "given to workers 2 times")
+    bench.act = lambda _: None
+    assert await journal.requeue() == 1
+    await until(lambda: bench.numbers == ["1"])
+
+
+async def test_a_broker_that_dies_under_work_costs_nothing(bench: Bench, server) -> None:
+    """What is in hand is handled once, and said so when the broker is back."""
+    journal = await bench.start(ack_wait=30)
+    go_on = asyncio.Event()
+    bench.act = lambda _: go_on.wait()
+    await journal.put(post("1"))
+    await asyncio.sleep(0.1)
+    await server.kill()
+    go_on.set()
+    await until(lambda: bench.events)
+    with pytest.raises(StorageUnavailableError):
+        await journal.put(post("2"))
+    await server.start()
+    await until(lambda: journal._broker.ready)
+    await journal.put(post("2"))
+    await until(lambda: len(bench.events) > 1)
+
+    async def acknowledged() -> int:
+        info = await journal._broker.manage(lambda js: js.consumer_info("infobip", "handlers"))
+        return info.ack_floor.stream_seq
+
+    async with asyncio.timeout(10):
+        while await acknowledged() < 2:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.05)
+    assert bench.numbers == ["1", "2"]
+
+
+async def test_old_posts_are_forgotten_when_they_are_handled(bench: Bench) -> None:
+    """And not before."""
+    bench.act = refuse_two
+    handling = attrs.evolve(QUICK, first_delay=60.0)
+    journal = await bench.start(remembered=0.5, handling=handling)
+    await journal.put(post("1"))
+    await journal.put(post("2"))
+    await until(lambda: bench.events)
+
+    async def first() -> int:
+        await journal.purge()
+        info = await journal._broker.manage(lambda js: js.stream_info("infobip"))
+        return info.state.first_seq
+
+    assert await first() == 1  # too young
+    await asyncio.sleep(0.6)
+    await journal.put(post("3"))
+    assert await first() == 2  # it is in work
+
+
+async def test_ids_tell_accounts_and_bodies_apart(bench: Bench) -> None:
+    """The same body is another post for another account."""
+    ours = await bench.start()
+    theirs = await bench.start(account="theirs", handles=False)
+    for journal in (ours, theirs, ours, theirs):
+        await journal.put(post("1"))
+    await ours.put(post("2"))
+    await until(lambda: "2" in bench.numbers)
+    assert bench.numbers.count("1") == 2
+
+
+async def test_what_is_too_big_is_refused(bench: Bench) -> None:
+    """Before the broker would end the connection."""
+    journal = await bench.start()
+    with pytest.raises(StorageUnavailableError, match="max_payload"):
+        await journal.put(RawPush(PushKind.HLR_REPORTS, "", bytes(4 << 20), 0.0))
+
+
+async def test_whole_messages_are_refused(bench: Bench) -> None:
+    """Parts go to any worker."""
+    router = Router()
+    router.on(InboundSms, whole=True)(bench._take)
+    with pytest.raises(LocalProtocolError, match="whole"):
+        async with bench.journal().serve(router, lambda _: ()):
+            pass
+
+
+async def test_a_full_stream_refuses(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """It does not forget what is older; and a stream that was made by others is left as it is."""
+
+    async def make(broker: Connection) -> None:
+        call = {"name": "infobip", "subjects": ["infobip.post.*"], "max_msgs": 1, "discard": "new"}
+        await broker.manage(lambda js: js.add_stream(**call))
+
+    async with Connection(bench.access, make):
+        pass
+    journal = await bench.start(handles=False)
+    assert "tells duplicates for a shorter time" in caplog.text
+    await journal.put(post("1"))
+    with pytest.raises(StorageUnavailableError, match="maximum messages exceeded"):
+        await journal.put(post("2"))
+
+
+async def test_another_stream_cannot_take_the_posts(bench: Bench) -> None:
+    """The acknowledgement has to be of the stream that was meant."""
+    journal = await bench.start(handles=False)
+
+    async def swap(js: object) -> None:
+        await js.delete_stream("infobip")
+        await js.add_stream(name="strangers", subjects=["infobip.post.*"])
+
+    await journal._broker.manage(swap)
+    with pytest.raises(StorageUnavailableError, match="expected stream does not match"):
+        await journal.put(post("1"))
+
+
+async def test_looking_into_it_needs_the_broker(bench: Bench, server) -> None:
+    """It says at once that it is away."""
+    await bench.start(handles=False)
+    async with bench.journal() as journal:
+        assert await filled(journal.dead, 0) == []
+    await server.kill()
+    with pytest.raises(StorageUnavailableError):
+        await bench.journal().__aenter__()
+    with pytest.raises(StorageUnavailableError):
+        await bench.journal().put(post("1"))
+
+
+async def test_no_password_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Though it is in the URL of a broker that is not there."""
+    access = ConnectOptions(servers=("nats://me:hush-hush@127.0.0.1:1",), timeout=0.5)
+    async with Connection(access, lambda _: asyncio.sleep(0)):
+        pass
+    assert "cannot be used" in caplog.text
+    assert "hush" not in caplog.text + repr(access)

@@ -1,0 +1,69 @@
+"""What a test run pays for the plugin: nothing that it does not use."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PLUGIN = ("-p", "infobip_async")
+ASYNCIO = ("-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=function")
+HEAVY = {"httpx", "httpcore", "aiohttp"}
+
+
+def run(folder: Path, test: str, *options: str) -> str:
+    """Run pytest in a process of its own, in an empty folder; its output."""
+    (folder / "test_it.py").write_text(test, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    done = subprocess.run(  # noqa: S603 - no input of anybody else
+        command,
+        cwd=folder,
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # others' load much
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def test_an_unused_plugin_loads_nothing(tmp_path: Path) -> None:
+    """Neither the client's nor the server's library, even where pytest-asyncio is active."""
+    found = run(
+        tmp_path,
+        "import sys\ndef test(request):\n"
+        "    assert request.config.pluginmanager.hasplugin('infobip_async.testing.fixtures')\n"
+        f"    assert not {HEAVY!r} & set(sys.modules)\n",
+        *PLUGIN,
+        *ASYNCIO,
+    )
+    assert "1 passed" in found
+
+
+def test_without_pytest_asyncio_there_are_no_fixtures(tmp_path: Path) -> None:
+    """The plugin does not load pytest-asyncio by itself, and harms nobody."""
+    found = run(
+        tmp_path,
+        "import sys\ndef test():\n"
+        f"    assert not {HEAVY | {'pytest_asyncio'}!r} & set(sys.modules)\n"
+        "def test_wrong(infobip_simulator):\n    pass\n",
+        *PLUGIN,
+    )
+    assert "1 passed, 1 error" in found
+    assert "fixture 'infobip_simulator' not found" in found
+
+
+@pytest.mark.parametrize("mode", ["strict", "auto"])
+def test_in_either_mode_of_pytest_asyncio(tmp_path: Path, mode: str) -> None:
+    """The fixtures do not depend on the user's settings."""
+    found = run(
+        tmp_path,
+        "import pytest\n@pytest.mark.asyncio\nasync def test(infobip_simulator):\n"
+        "    assert infobip_simulator.messages == ()\n",
+        *PLUGIN,
+        *ASYNCIO,
+        *("-o", f"asyncio_mode={mode}"),
+        "-W",
+        "error",
+    )
+    assert "1 passed" in found
