@@ -180,7 +180,7 @@ class SqliteJournal:
             try:
                 await self._writer.do(_touch)
             except StorageUnavailableError as fault:
-                _logger.error("posts are refused: %s", fault)
+                _logger.error("posts are refused: %s", fault)  # noqa: TRY400 - no trace of ours
             self._storage.rewind()
             async with Worker(self._storage, router, decode, self._handling):
                 yield

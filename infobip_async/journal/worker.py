@@ -132,7 +132,7 @@ class Worker:
                 return await call()
             except Exception as fault:  # noqa: BLE001 - whatever it is, the work must go on later
                 if not told:
-                    _logger.error("the journal cannot be used: %s", fault)
+                    _logger.error("the journal cannot be used: %s", fault)  # noqa: TRY400 - no trace of ours
                     told = True
                 await self._handling.sleep(_SECONDS_AFTER_A_FAULT)
 

@@ -154,7 +154,7 @@ class StoreThenAck:
         try:
             await self.journal.put(push)
         except StorageUnavailableError as fault:
-            _logger.error("refused a post to %s: %s", push.kind.value, fault)
+            _logger.error("refused a post to %s: %s", push.kind.value, fault)  # noqa: TRY400 - no trace of ours
             return HTTPStatus.SERVICE_UNAVAILABLE
         except Exception:
             _logger.exception("failed on a post to %s", push.kind.value)

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from infobip_async import OutcomeUnknownError, Recipient, TextMessage
-from infobip_async.client.transport import HttpSender, SlotTransport
+from infobip_async.client.connections import SlotTransport
+from infobip_async.client.transport import HttpSender
 from infobip_async.protocol.exchange import HttpRequest
 
 TEXT = TextMessage("Hello", "Friend")

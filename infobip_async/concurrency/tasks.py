@@ -1,0 +1,128 @@
+"""Tasks that belong together, and waits that can be ended from outside."""
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import attrs
+
+T = TypeVar("T")
+
+Ended = Callable[["asyncio.Task[Any]"], None]
+"""Is told of each task that ended, well or not."""
+
+
+@attrs.define(eq=False)
+class TaskSet:
+    """Tasks that are started, awaited and cancelled together.
+
+    Attributes:
+        ended: is told of each task that ended. Without it, a fault of a task goes to the event
+            loop's exception handler when the task is collected.
+    """
+
+    ended: Ended | None = None
+    _tasks: set["asyncio.Task[Any]"] = attrs.field(factory=set, init=False)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __iter__(self) -> Iterator["asyncio.Task[Any]"]:
+        return iter(tuple(self._tasks))
+
+    def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Run a coroutine in a task of the set."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if self.ended is not None:
+            self.ended(task)
+
+    async def drain(self, seconds: float | None = None) -> bool:
+        """Wait until no task is left, those included that tasks start meanwhile.
+
+        Args:
+            seconds: how long to wait; None for as long as it takes.
+
+        Returns:
+            Whether no task is left.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = None if seconds is None else loop.time() + seconds
+        while self._tasks:
+            left = None if deadline is None else deadline - loop.time()
+            if left is not None and left <= 0:
+                return False
+            await asyncio.wait(self._tasks, timeout=left)
+        return True
+
+    async def cancel(self) -> None:
+        """Cancel every task, and wait until each has ended."""
+        await cancel(self._tasks)
+
+
+async def cancel(tasks: Iterable["asyncio.Task[Any]"]) -> None:
+    """Cancel tasks, and wait until each has ended; what they raise is dropped."""
+    several = set(tasks)
+    for task in several:
+        task.cancel()
+    await asyncio.gather(*several, return_exceptions=True)
+
+
+def is_cancelled_from_outside(raised: BaseException) -> bool:
+    """Whether an exception is the cancellation of the current task.
+
+    A `CancelledError` that nobody asked the current task for comes from the code that it awaits,
+    which cancelled something of its own: that is a fault of this code like any other.
+    """
+    task = asyncio.current_task()
+    return isinstance(raised, asyncio.CancelledError) and bool(task and task.cancelling())
+
+
+@attrs.define(eq=False)
+class Interrupt:
+    """Ends all waits within its scopes at once, and lets none begin afterwards.
+
+    Attributes:
+        error: what a scope raises once `set` was called; None before.
+    """
+
+    error: Exception | None = attrs.field(default=None, init=False)
+    _scopes: set[asyncio.Timeout] = attrs.field(factory=set, init=False)
+
+    def set(self, error: Exception) -> None:
+        """End the waits. The first error stays."""
+        if self.error is None:
+            self.error = error
+            for scope in self._scopes:
+                scope.reschedule(0)
+
+    @asynccontextmanager
+    async def scope(self) -> AsyncIterator[None]:
+        """A part of a task that `set` cuts short.
+
+        Raises:
+            Exception: a copy of `error`: several tasks must not share one traceback.
+        """
+        self.check()
+        try:
+            async with asyncio.timeout(None) as scope:
+                self._scopes.add(scope)
+                try:
+                    yield
+                finally:
+                    self._scopes.discard(scope)
+        except TimeoutError:
+            self.check()
+            raise
+
+    def check(self) -> None:
+        """Raise a copy of `error` if `set` was called."""
+        if self.error is not None:
+            raise copy.copy(self.error).with_traceback(None)
