@@ -24,6 +24,7 @@ from infobip_async.errors import (
     OutcomeUnknownError,
     ProtocolError,
     RemoteProtocolError,
+    RunStoppedError,
     StorageUnavailableError,
 )
 from infobip_async.hlr.results import HlrOutcome, HlrResult
@@ -95,6 +96,7 @@ __all__ = [
     "Recipient",
     "RemoteProtocolError",
     "Router",
+    "RunStoppedError",
     "SendOutcome",
     "SendReceipt",
     "SendResult",

@@ -15,7 +15,8 @@ InfobipError
 │   ├── LocalProtocolError       the caller broke a rule of the document (also a ValueError)
 │   └── RemoteProtocolError      the peer sent something unreadable; .raw
 ├── LookupTimeoutError           also a TimeoutError
-└── StorageUnavailableError      a journal or a job could not be written: nothing was kept
+├── RunStoppedError              a run could not go on; why is its cause
+└── StorageUnavailableError      a journal or a job cannot be used; nothing was kept
 
 No text of these errors holds a password or a webhook secret.
 """
@@ -151,8 +152,16 @@ class LookupTimeoutError(InfobipError, TimeoutError):
         self.lookup_id = lookup_id
 
 
-class StorageUnavailableError(InfobipError):
-    """A journal or a job file cannot be written now: what was to be kept is not.
+class RunStoppedError(InfobipError):
+    """A run over many messages or numbers could not go on; its ``__cause__`` says why.
 
-    A full disk, a file that another process holds, a broker that is away. It may pass.
+    The cause is the gateway's refusal, or the error that came instead of an answer. It is raised
+    after every item that the run had read got its outcome.
+    """
+
+
+class StorageUnavailableError(InfobipError):
+    """A journal or a job file cannot be used now; what was to be stored in it is not.
+
+    The disk is full, another process holds the file, or the broker is away. The fault may pass.
     """
