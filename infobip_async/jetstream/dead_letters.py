@@ -12,7 +12,7 @@ from nats.js.errors import NotFoundError
 from infobip_async.errors import LocalProtocolError
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.storage import NatsStorage
-from infobip_async.journal import posts
+from infobip_async.jetstream import messages
 from infobip_async.journal.base import WHOLE_POST, State
 from infobip_async.journal.sqlite_tables import SetAside
 from infobip_async.protocol.exchange import RawPush
@@ -45,12 +45,12 @@ class SetAsidePush:
     @property
     def push(self) -> RawPush:
         """The push."""
-        return posts.decode(self.subject, self.message.data or b"", self.headers)
+        return messages.decode(self.subject, self.message.data or b"", self.headers)
 
     @property
     def numbers(self) -> frozenset[int]:
         """The numbers of its events that were set aside."""
-        return frozenset(map(int, self.headers[posts.WANTED].split(",")))
+        return frozenset(map(int, self.headers[messages.WANTED].split(",")))
 
     def events(self) -> list[SetAside]:
         """The events that were set aside."""
@@ -60,9 +60,9 @@ class SetAsidePush:
                 str(self.sequence) if number == WHOLE_POST else f"{self.sequence}:{number}",
                 push,
                 number,
-                int(headers[posts.ATTEMPTS]),
-                headers.get(posts.REASON, ""),
-                float(headers[posts.AT]),
+                int(headers[messages.ATTEMPTS]),
+                headers.get(messages.REASON, ""),
+                float(headers[messages.AT]),
             )
             for number in sorted(self.numbers)
         ]
@@ -83,7 +83,7 @@ class DeadLetters:
     """
 
     broker: Connection
-    names: posts.Names
+    names: messages.Names
     storage: NatsStorage
 
     async def events(self, state: State) -> AsyncGenerator[SetAside, None]:
@@ -144,13 +144,13 @@ class DeadLetters:
         if not found:
             return 0
         if rest := kept.numbers - found:
-            numbers = posts.join_numbers(rest)
+            numbers = messages.join_numbers(rest)
             await self.broker.publish(
                 self.names.kept,
                 kept.subject,
                 kept.message.data or b"",
                 headers={k: v for k, v in kept.headers.items() if k.startswith("Infobip-")}
-                | {posts.WANTED: numbers},
+                | {messages.WANTED: numbers},
                 message_id=f"rest {sequence} {numbers}",
             )
         await decision(kept, found)

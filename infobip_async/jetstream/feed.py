@@ -33,7 +33,7 @@ from infobip_async.jetstream.connection import (
 )
 from infobip_async.jetstream.consumers import OrderedConsumer
 from infobip_async.jetstream.journal import REMEMBERED, declare_posts
-from infobip_async.journal import posts
+from infobip_async.jetstream import messages
 from infobip_async.protocol.exchange import PushKind
 from infobip_async.protocol.push import PushFormat, decode
 from infobip_async.router import Router
@@ -65,7 +65,7 @@ class ReportFeed:
     ) -> None:
         self.read = 0
         self._router = router
-        self._names = posts.Names(stream)
+        self._names = messages.Names(stream)
         self._broker = Connection(connect_options(servers), self._declare)
         subject = self._names.post(PushKind.HLR_REPORTS)
         self._cursor = OrderedConsumer(self._broker, stream, subject)
@@ -109,7 +109,7 @@ class ReportFeed:
 
     async def _take(self, message: Msg) -> None:
         try:
-            push = posts.decode(message.subject, message.data, message.headers)
+            push = messages.decode(message.subject, message.data, message.headers)
             events = decode(push, PushFormat())
             self.read += len(events)
             await self._router.dispatch(events)

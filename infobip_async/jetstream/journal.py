@@ -72,7 +72,7 @@ from infobip_async.jetstream.connection import (
 )
 from infobip_async.jetstream.dead_letters import DeadLetters
 from infobip_async.jetstream.storage import CONSUMER, NatsStorage
-from infobip_async.journal import posts
+from infobip_async.jetstream import messages
 from infobip_async.journal.base import Decode, State
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.sqlite_tables import SetAside
@@ -124,7 +124,7 @@ class NatsJournal:
         deliveries: int = 20,
         remembered: float = REMEMBERED,
     ) -> None:
-        self._names = posts.Names(stream)
+        self._names = messages.Names(stream)
         self._handles = handles
         self._replicas = replicas
         self._handling = handling
@@ -264,7 +264,7 @@ class NatsJournal:
 
 
 async def declare_posts(
-    broker: Connection, names: posts.Names, remembered: float, replicas: int
+    broker: Connection, names: messages.Names, remembered: float, replicas: int
 ) -> None:
     """Make sure of the stream of posts."""
     config = _stream(names.stream, replicas, remembered)

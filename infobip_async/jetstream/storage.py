@@ -13,7 +13,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from infobip_async.errors import StorageUnavailableError
 from infobip_async.jetstream.connection import Connection, end, logger
 from infobip_async.jetstream.consumers import Pull
-from infobip_async.journal import posts
+from infobip_async.jetstream import messages
 from infobip_async.journal.base import WHOLE_POST, EventState, RowDigests, State, StoredPush
 from infobip_async.protocol.exchange import PushKind, RawPush
 
@@ -48,10 +48,10 @@ class _Held:
 
     @property
     def push(self) -> RawPush:
-        return posts.decode(self.message.subject, self.message.data, self.message.headers)
+        return messages.decode(self.message.subject, self.message.data, self.message.headers)
 
     def kept(self) -> StoredPush:
-        wanted = posts.split_numbers((self.message.headers or {}).get(posts.WANTED))
+        wanted = messages.split_numbers((self.message.headers or {}).get(messages.WANTED))
         return StoredPush(self.sequence, self.push, self.sequence, wanted)
 
 
@@ -73,7 +73,7 @@ class NatsStorage:
     """
 
     broker: Connection
-    names: posts.Names
+    names: messages.Names
     account: str
     ack_wait: float
     deliveries: int
@@ -86,18 +86,18 @@ class NatsStorage:
 
     async def put(self, push: RawPush) -> None:
         """Have the broker keep a post."""
-        await self._put(push, posts.message_id(self.account, push))
+        await self._put(push, messages.message_id(self.account, push))
 
     async def _put(
         self, push: RawPush, message_id: str, wanted: frozenset[int] = frozenset()
     ) -> None:
-        payload = posts.encode(push)
+        payload = messages.encode(push)
         if len(payload) + _RESERVED > self.broker.max_payload:
             size = f"{len(payload)} octets; see max_payload of the broker"
             raise StorageUnavailableError(f"a post is too big: {size}")
-        headers = {posts.RECEIVED: repr(push.received_at)}
+        headers = {messages.RECEIVED: repr(push.received_at)}
         if wanted:
-            headers[posts.WANTED] = posts.join_numbers(wanted)
+            headers[messages.WANTED] = messages.join_numbers(wanted)
         subject = self.names.post(push.kind)
         await self.broker.publish(
             self.names.stream, subject, payload, headers=headers, message_id=message_id
@@ -147,14 +147,14 @@ class NatsStorage:
         self._held.pop(held.sequence, None)
 
     async def _set_aside(self, held: _Held, state: State, marks: Sequence[EventState]) -> None:
-        numbers = posts.join_numbers(mark.number for mark in marks)
+        numbers = messages.join_numbers(mark.number for mark in marks)
         kind = held.push.kind.value
         headers = {
-            **{k: v for k, v in (held.message.headers or {}).items() if k == posts.RECEIVED},
-            posts.WANTED: numbers,
-            posts.ATTEMPTS: str(marks[0].attempts),
-            posts.REASON: posts.one_line(marks[0].reason),
-            posts.AT: repr(marks[0].at),
+            **{k: v for k, v in (held.message.headers or {}).items() if k == messages.RECEIVED},
+            messages.WANTED: numbers,
+            messages.ATTEMPTS: str(marks[0].attempts),
+            messages.REASON: messages.one_line(marks[0].reason),
+            messages.AT: repr(marks[0].at),
         }
         await self.broker.publish(
             self.names.kept,
@@ -168,7 +168,7 @@ class NatsStorage:
 
     async def put_back(self, push: RawPush, wanted: frozenset[int], sequence: int) -> None:
         """Let events of a post come again that were set aside under a number."""
-        await self._put(push, f"again {sequence} {posts.join_numbers(wanted)}", wanted)
+        await self._put(push, f"again {sequence} {messages.join_numbers(wanted)}", wanted)
 
     @asynccontextmanager
     async def taking(self) -> AsyncIterator[None]:

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.journal_nats.conftest import FIRST, free_port
+from tests.jetstream.conftest import FIRST, free_port
 
 from infobip_async.jetstream import HlrJob
 from infobip_async.simulator import Simulator

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import attrs
 import pytest
-from tests.journal_nats.conftest import FIRST
+from tests.jetstream.conftest import FIRST
 
 from infobip_async.errors import (
     AuthenticationError,

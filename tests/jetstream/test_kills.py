@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import suppress
 
 from aiohttp import ClientError, ClientSession
-from tests.journal_nats.conftest import Program, Server, free_port
+from tests.jetstream.conftest import Program, Server, free_port
 
 from infobip_async.models import HlrReport, HlrStatus
 from infobip_async.protocol import hlr_dlr

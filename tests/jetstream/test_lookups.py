@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.journal_nats.conftest import FIRST, Server
+from tests.jetstream.conftest import FIRST, Server
 
 from infobip_async.errors import StorageUnavailableError
 from infobip_async.jetstream.connection import ConnectOptions
