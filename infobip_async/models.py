@@ -1,10 +1,10 @@
 """The values that users hand in and get back: frozen, slotted, compared by content.
 
-Nothing is parsed or checked here beyond the type of an enum: the rules of the document stand
-with the wire formats (`infobip_async.protocol`), which apply them before anything is sent.
+Nothing is parsed here, and only types are checked. The rules of the document stand with the wire
+formats (`infobip_async.protocol`), which apply them before anything is sent.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -43,17 +43,14 @@ class Npi(IntEnum):
 
 
 def _member_of(enum: type[IntEnum]) -> Callable[[object, "attrs.Attribute[Any]", object], None]:
-    """Refuse the values that the document reserves; a plain number of the document's will do."""
+    """Refuse values that the document reserves; a plain number that it lists is accepted."""
     members = frozenset(enum)
 
     def validate(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value is not None and value not in members:
             known = ", ".join(str(int(member)) for member in enum)
-            raise LocalProtocolError(
-                f"{value!r} is no {enum.__name__.upper()} of the document ({known})",
-                field=attribute.name,
-                section="2/1.2",
-            )
+            text = f"{value!r} is not a {enum.__name__.upper()} of the document ({known})"
+            raise LocalProtocolError(text, field=attribute.name, section="2/1.2")
 
     return validate
 
@@ -74,12 +71,12 @@ class _Addressing:
 
 @attrs.frozen
 class TextMessage(_Addressing):
-    """A text; its alphabet and its parts are chosen when it is sent or previewed.
+    """A text. Its alphabet and its parts are chosen when it is sent or previewed.
 
     Attributes:
         text: one character or more, up to 255 parts; no lone surrogate, no U+001B.
         sender: 1 to 11 characters, or 1 to 14 digits (§2/1.2).
-        flash: show it at once, do not store it.
+        flash: the handset shows the text at once and does not store it.
     """
 
     text: str
@@ -89,13 +86,13 @@ class TextMessage(_Addressing):
 
 @attrs.frozen
 class BinaryMessage(_Addressing):
-    """Octets with a data coding of the caller's (§2/1.2, §2/2).
+    """Octets, with a data coding that the caller chooses (§2/1.2, §2/2).
 
     Attributes:
-        data: the user data without its header; with `udh` at most 140 octets.
+        data: the user data without its header; `data` and `udh` have at most 140 octets together.
         sender: 1 to 11 characters, or 1 to 14 digits.
         data_coding: SMPP data_coding, 0 to 255.
-        esm_class: SMPP esm_class, 0 to 255; the UDHI bit (64) is set by itself with `udh`.
+        esm_class: SMPP esm_class, 0 to 255; the UDHI bit (64) is set automatically with `udh`.
         udh: the whole user data header, its own length octet included (3GPP TS 23.040 9.2.3.24).
     """
 
@@ -116,7 +113,7 @@ class WapBookmark(_Addressing):
 
 
 Message = TextMessage | BinaryMessage | WapBookmark
-"""Whatever can be sent."""
+"""Any message that can be sent."""
 
 
 @attrs.frozen
@@ -132,8 +129,25 @@ class Recipient:
     message_id: str | None = None
 
 
+Recipients = str | Recipient | Iterable[str | Recipient]
+"""One recipient, or several."""
+
+
+def recipient_of(given: object) -> Recipient:
+    """Make a recipient of a number; a `Recipient` stays as it is.
+
+    Raises:
+        LocalProtocolError: it is neither. Numbers are strings, since nobody calculates with them.
+    """
+    if isinstance(given, str):
+        return Recipient(given)
+    if isinstance(given, Recipient):
+        return given
+    raise LocalProtocolError(f"{given!r} is not a string", field="recipients")
+
+
 class SubmissionType(Enum):
-    """The ``type`` parameter, in a spelling that either wire format accepts (§2/1.2, §2/2)."""
+    """The ``type`` parameter, in a spelling that both wire formats accept (§2/1.2, §2/2)."""
 
     LONG = "longSMS"
     BOOKMARK = "bookmark"
@@ -141,7 +155,7 @@ class SubmissionType(Enum):
 
 @attrs.frozen(kw_only=True, cache_hash=True)  # one message often goes out in many requests
 class Submission(_Addressing):
-    """One message as one request carries it: the ``<message>`` element of §2/1.1, or the GET.
+    """The content of one request: the ``<message>`` element of §2/1.1, or the GET of §2/2.
 
     Exactly one of `text` and `binary` is given.
     """
@@ -158,11 +172,11 @@ class Submission(_Addressing):
 
 @attrs.frozen
 class PartReceipt:
-    """What the gateway said to the request that carried one part of a message.
+    """The gateway's reply to the request that carried one part of a message.
 
     Attributes:
-        accepted: the number of messages that it will send.
-        credits: the balance that it reports, if it does.
+        accepted: the number of messages that the gateway will send.
+        credits: the balance that the gateway reports; None where it reports none.
         recipients: the numbers and message ids of this part, as sent.
     """
 
@@ -173,13 +187,13 @@ class PartReceipt:
 
 @attrs.frozen
 class SendReceipt:
-    """What became of one `send` (§2/1.3).
+    """The result of one `send` (§2/1.3).
 
     Attributes:
         recipients: the caller's recipients in their order, with the id of the whole message.
-        parts: one entry per request: a text that the library splits itself (UCS-2 as binary)
-            takes one per part, anything else takes one. The message id of part *n* of several
-            is the message's own with ``-n`` behind it.
+        parts: one entry per request. A text that the library splits itself (UCS-2 as binary)
+            takes one request per part; anything else takes one. Of several, part *n* has the
+            id of the whole message with ``-n`` behind it.
     """
 
     recipients: tuple[Recipient, ...]
@@ -187,7 +201,7 @@ class SendReceipt:
 
     @property
     def accepted(self) -> int:
-        """Recipients that the gateway will send to, as it says; of several parts the least."""
+        """How many recipients the gateway will send to; where parts differ, the fewest."""
         return min(part.accepted for part in self.parts)
 
     @property
@@ -198,12 +212,11 @@ class SendReceipt:
     def part_ids(self, message_id: str) -> tuple[str, ...]:
         """The ids under which the parts of one of `recipients` are reported, in order."""
         at = [recipient.message_id for recipient in self.recipients].index(message_id)
-        ids = (part.recipients[at].message_id for part in self.parts)
-        return tuple(part_id for part_id in ids if part_id is not None)
+        return tuple(filter(None, (part.recipients[at].message_id for part in self.parts)))
 
 
 class DeliveryStatus(Enum):
-    """Where a message ended, as the document lists it (§3.1)."""
+    """What became of a message, as the document lists it (§3.1)."""
 
     NOT_SENT = "NOT_SENT"
     SENT = "SENT"
@@ -216,12 +229,12 @@ class DeliveryStatus(Enum):
     NOT_ENOUGH_CREDITS = "NOT_ENOUGH_CREDITS"
     INVALID_MESSAGE_FORMAT = "INVALID_MESSAGE_FORMAT"
     UNKNOWN = "UNKNOWN"
-    """Anything else; `DeliveryReport.raw_status` has the text."""
+    """Any other status; `DeliveryReport.raw_status` has its text."""
 
 
 @attrs.frozen
 class DeliveryReport:
-    """What the gateway says of one message (§3.1).
+    """The gateway's report on one message (§3.1).
 
     Attributes:
         message_id: the client's id of the message; an opaque string.
@@ -229,9 +242,9 @@ class DeliveryReport:
         raw_status: the status as received.
         sent_at: when the message reached the gateway; None where empty or a zero date. Naive, in
             the gateway's local time, unless the receiver was told the gateway's zone.
-        done_at: when the SMSC gave its notice; None and naive as above.
+        done_at: when the SMSC reported the end; None or naive under the same conditions.
         extras: attributes beyond the document's (``gsmerror``, ``price``, ...), and the text of
-            dates that are none.
+            dates that cannot be read.
     """
 
     message_id: str
@@ -253,7 +266,7 @@ class HlrStatus(Enum):
 
 @attrs.frozen
 class HlrReport:
-    """What the HLR said of one number (§5). A field that was empty is None.
+    """The HLR's answer about one number (§5). A field that was empty is None.
 
     Attributes:
         destination: the number looked up.
@@ -280,7 +293,7 @@ class HlrSubmission:
 
     Attributes:
         destination: the number, as the gateway repeats it.
-        accepted: whether a report will follow.
+        accepted: whether a report on it will follow.
         lookup_id: the gateway's id of the lookup; None where it was not accepted.
         raw_status: the status of the row as received.
     """
@@ -305,8 +318,8 @@ class UserDataHeader:
 
     Attributes:
         raw: the header's octets, its length octet included.
-        elements: the elements that can be used, in order; malformed ones are left out.
-        malformed: whether something of `raw` had to be left out.
+        elements: the readable elements, in order.
+        malformed: whether a part of `raw` is unreadable and was left out.
     """
 
     raw: bytes
@@ -322,15 +335,15 @@ class InboundSms:
         sender: the handset's number, without a leading ``+``.
         receiver: the number that was texted; None where the gateway does not say.
         text: the decoded text; None where the content is not text.
-        data: the octets behind `text`, or the content itself where it is not text, without its
-            header; None where the gateway forwarded only text.
+        data: the octets of the content, without its header; None where the gateway forwarded
+            only text.
         received_at: when it reached the gateway; None where missing or in no known format.
         data_coding: SMPP data_coding, 0 where the gateway does not say.
         esm_class: SMPP esm_class, 0 where the gateway does not say.
         udh: the user data header, where there is one.
         damaged: some octets could not be decoded and stand as U+FFFD in `text`.
         parts: the number of parts that the message was sent in.
-        missing: the numbers of the parts that did not arrive, of a message handed on incomplete.
+        missing: the numbers of parts that did not arrive before the rest was handed on.
         possible_duplicate: an equal message came before; both may be real.
         params: every query parameter as received, those of the document included.
     """
@@ -357,7 +370,7 @@ class InboundSms:
 
 @attrs.frozen
 class UnreadableRow:
-    """A row of a push or of a pulled reply that could not be read; its neighbours were.
+    """A row of a push, or of a pulled reply, that could not be read. Other rows were.
 
     Attributes:
         raw: the row as received.
@@ -369,7 +382,7 @@ class UnreadableRow:
 
 
 Event = DeliveryReport | HlrReport | InboundSms | UnreadableRow
-"""Whatever a push can bring."""
+"""Anything that a push can bring."""
 
 
 @attrs.frozen

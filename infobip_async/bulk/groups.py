@@ -8,8 +8,7 @@ import attrs
 
 from infobip_async.bulk.items import Outgoing
 from infobip_async.bulk.settings import BulkSettings
-from infobip_async.client.composer import recipient_of
-from infobip_async.models import Message, Recipient
+from infobip_async.models import Message, Recipient, recipient_of
 from infobip_async.numbering.msisdn import check_destination
 from infobip_async.text.segments import preview
 

@@ -19,7 +19,7 @@ from infobip_async.bulk.items import SendResult
 from infobip_async.bulk.job import settle_doubts
 from infobip_async.bulk.run import BulkSend, Source
 from infobip_async.bulk.settings import BulkOptions, BulkSettings
-from infobip_async.client.composer import Composer, Recipients
+from infobip_async.client.composer import Composer
 from infobip_async.client.connections import default_transport
 from infobip_async.client.in_flight import InFlight
 from infobip_async.client.outcomes import Outcomes
@@ -31,6 +31,7 @@ from infobip_async.models import (
     HlrSubmission,
     Message,
     PartReceipt,
+    Recipients,
     SendReceipt,
 )
 from infobip_async.protocol import commands, hlr_query, send_get, send_xml

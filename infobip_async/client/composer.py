@@ -6,12 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import Message, Recipient, Submission
+from infobip_async.models import Message, Recipient, Recipients, Submission, recipient_of
 from infobip_async.protocol.message_ids import IdKey
 from infobip_async.text.segments import Ucs2Form, compose
-
-Recipients = str | Recipient | Iterable[str | Recipient]
-"""One recipient, or several."""
 
 
 class Composer:
@@ -83,19 +80,6 @@ class Composer:
         """The message ids of the requests of a message that is sent under an id."""
         total = len(self.parts(message))
         return tuple(_part_id(message_id, number, total) for number in range(1, total + 1))
-
-
-def recipient_of(given: object) -> Recipient:
-    """A recipient, as it was given or of a number.
-
-    Raises:
-        LocalProtocolError: it is neither; numbers are strings, since they are not counted with.
-    """
-    if isinstance(given, str):
-        return Recipient(given)
-    if isinstance(given, Recipient):
-        return given
-    raise LocalProtocolError(f"{given!r} is not a string", field="recipients")
 
 
 def _check_tags(recipients: Iterable[Recipient], key: IdKey) -> None:
