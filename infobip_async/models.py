@@ -49,7 +49,7 @@ def _member_of(enum: type[IntEnum]) -> Callable[[object, "attrs.Attribute[Any]",
     def validate(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value is not None and value not in members:
             known = ", ".join(str(int(member)) for member in enum)
-            text = f"{value!r} is not a {enum.__name__.upper()} of the document ({known})"
+            text = f"{value!r} is no {enum.__name__.upper()} of the document ({known})"
             raise LocalProtocolError(text, field=attribute.name, section="2/1.2")
 
     return validate
