@@ -25,7 +25,7 @@ import attrs
 
 from infobip_async.bulk.groups import Entry, Key
 from infobip_async.bulk.items import SendOutcome
-from infobip_async.concurrency.sqlite_thread import SqliteThread
+from infobip_async.concurrency.sqlite_thread import FileKind, SqliteThread
 from infobip_async.models import DeliveryReport
 
 _SCHEMA: Final = """
@@ -79,7 +79,7 @@ class Job:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._writer = SqliteThread(path, _SCHEMA)
+        self._writer = SqliteThread(path, FileKind.SEND_JOB, _SCHEMA)
         self._run = token_hex(8)
 
     async def __aenter__(self) -> Self:

@@ -9,11 +9,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from infobip_async.concurrency.batching import Batcher
-from infobip_async.concurrency.sqlite_thread import SqliteThread
+from infobip_async.concurrency.sqlite_thread import FileKind, SqliteThread
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal import sqlite_tables
 from infobip_async.journal.base import (
@@ -38,7 +37,6 @@ _logger = logging.getLogger("infobip_async.journal")
 REMEMBERED: Final = 26 * 3600.0
 """The gateway sends again for a little more than 24 hours (§3.1)."""
 
-_HEAD: Final = b"SQLite format 3\0"
 _AT_ONCE: Final = 256
 _ID: Final = re.compile("([0-9]{1,18})(?::([0-9]{1,9}))?")
 _DEFAULT_SETTINGS: Final = HandlerSettings()
@@ -50,8 +48,8 @@ _Decision = Callable[[sqlite3.Connection, Sequence[tuple[int, int]]], None]
 class _Storage:
     """Posts and marks in a file; see `infobip_async.journal.base.Storage`."""
 
-    def __init__(self, writer: SqliteThread, remembered: float) -> None:
-        self._writer = writer
+    def __init__(self, thread: SqliteThread, remembered: float) -> None:
+        self._thread = thread
         self._remembered = remembered
         self._puts: Batcher[RawPush] = Batcher(self._insert)
         self._news = asyncio.Event()
@@ -65,12 +63,12 @@ class _Storage:
         await self._puts.write(push)
 
     async def _insert(self, pushes: Sequence[RawPush]) -> None:
-        await self._writer.do(partial(sqlite_tables.insert, pushes=pushes))
+        await self._thread.do(partial(sqlite_tables.insert, pushes=pushes))
         self._news.set()
 
     async def take(self, limit: int) -> Sequence[StoredPush]:
         self._news.clear()
-        posts = await self._writer.do(
+        posts = await self._thread.do(
             partial(sqlite_tables.read_open, after=self._after, limit=limit)
         )
         if posts:
@@ -81,12 +79,12 @@ class _Storage:
         await self._news.wait()
 
     async def claim(self, claims: Sequence[RowDigests]) -> Sequence[frozenset[int]]:
-        return await self._writer.do(
+        return await self._thread.do(
             partial(sqlite_tables.claim, claims=claims, seconds=self._remembered)
         )
 
     async def settle(self, marks: Sequence[EventState]) -> None:
-        await self._writer.do(partial(sqlite_tables.settle, marks=marks))
+        await self._thread.do(partial(sqlite_tables.settle, marks=marks))
 
     async def decide(
         self, states: Iterable[State], places: Sequence[tuple[int, int]], decision: _Decision
@@ -98,7 +96,7 @@ class _Storage:
             decision(connection, found)
             return len(found)
 
-        count = await self._writer.do(work)
+        count = await self._thread.do(work)
         self._news.set()
         return count
 
@@ -135,28 +133,16 @@ class SqliteJournal:
         handling: HandlerSettings = _DEFAULT_SETTINGS,
         remembered: float = REMEMBERED,
     ) -> None:
-        self._path = Path(path)
-        self._writer = SqliteThread(path, sqlite_tables.SCHEMA)
-        self._storage = _Storage(self._writer, remembered)
+        self._thread = SqliteThread(path, FileKind.JOURNAL, sqlite_tables.SCHEMA)
+        self._storage = _Storage(self._thread, remembered)
         self._handling = handling
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(_check, self._path)
-        await self._writer.__aenter__()
-        try:
-            await self._writer.do(_touch)
-        except StorageUnavailableError:
-            await self._writer.aclose()
-            raise
+        await self._thread.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._writer.aclose()
+    async def __aexit__(self, *_: object) -> None:
+        await self._thread.aclose()
 
     async def put(self, push: RawPush) -> None:
         """Keep a post; it is on disk on return, and may be acknowledged.
@@ -173,22 +159,25 @@ class SqliteJournal:
         A file that cannot be opened now is tried again with every post.
 
         Raises:
-            LocalProtocolError: it never can be: there is no such directory, or no SQLite in it.
+            LocalProtocolError: it never can be: there is no such directory, or the file is not
+                a journal.
         """
-        await asyncio.to_thread(_check, self._path)
-        async with self._writer:
+        self._thread.start()
+        try:
             try:
-                await self._writer.do(_touch)
+                await self._thread.open()
             except StorageUnavailableError as fault:
                 _logger.error("posts are refused: %s", fault)  # noqa: TRY400 - no trace of ours
             self._storage.rewind()
             async with Worker(self._storage, router, decode, self._handling):
                 yield
+        finally:
+            await self._thread.aclose()
 
     async def waiting(self) -> AsyncGenerator[StoredPush, None]:
         """What is not done with: posts with events to be handled, or in work, in order."""
         after = 0
-        while posts := await self._writer.do(
+        while posts := await self._thread.do(
             partial(sqlite_tables.read_open, after=after, limit=_AT_ONCE)
         ):
             for post in posts:
@@ -257,7 +246,7 @@ class SqliteJournal:
 
     async def _set_aside(self, state: State) -> AsyncGenerator[SetAside, None]:
         after = (0, WHOLE_POST)
-        while page := await self._writer.do(
+        while page := await self._thread.do(
             partial(sqlite_tables.read_set_aside, state=state, after=after)
         ):
             for one in page:
@@ -275,21 +264,6 @@ class SqliteJournal:
         while places := [_place(one) for one in islice(rest, _AT_ONCE)]:
             count += await self._storage.decide(states, places, decision)
         return count
-
-
-def _check(path: Path) -> None:
-    """Refuse at the start what no waiting mends."""
-    if not path.parent.is_dir():
-        raise LocalProtocolError(f"there is no directory {path.parent}", field="path")
-    if path.exists():
-        with path.open("rb") as file:
-            head = file.read(len(_HEAD))
-        if head and head != _HEAD:
-            raise LocalProtocolError(f"{path} is no journal", field="path")
-
-
-def _touch(connection: sqlite3.Connection) -> None:
-    """Nothing, for which the file has to be there, and ours."""
 
 
 def _place(set_aside: str) -> tuple[int, int]:

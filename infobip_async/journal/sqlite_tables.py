@@ -20,18 +20,18 @@ from infobip_async.protocol.exchange import PushKind, RawPush
 
 SCHEMA: Final = """
 -- The ids of posts are never used again: rows that were seen refer to them.
-create table if not exists posts (
+create table posts (
     id integer primary key autoincrement, origin integer, kind text not null, query blob not null,
     body blob not null, received_at real not null, wanted text, open integer not null default 1
 );
-create table if not exists marks (
+create table marks (
     post integer, number integer, state text not null, attempts integer not null,
     reason text not null, at real not null, primary key (post, number)
 ) without rowid;
-create table if not exists seen (
+create table seen (
     digest text primary key, post integer not null, at real not null
 ) without rowid;
-create index if not exists seen_at on seen (at);
+create index seen_at on seen (at);
 """
 
 _ROWS_AT_ONCE: Final = 100  # of six values each at the most: any SQLite takes 999

@@ -82,7 +82,7 @@ async def serve(folder: Path) -> None:
             await journal.requeue()
         # No room on the disk, until the file is opened anew.
         with suppress(Exception):
-            await journal._writer.do(lambda c: c.execute("pragma max_page_count = 1").fetchall())
+            await journal._thread.do(lambda c: c.execute("pragma max_page_count = 1").fetchall())
     await runner.cleanup()
     left = asyncio.all_tasks() - before
     sys.stdout.write(f"{len(left)}\n")

@@ -29,7 +29,8 @@ async def serve(kind: str) -> None:
     from aiohttp import web  # noqa: PLC0415 - in the server's process only
 
     from infobip_async import HlrReport, Router  # noqa: PLC0415
-    from infobip_async.journal import SqliteJournal, writer  # noqa: PLC0415
+    from infobip_async.concurrency import sqlite_thread  # noqa: PLC0415
+    from infobip_async.journal import SqliteJournal  # noqa: PLC0415
     from infobip_async.webhook import webhook_app  # noqa: PLC0415
 
     router = Router()
@@ -52,7 +53,7 @@ async def serve(kind: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         journal = None if kind == "plain" else SqliteJournal(Path(folder) / "posts.db")
         if journal and kind == "single":
-            writer.GROUP = 1
+            sqlite_thread.GROUP = 1
             journal._storage.put = lambda push: journal._storage._insert([push])
         app = web.Application()
         app.router.add_get("/wait", wait)

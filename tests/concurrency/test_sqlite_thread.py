@@ -2,22 +2,27 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import pytest
 
-from infobip_async.concurrency.sqlite_thread import SqliteThread
-from infobip_async.errors import StorageUnavailableError
-from infobip_async.journal import writer as writer_module
+from infobip_async.concurrency import sqlite_thread
+from infobip_async.concurrency.sqlite_thread import FileKind, SqliteThread
+from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 
-SCHEMA = "create table if not exists things (name text primary key)"
+SCHEMA = "create table things (name text primary key)"
 
 
 @pytest.fixture
 async def writer(tmp_path):
     """A writer that is open."""
-    async with SqliteThread(tmp_path / "file.db", SCHEMA) as writer:
+    async with SqliteThread(tmp_path / "file.db", FileKind.JOURNAL, SCHEMA) as writer:
         yield writer
 
 
@@ -78,7 +83,7 @@ async def test_a_group_shares_a_commit(writer):
 
 async def test_groups_are_bounded(writer, monkeypatch):
     """No more pieces than that are at stake together."""
-    monkeypatch.setattr(writer_module, "GROUP", 10)
+    monkeypatch.setattr(sqlite_thread, "GROUP", 10)
     statements = []
     release = await block(writer)
     works = [asyncio.ensure_future(writer.do(lambda c: c.set_trace_callback(statements.append)))]
@@ -132,7 +137,7 @@ async def test_a_full_disk(writer):
 
 async def test_a_commit_that_fails(tmp_path, monkeypatch):
     """The whole group has failed, and the file is opened anew for the next one."""
-    failing = [True]
+    failing = [True, False]  # from the end: the first commit is that of the opening
 
     class Failing(sqlite3.Connection):
         def execute(self, sql: str, *parameters: object) -> sqlite3.Cursor:
@@ -141,7 +146,7 @@ async def test_a_commit_that_fails(tmp_path, monkeypatch):
             return super().execute(sql, *parameters)
 
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Failing))
-    async with SqliteThread(tmp_path / "file.db", SCHEMA) as writer:
+    async with SqliteThread(tmp_path / "file.db", FileKind.JOURNAL, SCHEMA) as writer:
         outcomes = await asyncio.gather(
             writer.do(add("a")), writer.do(add("b")), return_exceptions=True
         )
@@ -155,10 +160,12 @@ async def test_a_commit_that_fails(tmp_path, monkeypatch):
 
 async def test_a_damaged_file(tmp_path):
     """It cannot be used, which is a fault of the file."""
-    (tmp_path / "file.db").write_bytes(b"nonsense" * 1_000)
-    async with SqliteThread(tmp_path / "file.db", SCHEMA) as writer:
-        with pytest.raises(StorageUnavailableError, match="not a database"):
-            await writer.do(add("a"))
+    async with SqliteThread(tmp_path / "file.db", FileKind.JOURNAL, SCHEMA) as writer:
+        await writer.do(add("x" * 10_000))
+    pages = (tmp_path / "file.db").read_bytes()
+    (tmp_path / "file.db").write_bytes(pages[:4096] + b"nonsense" * 1_000)
+    with pytest.raises(StorageUnavailableError, match="malformed"):
+        await SqliteThread(tmp_path / "file.db", FileKind.JOURNAL, SCHEMA).__aenter__()
 
 
 async def test_damage_that_shows_later(writer):
@@ -173,14 +180,18 @@ async def test_damage_that_shows_later(writer):
 
 async def test_a_file_of_another_process(writer, tmp_path, monkeypatch):
     """It is refused, and taken when it is free."""
-    monkeypatch.setattr(writer_module, "_LOCK_TIMEOUT", 0.001)
+    monkeypatch.setattr(sqlite_thread, "_LOCK_TIMEOUT", 0.001)
     await writer.do(add("a"))
-    async with SqliteThread(tmp_path / "file.db", SCHEMA) as second:
-        with pytest.raises(StorageUnavailableError, match="locked"):
-            await second.do(add("b"))
-        await writer.aclose()
+    second = SqliteThread(tmp_path / "file.db", FileKind.JOURNAL, SCHEMA)
+    with pytest.raises(StorageUnavailableError, match="locked"):
+        await second.__aenter__()
+    second.start()
+    with pytest.raises(StorageUnavailableError, match="locked"):
         await second.do(add("b"))
-        assert await things(second) == ["a", "b"]
+    await writer.aclose()
+    await second.do(add("b"))
+    assert await things(second) == ["a", "b"]
+    await second.aclose()
 
 
 async def test_nothing_ends_the_thread(writer):
@@ -206,7 +217,7 @@ async def test_a_caller_that_is_cancelled(writer):
 
 async def test_what_waits_is_finished_when_it_closes(tmp_path):
     """And what comes after is refused."""
-    writer = await SqliteThread(tmp_path / "file.db", SCHEMA).__aenter__()
+    writer = await SqliteThread(tmp_path / "file.db", FileKind.JOURNAL, SCHEMA).__aenter__()
     release = await block(writer)
     work = asyncio.ensure_future(writer.do(add("a")))
     await asyncio.sleep(0)
@@ -224,7 +235,7 @@ async def test_what_waits_is_finished_when_it_closes(tmp_path):
 
 def test_a_loop_that_is_gone(tmp_path):
     """Work whose loop was closed hurts nobody."""
-    writer = SqliteThread(tmp_path / "file.db", SCHEMA)
+    writer = SqliteThread(tmp_path / "file.db", FileKind.JOURNAL, SCHEMA)
 
     async def leave() -> None:
         await writer.__aenter__()
@@ -246,16 +257,109 @@ def test_a_loop_that_is_gone(tmp_path):
 
 async def test_how_safe_it_is(writer):
     """Each commit is synced, the file is ours alone, and its log does not keep its size."""
-    found = {
-        name: (await writer.do(lambda c, name=name: c.execute(f"pragma {name}").fetchone()))[0]
-        for name in ("synchronous", "journal_mode", "locking_mode", "journal_size_limit")
-    }
-    assert found == {
+    expected = {
         "synchronous": 2,
         "journal_mode": "wal",
         "locking_mode": "exclusive",
         "journal_size_limit": 16 * 1024 * 1024,
+        "application_id": 0x1B1F0A1,
+        "user_version": 1,
     }
+    found = {
+        name: (await writer.do(lambda c, name=name: c.execute(f"pragma {name}").fetchone()))[0]
+        for name in expected
+    }
+    assert found == expected
+
+
+async def test_who_can_read_it(writer, tmp_path):
+    """A new file and its log are for their owner alone, whatever the umask is."""
+    await writer.do(add("a"))
+    modes = {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()}
+    assert modes == {"file.db": "0o600", "file.db-wal": "0o600"}
+
+
+async def test_a_file_that_was_made_before(tmp_path):
+    """An empty file becomes ours, and keeps its mode: somebody has chosen it."""
+    path = tmp_path / "file.db"
+    path.touch(0o640)
+    async with SqliteThread(path, FileKind.JOURNAL, SCHEMA) as writer:
+        await writer.do(add("a"))
+    assert oct(path.stat().st_mode & 0o777) == "0o640"
+
+
+async def test_a_link_to_a_file_that_is_not_there(tmp_path):
+    """The file is made where the link leads to."""
+    (tmp_path / "link.db").symlink_to(tmp_path / "file.db")
+    async with SqliteThread(tmp_path / "link.db", FileKind.JOURNAL, SCHEMA):
+        assert oct((tmp_path / "file.db").stat().st_mode & 0o777) == "0o600"
+
+
+def foreign(path: Path) -> None:
+    """Make the database of another program."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("create table posts (id integer); insert into posts values (7)")
+
+
+def ours(kind: FileKind, version: int) -> Callable[[Path], None]:
+    """What makes a file of a kind and a version."""
+
+    def make(path: Path) -> None:
+        async def use() -> None:
+            async with SqliteThread(path, kind, SCHEMA, version=version) as writer:
+                await writer.do(add("a"))
+
+        asyncio.run(use())
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (foreign, "is not a journal, but a database of another program"),
+        (ours(FileKind.SEND_JOB, 1), "is not a journal, but a job of sends"),
+        (ours(FileKind.LOOKUP_JOB, 7), "is not a journal, but a job of lookups"),
+        (ours(FileKind.JOURNAL, 3), "a journal of a newer version of infobip-async: it has format"),
+        (ours(FileKind.JOURNAL, 1), "a journal of an older version"),
+        (lambda path: path.write_text("Some notes."), "is not a journal, but no SQLite file"),
+        (lambda path: path.write_bytes(b"nonsense" * 1_000), "is not a journal, but no SQLite"),
+    ],
+)
+def test_a_file_of_another_kind(tmp_path, make, why):
+    """It is refused by what it is, each time that it is opened, and not changed."""
+    path = tmp_path / "file.db"
+    make(path)
+    before = path.read_bytes()
+    thread = SqliteThread(path, FileKind.JOURNAL, SCHEMA, version=2)
+
+    async def use() -> None:
+        with pytest.raises(LocalProtocolError, match=why) as caught:
+            await thread.__aenter__()
+        assert caught.value.field == "path"
+        thread.start()
+        faults = await asyncio.gather(thread.open(), thread.do(add("a")), return_exceptions=True)
+        assert [type(fault) for fault in faults] == [LocalProtocolError] * 2
+        await thread.aclose()
+
+    asyncio.run(use())
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["file.db"]
+
+
+async def test_two_who_open_one_file(tmp_path, monkeypatch):
+    """The second one in the same process is kept out, and lets go of no lock of the first."""
+    monkeypatch.setattr(sqlite_thread, "_LOCK_TIMEOUT", 0.001)
+    path = tmp_path / "file.db"
+    async with SqliteThread(path, FileKind.JOURNAL, SCHEMA):
+        with pytest.raises(StorageUnavailableError, match="locked"):
+            await SqliteThread(path, FileKind.JOURNAL, SCHEMA).__aenter__()
+        program = f"import sqlite3; sqlite3.connect({str(path)!r}, timeout=0).execute('begin')"
+        program += ".execute('select * from things')"
+        other = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", program], capture_output=True, check=False
+        )
+        assert b"locked" in other.stderr
 
 
 async def test_the_log_is_bounded(writer, tmp_path, monkeypatch):

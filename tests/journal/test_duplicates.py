@@ -118,7 +118,7 @@ async def test_the_memory_is_bounded(bench):
         await journal.put(bench.reports(*(f"{hour}-{n}" for n in range(10))))
         bench.time.go_on(2 * HOUR)
         await bench.emptied(journal)
-    seen = await journal._writer.do(lambda c: c.execute("select count(*) from seen").fetchone())
+    seen = await journal._thread.do(lambda c: c.execute("select count(*) from seen").fetchone())
     assert seen == (130,)
 
 

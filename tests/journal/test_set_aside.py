@@ -28,7 +28,7 @@ def got(bench):
 async def rows(journal) -> int:
     """Rows of posts and of marks."""
     count = "select (select count(*) from posts) + (select count(*) from marks)"
-    return (await journal._writer.do(lambda c: c.execute(count).fetchone()))[0]
+    return (await journal._thread.do(lambda c: c.execute(count).fetchone()))[0]
 
 
 async def test_dead_letters_are_put_back(bench, got):

@@ -12,10 +12,10 @@ async def test_a_file_that_no_waiting_mends(tmp_path, name):
     """A receiver that refused every post would be noticed too late."""
     (tmp_path / "notes.txt").write_text("These are notes, and no journal.")
     journal = SqliteJournal(tmp_path / name)
-    with pytest.raises(LocalProtocolError, match=r"no directory|no journal"):
+    with pytest.raises(LocalProtocolError, match=r"no directory|not a journal"):
         async with journal:
             pass
-    with pytest.raises(LocalProtocolError, match=r"no directory|no journal"):
+    with pytest.raises(LocalProtocolError, match=r"no directory|not a journal"):
         async with journal.serve(Router(), lambda _: []):
             pass
     assert (tmp_path / "notes.txt").read_text() == "These are notes, and no journal."
