@@ -1,16 +1,17 @@
 """The gateway of the interface, to try clients and services on without an account."""
 
-from infobip_async.simulator.app import Counts, Simulator
 from infobip_async.simulator.clock import Clock, ManualClock, SystemClock
 from infobip_async.simulator.faults import Fault, Faults
 from infobip_async.simulator.gateway import Gateway
 from infobip_async.simulator.records import (
+    Counts,
     HlrAnswer,
     Lookup,
     Operation,
     PushAttempt,
     SentMessage,
 )
+from infobip_async.simulator.simulator import Simulator
 
 __all__ = [
     "Clock",

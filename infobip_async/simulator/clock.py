@@ -1,4 +1,4 @@
-"""Time as the simulator sees it: the system's, or one that a test moves by hand."""
+"""The simulator's time: the system's, or a clock that a test advances by hand."""
 
 import asyncio
 import heapq
@@ -11,13 +11,13 @@ import attrs
 
 
 class Clock(Protocol):
-    """What the simulator asks of a clock."""
+    """A source of time for the simulator."""
 
     def now(self) -> float:
         """Seconds since the epoch."""
 
     async def sleep(self, seconds: float) -> None:
-        """Come back when so much time has passed on this clock."""
+        """Wait until so many seconds have passed on this clock."""
 
 
 @attrs.define
@@ -29,16 +29,16 @@ class SystemClock:
         return time.time()
 
     async def sleep(self, seconds: float) -> None:
-        """Come back after so many real seconds."""
+        """Wait for so many real seconds."""
         await asyncio.sleep(seconds)
 
 
 @attrs.define
 class ManualClock:
-    """A clock that stands still until a test moves it on, one appointment after the other.
+    """A clock that stands still until a test advances it; then it wakes its sleepers in order.
 
     Attributes:
-        start: where it stands at first, in seconds since the epoch.
+        start: the time at first, in seconds since the epoch.
     """
 
     start: float = 1_700_000_000.0
@@ -58,21 +58,21 @@ class ManualClock:
         return self._now
 
     async def sleep(self, seconds: float) -> None:
-        """Come back when the clock has been moved so far."""
+        """Wait until the clock was advanced so far."""
         waker = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._now + seconds, next(self._order), waker))
         await waker
 
     def watch(self, finished: Callable[[], Awaitable[None]]) -> None:
-        """Wait for this before time goes on, so that each moment's work is done in it.
+        """Register a wait. Time goes on only after it, so that each moment's work is done first.
 
         Args:
-            finished: comes back when all work of the present moment is done.
+            finished: returns when all work of the present moment is done.
         """
         self._work.append(finished)
 
     async def advance(self, seconds: float) -> None:
-        """Move on, waking each sleeper at its time and waiting for what it then does.
+        """Advance the time; wake each sleeper when it is due, and wait for its work.
 
         Args:
             seconds: how far, 0 or more.

@@ -1,4 +1,4 @@
-"""Misbehaviour on demand: what goes wrong, how often, and a record of what it struck."""
+"""Misbehaviour on demand: what goes wrong, how often, and which messages and lookups it struck."""
 
 import random
 from collections import deque
@@ -13,12 +13,12 @@ from infobip_async.simulator.records import Exchange, Operation, Report
 
 
 class Fault(StrEnum):
-    """What can go wrong. The gateway carries the request out all the same, but for ``REFUSE``."""
+    """What can go wrong. The gateway still carries the request out, except with ``REFUSE``."""
 
     REFUSE = "refuse"
     """The connection is closed before the body is read; nothing is carried out.
 
-    For a port on which nothing listens there is `Simulator.down`.
+    `Simulator.down` simulates a port on which nothing listens.
     """
     HANG = "hang"
     """There is no reply until the client gives up."""
@@ -31,9 +31,9 @@ class Fault(StrEnum):
     STATUS_500 = "500"
     """The reply has HTTP status 500."""
     STATUS_307 = "307"
-    """The reply redirects to the same address; whoever follows sends again."""
+    """The reply redirects to the same address; a client that follows it sends again."""
     SLOW = "slow"
-    """The reply takes its time."""
+    """The reply comes late."""
     REPORT_BEFORE_REPLY = "report-before-reply"
     """A report is pushed, and answered, before the reply is written."""
     DUPLICATE_REPORT = "duplicate-report"
@@ -41,7 +41,7 @@ class Fault(StrEnum):
     REORDERED_REPORTS = "reordered-reports"
     """The reports of one request come in the reverse of its order."""
     MALFORMED_ROW = "malformed-row"
-    """A report is spoilt: a field too many (§5), or no id (§3.1)."""
+    """A report is unreadable: it has a field too many (§5), or no id (§3.1)."""
     LOST_REPORT = "lost-report"
     """A report is never sent."""
 
@@ -58,7 +58,7 @@ REPLY_FAULTS: Final = frozenset(
         Fault.SLOW,
     }
 )
-"""What strikes a request; the others strike its reports."""
+"""The faults that strike a request; the others strike its reports."""
 
 
 @attrs.define
@@ -68,7 +68,7 @@ class Rule:
     Attributes:
         fault: what goes wrong.
         operation: whose requests it strikes; None for all.
-        rate: the share of the chances that it takes.
+        rate: the probability that it strikes, 0 to 1.
         left: how often it can still strike; None without limit.
         seconds: how long a slow reply takes.
     """
@@ -85,8 +85,8 @@ class Timetable:
     """The reports of one request, as the faults leave them.
 
     Attributes:
-        early: to be pushed before the reply.
-        later: to be pushed after it, in this order.
+        early: reports to be pushed before the reply.
+        later: reports to be pushed after the reply, in this order.
     """
 
     early: tuple[Report, ...]
@@ -99,7 +99,7 @@ class Faults:
 
     Attributes:
         seed: of the random numbers behind `rate`, so that a run can be repeated.
-        keep: how many ids that a fault struck to keep, the latest; None for all.
+        keep: how many of the latest struck ids are kept for each fault; None for all.
     """
 
     seed: int = 0
@@ -121,15 +121,14 @@ class Faults:
         rate: float | None = None,
         seconds: float = 1.0,
     ) -> None:
-        """Ask for a fault. Of several that fit a request, the one asked for first strikes it.
+        """Ask for a fault. Where several fit a request, the one that was added first strikes.
 
         Args:
-            fault: which, as the member or by its value.
+            fault: the member, or its value.
             operation: whose requests or reports it strikes, such as ``"send"``; None for all.
-            times: how often it strikes. Faults of reports count by report, but for
-                ``REORDERED_REPORTS``. With neither `times` nor `rate` it is once; with a rate
-                alone there is no limit.
-            rate: the share of requests or reports that it strikes, 0 to 1, at random.
+            times: how often it strikes: once by default, without limit where `rate` is given.
+                Faults of reports count each report; ``REORDERED_REPORTS`` counts requests.
+            rate: the share of requests or reports that it strikes at random, 0 to 1.
             seconds: how long a ``SLOW`` reply takes.
 
         Raises:
@@ -141,19 +140,19 @@ class Faults:
         self._rules.append(Rule(Fault(fault), of, rate, times, seconds))
 
     def clear(self) -> None:
-        """Behave well from now on. What was struck stays on record."""
+        """Remove all faults. The record of struck ids stays."""
         self._rules.clear()
 
     def struck(self, fault: Fault | str) -> tuple[str, ...]:
         """The ids of the messages and lookups that a fault struck, in order.
 
-        They are as in the reports: the client's message id, the gateway's where there is none
-        (§2/2), the id of the lookup (§5). ``REFUSE`` strikes before there are any.
+        They are the ids of the reports: the client's message id, the gateway's where there is
+        none (§2/2), or the id of the lookup (§5). ``REFUSE`` strikes before ids are made.
         """
         return tuple(self._struck.get(Fault(fault), ()))
 
     def draw(self, faults: Iterable[Fault], operation: Operation) -> Rule | None:
-        """The rule that strikes now, if one does; that uses it up by one."""
+        """Give the rule that strikes now, and count it; None where no rule strikes."""
         for rule in self._rules:
             if (
                 rule.fault in faults
@@ -166,11 +165,11 @@ class Faults:
         return None
 
     def record(self, fault: Fault, ids: Iterable[str]) -> None:
-        """Keep on record what a fault struck."""
+        """Record the ids that a fault struck."""
         self._struck.setdefault(fault, deque(maxlen=self.keep)).extend(ids)
 
     def timetable(self, exchange: Exchange) -> Timetable:
-        """Arrange the reports of a request as the faults of reports will have it."""
+        """Apply the faults of reports: what is pushed before the reply, and what after it."""
         if exchange.operation is None or not self._rules:
             return Timetable((), exchange.reports)
         early: list[Report] = []
@@ -204,7 +203,7 @@ def report_id(report: Report) -> str:
 
 
 def spoil(report: Report) -> Report:
-    """Make a report such that the row it is written as cannot be read."""
+    """Change a report so that its row on the wire cannot be read."""
     if isinstance(report, HlrReport):
         return attrs.evolve(report, error_code=f"{report.error_code or ''};?")
     return attrs.evolve(report, message_id="")

@@ -1,7 +1,7 @@
-"""The gateway as the document has it, without a socket or a clock of its own.
+"""The gateway as the document describes it, without a socket or a clock of its own.
 
-A request goes in; a reply, and the reports that are to follow, come out. Where the document does
-not say what bad input gets, the nearest of the answers that it lists is given.
+A request goes in; a reply comes out, with the reports that are to follow. Where the document does
+not say how bad input is answered, the nearest answer that it lists is given.
 """
 
 import re
@@ -70,7 +70,7 @@ _LINE_BREAKER = re.compile("[\x00-\x1f\x7f]")
 
 
 def operation_of(url: str) -> Operation | None:
-    """What a request asks for, by its path: of either set of addresses, in any case of letters."""
+    """Tell what a request asks for by its path: of either set of addresses, in any case."""
     try:
         return _ROUTES.get(urlsplit(url).path.lower())
     except ValueError:  # no URL at all
@@ -78,27 +78,27 @@ def operation_of(url: str) -> Operation | None:
 
 
 def _first(*checks: tuple[str, bool]) -> str | None:
-    """The name of the first check that something is wrong with."""
+    """The name of the first check that found something wrong."""
     return next((name for name, wrong in checks if wrong), None)
 
 
 @attrs.define(kw_only=True)
 class Gateway:
-    """Accounts, what they send and look up, and what becomes of it.
+    """The accounts, their messages and lookups, and the reports on them.
 
     Attributes:
         delivery: where a message to a number ends (§3.1): a `DeliveryStatus`, or any other text.
         hlr: what the HLR says of a number (§5).
-        callbacks: the addresses that were entered for pushes; with them a pull gives nothing.
-        not_covered: prefixes of the numbers without a route: refused by GET (§2/2, -3), reported
-            as ``NOT_ALLOWED`` and not charged by XML (§3.1).
+        callbacks: the addresses that were entered for pushes; with them a pull returns nothing.
+        not_covered: prefixes of numbers without a route. By GET they are refused (§2/2, -3); by
+            XML they are reported as ``NOT_ALLOWED`` and cost nothing (§3.1).
         message_price: credits for each part of a message.
         lookup_price: credits for each number that is looked up.
         report_delay: seconds from a message or a lookup to its report.
         zone: the gateway's time zone, for the dates in delivery reports.
-        keep: how many of `messages` and of `lookups` to keep, the latest; None for all.
+        keep: how many of the latest `messages` and `lookups` are kept; None for all.
         accounts: by username.
-        messages: what was accepted for sending, the oldest first.
+        messages: the messages that were accepted, the oldest first.
         lookups: the numbers of HLR queries, the oldest first.
         message_count: messages accepted so far, kept or not.
         lookup_count: numbers accepted for lookup so far, kept or not.
@@ -132,12 +132,12 @@ class Gateway:
         return deque(maxlen=self.keep)
 
     def open_account(self, username: str, password: str, balance: Decimal) -> Account:
-        """Open an account, in place of one of the same name."""
+        """Open an account; it replaces one of the same name."""
         account = self.accounts[username] = Account(username, password, balance)
         return account
 
     def hold(self, username: str, reports: Iterable[DeliveryReport]) -> None:
-        """Keep delivery reports until their account pulls them (§3.2)."""
+        """Keep delivery reports until the account pulls them (§3.2)."""
         self.accounts[username].unclaimed.extend(reports)
 
     def handle(self, request: HttpRequest, now: float) -> Exchange:
@@ -274,7 +274,7 @@ class Gateway:
         return msisdn.startswith(tuple(self.not_covered))
 
     def _ending(self, msisdn: str) -> str:
-        """The status under which a message to a number is going to be reported."""
+        """The status that a message to a number will be reported with."""
         if self._is_not_covered(msisdn):
             return DeliveryStatus.NOT_ALLOWED.value
         status = self.delivery(msisdn)
@@ -290,7 +290,7 @@ class Gateway:
         )
 
     def date(self, at: float) -> datetime:
-        """A time as the gateway writes it: of its own zone, without saying so.
+        """A time as the gateway writes it: in its own zone, which it does not name.
 
         Args:
             at: seconds since the epoch.
@@ -357,7 +357,7 @@ class Gateway:
 
 
 def _login_fault(credentials: Credentials) -> str:
-    """What is wrong with credentials of no account, as §2/2 and §3.2 tell it apart."""
+    """Why credentials fit no account, by the names that §2/2 and §3.2 have for it."""
     missing = _first(
         ("MISSING_USERNAME", not credentials.username),
         ("MISSING_PASS", not credentials.password),
@@ -374,7 +374,7 @@ def _refused(status: int, balance: Decimal | None = None) -> Exchange:
 
 
 def _row(lookup: Lookup) -> HlrSubmission:
-    # The rows are lines: what a client wrote must not begin another one.
+    # A row is a line: a line break in the client's number must not begin another row.
     destination = _LINE_BREAKER.sub(" ", lookup.msisdn)
     status = hlr_query.OK if lookup.lookup_id else hlr_query.FAILED
     return HlrSubmission(destination, bool(lookup.lookup_id), lookup.lookup_id, status)

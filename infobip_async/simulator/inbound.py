@@ -1,4 +1,4 @@
-"""Messages from handsets, made ready to be forwarded (§6)."""
+"""Messages from handsets, as the gateway forwards them (§6)."""
 
 from datetime import datetime
 from itertools import accumulate, pairwise
@@ -17,12 +17,12 @@ _UCS_2: Final = 8
 
 @attrs.frozen
 class Content:
-    """What one message carries.
+    """The content of one message.
 
     Attributes:
-        octets: the content, behind its header where `esm_class` says that there is one; of the
-            GSM alphabet one septet an octet.
-        data_coding: what the octets are, 0 to 255.
+        octets: the content, with its header in front where `esm_class` has the UDHI bit; GSM
+            text has one septet per octet.
+        data_coding: the kind of the octets, 0 to 255.
         esm_class: 0 to 255.
     """
 
@@ -32,14 +32,14 @@ class Content:
 
 
 def contents_of(text: str, reference: int) -> list[Content]:
-    """Write a text in GSM-7, or in UCS-2 where that does not do, in as many parts as it takes.
+    """Encode a text in GSM-7, or in UCS-2 where GSM-7 cannot carry it, in parts where it is long.
 
     Args:
         text: what was typed.
         reference: the number that the parts have in common, 0 to 255.
 
     Raises:
-        LocalProtocolError: the text cannot be in a message, or takes more than 255 parts.
+        LocalProtocolError: the text cannot be sent, or needs more than 255 parts.
     """
     if not text:
         return [Content(b"")]
@@ -59,7 +59,7 @@ def contents_of(text: str, reference: int) -> list[Content]:
 def message_of(
     content: Content, sender: str, receiver: str | None, received_at: datetime
 ) -> InboundSms:
-    """Make the message that the gateway forwards: both its octets and its text."""
+    """Make the message that the gateway forwards, with its octets and its text."""
     header, octets = None, content.octets
     if content.esm_class & UDHI:
         header, octets = udh.parse(octets)

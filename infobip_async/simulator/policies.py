@@ -1,7 +1,7 @@
-"""What becomes of messages and numbers where the user of the simulator does not say.
+"""What becomes of messages and numbers unless the user of the simulator decides it.
 
-A policy is a function of the number alone, so that what should be reported can be asked for again
-afterwards.
+A policy is a function of the number alone, so that a test can ask it again what should have been
+reported.
 """
 
 from functools import cache
@@ -13,10 +13,10 @@ from infobip_async.numbering.tables import bundled_tables
 from infobip_async.simulator.records import HlrAnswer
 
 UNREACHABLE: Final = HlrAnswer(HlrStatus.UNDELIV, error_code="1")
-"""A number that the HLR does not know, as the document's example has it (§5)."""
+"""The answer about a number that the HLR does not know, as in the document's example (§5)."""
 
 NO_CREDITS: Final = HlrAnswer(HlrStatus.UNKNOWN, error_code=None)
-"""A lookup that the account cannot pay for: every field is empty (§5)."""
+"""The answer to a lookup that the account cannot pay for: every field is empty (§5)."""
 
 _IMSI_DIGITS = 15
 
@@ -27,7 +27,7 @@ def delivered(msisdn: str) -> DeliveryStatus:  # noqa: ARG001 - a policy is aske
 
 
 def at_home(msisdn: str) -> HlrAnswer:
-    """Reach every number in a network of its own country, where it is of one.
+    """Find every number in a network of its own country; others are unreachable.
 
     The IMSI has the code of the country's first known network and ends in the number's digits;
     the MSC's address begins as the number does.

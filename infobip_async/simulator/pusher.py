@@ -1,6 +1,6 @@
-"""The gateway's own requests: reports and messages for the addresses that were entered.
+"""The gateway's own requests: reports and inbound messages, for the callback URLs.
 
-A connection repeats nothing by itself: what arrives twice was sent twice.
+No connection repeats a request by itself: a push that arrives twice was sent twice.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from typing import Any, Final
 import attrs
 import httpcore
 
+from infobip_async.concurrency.tasks import TaskSet, cancel
 from infobip_async.models import DeliveryReport, HlrReport
 from infobip_async.protocol import dlr_xml, form, hlr_dlr
 from infobip_async.protocol.exchange import HttpRequest, PushKind
@@ -38,18 +39,18 @@ class Pusher:
     Attributes:
         clock: the time between repetitions.
         address: the URL for a kind of push; None where none was entered.
-        in_flight: how many pushes may be under way at once.
+        concurrency: pushes at once.
         timeout: seconds that a receiver may take for each step of an exchange.
-        keep: how many attempts to keep, the latest; None for all.
-        attempts: what was pushed, the oldest first.
+        keep: how many of the latest attempts are kept; None for all.
+        attempts: one entry per push, the oldest first.
         answers: attempts by HTTP status; None stands for no answer.
-        given_up: posts that were never taken, with all repetitions that they had.
+        given_up: posts that no receiver accepted, even when they were repeated.
         unaddressed: reports for which no URL was entered.
     """
 
     clock: Clock
     address: Callable[[PushKind], str | None]
-    in_flight: int = 4
+    concurrency: int = 4
     timeout: float = 30.0
     keep: int | None = None
     attempts: deque[PushAttempt] = attrs.field(init=False)
@@ -61,9 +62,9 @@ class Pusher:
     _waiting: defaultdict[PushKind, deque[Report]] = attrs.field(
         init=False, factory=lambda: defaultdict(deque)
     )
-    _tasks: set[asyncio.Task[None]] = attrs.field(init=False, factory=set)
-    _repeating: set[asyncio.Task[None]] = attrs.field(init=False, factory=set)
-    _awake: int = attrs.field(init=False, default=0)
+    _tasks: TaskSet = attrs.field(init=False)
+    _repeating: TaskSet = attrs.field(init=False)
+    _awake: int = attrs.field(init=False, default=0)  # tasks that do not sleep on the clock
     _quiet: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
 
     @attempts.default
@@ -73,43 +74,38 @@ class Pusher:
     @_connections.default
     def _pool(self) -> httpcore.AsyncConnectionPool:
         return httpcore.AsyncConnectionPool(
-            max_connections=self.in_flight, keepalive_expiry=_KEEPALIVE
+            max_connections=self.concurrency, keepalive_expiry=_KEEPALIVE
         )
 
     @_slots.default
     def _as_many_as_connections(self) -> asyncio.Semaphore:
-        return asyncio.Semaphore(self.in_flight)
+        return asyncio.Semaphore(self.concurrency)
 
     def __attrs_post_init__(self) -> None:
+        self._tasks, self._repeating = TaskSet(self._rest), TaskSet(self._rest)
         self._quiet.set()
 
     # --- tasks ------------------------------------------------------------------------------
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine beside the caller, as work that `settled` waits for."""
+        """Run a coroutine beside the caller; `settled` waits for it."""
         self._run(work, self._tasks)
 
-    def _run(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> None:
-        def end(task: asyncio.Task[None]) -> None:
-            among.discard(task)
-            self._rest()
-
-        task = asyncio.create_task(work)
-        among.add(task)
+    def _run(self, work: Coroutine[Any, Any, None], tasks: TaskSet) -> None:
+        tasks.start(work)
         self._wake()
-        task.add_done_callback(end)
 
     def _wake(self) -> None:
         self._awake += 1
         self._quiet.clear()
 
-    def _rest(self) -> None:
+    def _rest(self, _: object = None) -> None:
         self._awake -= 1
         if not self._awake:
             self._quiet.set()
 
     async def pause(self, seconds: float) -> None:
-        """Let time pass, within what was started here."""
+        """Sleep on the clock, inside a task that was started here."""
         self._rest()
         try:
             await self.clock.sleep(seconds)
@@ -117,27 +113,23 @@ class Pusher:
             self._wake()
 
     async def quiet(self) -> None:
-        """Wait until all that is left to do waits for time to pass."""
+        """Wait until all remaining work is waiting on the clock."""
         await self._quiet.wait()
 
     async def settled(self) -> None:
-        """Wait until nothing is left to do but to repeat, later, what was not taken."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        """Wait until only repetitions are left, and these are waiting on the clock."""
+        await self._tasks.drain()
         await self.quiet()
 
     async def aclose(self) -> None:
-        """Drop what is left to do, and close all connections."""
-        tasks = self._tasks | self._repeating
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Drop the work that is left, and close all connections."""
+        await cancel([*self._tasks, *self._repeating])
         await self._connections.aclose()
 
     # --- pushes -----------------------------------------------------------------------------
 
     def publish(self, kind: PushKind, reports: Iterable[Report]) -> None:
-        """Push reports, with others that wait for their turn, at most 100 in a post (§5)."""
+        """Push reports, together with others that are waiting, at most 100 in a post (§5)."""
         waiting = self._waiting[kind]
         before = len(waiting)
         waiting.extend(reports)
@@ -145,13 +137,13 @@ class Pusher:
             self.start(self._post_some(kind, waiting))
 
     async def push_now(self, kind: PushKind, reports: Iterable[Report]) -> None:
-        """Push reports, and come back when each post was tried once."""
+        """Push reports, and return when each post was tried once."""
         waiting = deque(reports)
         while waiting:
             await self._post_some(kind, waiting)
 
     async def request(self, kind: PushKind, request: HttpRequest, rows: int = 1) -> int | None:
-        """Make one request when there is room for it; the HTTP status, or None for no answer."""
+        """Make one request when its turn comes; the HTTP status, or None for no answer."""
         async with self._slots:
             return await self._attempt(kind, request, rows)
 
@@ -169,7 +161,7 @@ class Pusher:
             self._run(self._repeat(kind, post, len(rows)), self._repeating)
 
     async def _repeat(self, kind: PushKind, post: HttpRequest, rows: int) -> None:
-        """Repeat delivery reports on the ladder of §3.1; the document promises no others."""
+        """Repeat a post of delivery reports as §3.1 says; other posts are not repeated."""
         for seconds in LADDER if kind is PushKind.DELIVERY_REPORTS else ():
             await self.pause(seconds)
             if _is_success(await self.request(kind, post, rows)):

@@ -1,6 +1,6 @@
-"""What the simulated gateway is told and remembers: values without behaviour of their own."""
+"""The simulator's values: what was asked for, what was accepted, and what was pushed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -12,17 +12,16 @@ from infobip_async.protocol.exchange import HttpReply, PushKind
 from infobip_async.text import data_coding, udh
 
 Report = DeliveryReport | HlrReport
-"""What follows a request, one for each message or lookup."""
+"""The report that follows a request, one for each message or lookup."""
 
 UDHI = 0x40
-"""The bit of esm_class that says that the octets start with a header."""
-
+"""The bit of esm_class for octets that start with a user data header."""
 
 _FREE: Final = (DeliveryStatus.NOT_ALLOWED.value, DeliveryStatus.NOT_ENOUGH_CREDITS.value)
 
 
 class Operation(StrEnum):
-    """What a request asks for, by the name of the client's method."""
+    """What a request asks for, named as the client's method."""
 
     SEND = "send"
     """SMS by XML POST (§2/1)."""
@@ -38,7 +37,7 @@ class Operation(StrEnum):
 
 @attrs.frozen
 class HlrAnswer:
-    """What the HLR says of a number; an empty field is None (§5).
+    """The HLR's answer about a number; an empty field is None (§5).
 
     Attributes:
         status: one of the document's, or any other text.
@@ -81,17 +80,17 @@ class SentMessage:
 
     @property
     def report_id(self) -> str | None:
-        """The id in its delivery report; None where there is none, without registered delivery."""
+        """The id in its delivery report; None without registered delivery."""
         return self.gateway_id if self.operation is Operation.SEND_ONE else self.message_id
 
     @property
     def charged_parts(self) -> int:
-        """The parts to be paid for: none where sending was not allowed, or not paid for (§3.1)."""
+        """The parts that cost credits: none where the status says that nothing was sent (§3.1)."""
         return 0 if self.status in _FREE else self.parts
 
     @property
     def text(self) -> str | None:
-        """What the handset shows; None where the content is no text."""
+        """The text that the handset shows; None where the content is no text."""
         if self.submission.text is not None:
             return self.submission.text
         octets, header = self.submission.binary or b"", None
@@ -108,7 +107,7 @@ class Lookup:
         account: the username that asked.
         msisdn: the number as asked for.
         lookup_id: the gateway's id of the lookup; None where the number was refused.
-        at: when, in seconds since the epoch.
+        at: when it was asked for, in seconds since the epoch.
     """
 
     account: str
@@ -119,10 +118,10 @@ class Lookup:
 
 @attrs.frozen(weakref_slot=False)
 class PushAttempt:
-    """A post or request that the gateway made to a callback URL, once.
+    """One attempt of the gateway to push to a callback URL.
 
     Attributes:
-        kind: to which of the three.
+        kind: which of the three URLs.
         rows: the reports in it; 1 for an inbound SMS.
         at: when it ended, in seconds since the epoch.
         status: the HTTP status of the answer; None where there was no answer.
@@ -135,19 +134,45 @@ class PushAttempt:
 
     @property
     def successful(self) -> bool:
-        """Whether the receiver took it: any 2xx."""
+        """Whether the receiver accepted it: any 2xx."""
         return self.status is not None and self.status // 100 == 2  # noqa: PLR2004 - 2xx
 
 
 @attrs.frozen
+class Counts:
+    """What a simulator did so far, in numbers.
+
+    Attributes:
+        requests: requests that were answered, or carried out and not answered, by operation.
+        messages: messages accepted for sending.
+        lookups: numbers accepted for lookup.
+        answers: pushes by the HTTP status of their answer; None stands for no answer.
+        given_up: posts that no receiver accepted, even when they were repeated (§3.1).
+        unaddressed: reports that were lost because no URL was entered for them.
+    """
+
+    requests: Mapping[Operation, int]
+    messages: int
+    lookups: int
+    answers: Mapping[int | None, int]
+    given_up: int
+    unaddressed: int
+
+    @property
+    def pushes(self) -> int:
+        """Pushes altogether, repetitions included."""
+        return sum(self.answers.values())
+
+
+@attrs.frozen
 class Exchange:
-    """A request that the gateway carried out, before anything of it leaves.
+    """The result of a request that the gateway carried out; nothing of it was sent yet.
 
     Attributes:
         operation: what was asked; None for an unknown path.
-        reply: what is to be answered.
-        account: the username; empty where nobody was let in.
-        ids: of the messages or lookups that it made, as their reports will have them.
+        reply: the reply to the request.
+        account: the username; empty where the login was wrong.
+        ids: of the messages or lookups that were accepted, as their reports will have them.
         reports: the reports that are to follow.
     """
 
@@ -165,7 +190,7 @@ class Account:
     Attributes:
         username: its name, unique at the gateway.
         password: its password.
-        credits: what is left; it runs down with what is sent and looked up.
+        credits: the balance; messages and lookups are paid from it.
         unclaimed: delivery reports that wait for a pull, the oldest first.
     """
 

@@ -1,4 +1,4 @@
-"""What the gateway takes: good recipients, and messages that can be sent (§2/1.2, §2/2)."""
+"""What the gateway accepts: good recipients, and messages that can be sent (§2/1.2, §2/2)."""
 
 import re
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ _UCS_2_UNITS, _UCS_2_UNITS_OF_PART = 70, 67
 
 
 def is_msisdn(number: str) -> bool:
-    """Whether a number can be one: 5 to 15 digits, the first not 0."""
+    """Whether a text is a possible number: 5 to 15 digits, the first not 0."""
     return _MSISDN.fullmatch(number) is not None
 
 
@@ -28,7 +28,7 @@ def is_international(number: str) -> bool:
 
 
 def good_recipients(recipients: Iterable[Recipient]) -> list[Recipient]:
-    """Drop bad numbers, and all but the first of those that stand several times (§2/1)."""
+    """Drop bad numbers, and all repetitions of a number (§2/1)."""
     found: dict[str, Recipient] = {}
     for recipient in recipients:
         if is_msisdn(recipient.msisdn):
@@ -39,9 +39,9 @@ def good_recipients(recipients: Iterable[Recipient]) -> list[Recipient]:
 def parts_of(message: Submission) -> int:
     """Count the parts that a message takes; 0 where it breaks a rule and is not sent.
 
-    The sender is too long or empty; text and binary are both given, or neither; a bookmark has
-    no address or no title; the octets are too many; a text takes several parts and is not of
-    type ``longSMS``.
+    The rules: the sender is neither too long nor empty; either text or binary is given; a bookmark
+    has an address and a title; octets fit into one message; a text of several parts is of type
+    ``longSMS``.
     """
     try:
         check_sender(message.sender)
@@ -66,7 +66,7 @@ def _parts_of_text(text: str, data_coding: int) -> int:
 
 
 def _fits(octets: bytes, message: Submission) -> bool:
-    """Whether octets fit into one message; of the GSM alphabet each is a septet of 7 bits."""
+    """Whether octets fit into one message; with the GSM alphabet each stands for 7 bits."""
     header = octets[0] + 1 if message.esm_class & UDHI else 0
     room = MAX_OCTETS - header
     if classify(message.data_coding).alphabet is Alphabet.GSM_7:

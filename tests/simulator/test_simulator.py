@@ -200,7 +200,7 @@ async def test_a_client_that_goes_away(connect, caplog, clock, until) -> None:
             if raw.startswith(b"GET"):
                 await until(lambda: simulator.counts.messages > before)  # noqa: B023 - awaited here
             wire.writer.transport.abort()
-            await until(lambda: not simulator._server.connections)
+            await until(lambda: not simulator._server.open_connections)
         assert simulator.counts.messages == 2
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
