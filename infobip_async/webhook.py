@@ -39,6 +39,8 @@ from infobip_async.receiver.acknowledge import HandleThenAck, StoreThenAck
 from infobip_async.redaction import spellings
 from infobip_async.router import Router
 
+__all__ = ["Limits", "callback_urls", "webhook_app"]
+
 _logger = logging.getLogger("infobip_async.receiver")
 
 _ROUTES: Final = {

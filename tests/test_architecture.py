@@ -1,258 +1,103 @@
-"""Who may import whom, and the rules of the house that a machine can check."""
+"""The rules of the house that import-linter does not check: see pyproject.toml for the others."""
 
 import ast
+import importlib
 import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 PACKAGE = "infobip_async"
 ROOT = Path(__file__).parent.parent / PACKAGE
-
-# The house, from the top. A module imports from lower layers, and of its own layer only from its
-# own room, there only from modules to the left of it: never sideways, never up. A package stands
-# for its `__init__`, and `infobip_async` for what users import.
-LAYERS: dict[int, tuple[str, ...]] = {
-    # users' programs
-    7: (
-        """
-        cli.numbers cli.running cli.receiving cli.progress cli.summary cli.job cli.output
-        cli.preview cli.send_csv cli.send cli.credits cli.reports cli.bulk cli.hlr cli.serve
-        cli.simulate cli.journal cli.demo cli.cluster cli.commands cli
-        """,
-        "pytest_fixtures pytest_plugin",
-    ),
-    # the shells of the server side, and the front door
-    6: (
-        "webhook",
-        "cluster.chunks cluster.worker cluster.job cluster",
-        "simulator.clock simulator.pusher simulator.replies simulator.app simulator",
-        "infobip_async",
-    ),
-    # the client's side, lookups, what handles pushes, and the pure half of the simulator
-    5: (
-        """
-        redaction sockets transport exchanges composer pulling bulk.items bulk.settings
-        bulk.groups bulk.job bulk.doubts bulk.run bulk client
-        """,
-        "hlr.results hlr.table hlr.timekeeper hlr.queries hlr.stream hlr.lookups hlr",
-        "dispatch",
-        """
-        simulator.records simulator.faults simulator.inbound simulator.rules simulator.policies
-        simulator.gateway
-        """,
-    ),
-    # what waits: in files and brokers, and for its turn
-    4: (
-        """
-        journal.rows journal.writer journal.lanes journal.limits journal.together journal.seam
-        journal.items journal.joining journal.tables journal.handling journal.worker journal.sqlite
-        journal.spool journal journal.conformance journal.broker journal.pulling journal.posts
-        journal.nats_storage journal.nats_kept journal.nats journal.cursor journal.feed
-        """,
-        "pace pipeline",
-    ),
-    # coroutines by event type
-    3: ("router",),
-    # without input and output: the wire formats, on what they have in common
-    2: (
-        """
-        protocol.exchange protocol.form protocol.safe_xml protocol.dates protocol.message_ids
-        protocol.submission
-        protocol.send_xml protocol.send_get protocol.commands protocol.dlr_xml protocol.dlr_pull
-        protocol.hlr_query protocol.hlr_dlr protocol.inbound_sms protocol.push protocol
-        """,
-    ),
-    # what messages and numbers are made of
-    1: (
-        """
-        text.tables text.gsm7 text.look_alikes text.udh text.data_coding text.segments
-        text.reassembly text.replies text
-        """,
-        """
-        numbering.operators numbering.countries numbering.plan numbering.msisdn
-        numbering.statuses numbering.tables numbering.imsi numbering.national numbering.ranges
-        numbering.interpret numbering
-        """,
-    ),
-    # values and errors
-    0: ("errors models",),
+TREES = {
+    str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8"))
+    for path in sorted(ROOT.rglob("*.py"))
 }
 
-# Time and randomness are arguments there, and so is what comes from outside.
-PURE_LAYERS = range(4)
-PURE = {"simulator.gateway", "simulator.records", "simulator.rules", "simulator.policies"}
-IMPURE = {
-    *("httpx", "httpcore", "aiohttp", "asyncio", "sqlite3", "socket", "logging", "time"),
-    *("random", "secrets", "uuid"),
-}
-
-# Each of these libraries is known to these modules only; `cli.*` is every module of it.
-USERS = {
-    "aiohttp": {"webhook", "simulator.app", "simulator.replies", "pytest_fixtures", "cli.*"},
-    "httpx": {"transport", "client"},
-    "httpcore": {"sockets", "transport", "simulator.pusher"},
-    "sqlite3": {"journal.*", "bulk.job", "cli.job"},
-    "nats": {"journal.*", "cluster.*"},
-    "defusedxml": {"protocol.safe_xml"},
-    "xml": {"protocol.safe_xml", "protocol.dlr_xml"},
-    "phonenumbers": {"numbering.*"},
-    "click": {"cli.*"},
-    "rich": {"cli.*"},
-    "pytest": {"pytest_fixtures", "pytest_plugin"},
-}
-
-PLACES = {
-    module: (layer, number, place)
-    for layer, rooms in LAYERS.items()
-    for number, room in enumerate(rooms)
-    for place, module in enumerate(room.split())
-}
+ROOMS = ("journal", "jetstream", "lists", "numbering", "simulator", "testing", "webhook")
+PUBLIC = (PACKAGE, *(f"{PACKAGE}.{room}" for room in ROOMS))
+"""What users import from; all else is the package's own."""
 
 
-def name_of(path: Path) -> str:
-    """What a file is called in the picture."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(part for part in parts if part != "__init__") or PACKAGE
-
-
-FILES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
-
-every_module = pytest.mark.parametrize("module", FILES)
-
-
-@cache
-def tree_of(module: str) -> ast.Module:
-    """The parsed source of a module."""
-    return ast.parse(FILES[module].read_text(encoding="utf-8"))
-
-
-def imports_of(module: str) -> Iterator[tuple[str, str]]:
-    """Every module imported anywhere in the source, and each name that is taken from it."""
-    for node in ast.walk(tree_of(module)):
+def imports_of(file: str) -> Iterator[tuple[str, str]]:
+    """Each module of this package that a file imports from, with each name that it takes."""
+    for node in ast.walk(TREES[file]):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, "") for alias in node.names)
+            found = [(alias.name, "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: imports are absolute"
-            yield from ((node.module or "", alias.name) for alias in node.names)
+            assert node.level == 0, f"{file}: imports are absolute"
+            found = [(node.module or "", alias.name) for alias in node.names]
+        else:
+            continue
+        yield from (one for one in found if one[0].split(".")[0] == PACKAGE)
 
 
-def siblings_of(module: str) -> set[str]:
-    """The modules of this package that a module imports, as the picture calls them."""
-    found = set()
-    for origin, name in imports_of(module):
-        if origin.split(".")[0] == PACKAGE:
-            short = origin.removeprefix(PACKAGE).lstrip(".")
-            inner = f"{short}.{name}".lstrip(".")
-            found.add(inner if inner in FILES else short or PACKAGE)
-    return found
-
-
-def libraries_of(module: str) -> set[str]:
-    """The top-level names of what a module imports from elsewhere."""
-    return {origin.split(".")[0] for origin, _ in imports_of(module)} - {PACKAGE}
-
-
-def may_import(module: str, other: str) -> bool:
-    """Whether the other is in a lower layer, or to the left in the same room."""
-    (layer, room, place), (other_layer, other_room, other_place) = PLACES[module], PLACES[other]
-    to_the_left = (other_layer, other_room) == (layer, room) and other_place < place
-    return other_layer < layer or to_the_left
-
-
-@every_module
-def test_every_module_has_its_place(module: str) -> None:
-    """What is not in the picture is in nobody's sight."""
-    assert module in PLACES, (
-        f"{FILES[module]} is not in the picture: put {module!r} into LAYERS in {__file__},"
-        " behind everything that it imports"
-    )
-
-
-@every_module
-def test_imports_go_down(module: str) -> None:
-    """Into lower layers, or to the left in the same room."""
-    wrong = {
-        other
-        for other in siblings_of(module)
-        if {module, other} <= PLACES.keys() and not may_import(module, other)
-    }
-    assert not wrong, f"{module} may not import {sorted(wrong)}"
-
-
-@every_module
-def test_pure_modules_touch_nothing_outside(module: str) -> None:
-    """No socket, loop, clock, log or chance below layer 4, nor in the heart of the simulator."""
-    if module in PURE or PLACES.get(module, (9,))[0] in PURE_LAYERS:
-        assert not libraries_of(module) & IMPURE
-
-
-@every_module
-def test_a_library_is_known_to_its_users_only(module: str) -> None:
-    """So that another can take its place there."""
-    family = f"{module.partition('.')[0]}.*"
-    known = {library for library, users in USERS.items() if users & {module, family}}
-    assert not (libraries_of(module) & USERS.keys()) - known
-
-
-@every_module
-def test_nothing_private_is_imported(module: str) -> None:
-    """A leading underscore keeps a name in its module."""
-    private = {
-        name
-        for origin, name in imports_of(module)
-        if origin.split(".")[0] == PACKAGE and name.startswith("_")
-    }
-    assert not private
-
-
-def test_the_package_itself_loads_no_client_and_no_server() -> None:
-    """`import infobip_async` is cheap: what brings a library with it is loaded when asked for."""
-    heavy = sorted({"httpx", "httpcore", "aiohttp", "sqlite3", "nats", "click", "phonenumbers"})
-    code = f"import sys, {PACKAGE}; print(*(name for name in {heavy} if name in sys.modules))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter and code
-    assert run.stdout.split() == []
-
-
-def test_every_name_of_the_package_can_be_imported() -> None:
-    """The lazy ones as well; the list is sorted and complete."""
-    package = __import__(PACKAGE)
-    assert package.__all__ == sorted(package.__all__)
-    assert set(package.__all__) <= set(dir(package))
-    for name in package.__all__:
-        assert getattr(package, name) is not None
-    with pytest.raises(AttributeError, match="no_such_name"):
-        _ = package.no_such_name
-
-
-# --- the rules of the house ---
-
-
-@every_module
-def test_files_are_short(module: str) -> None:
-    """Under 400 lines."""
-    assert len(FILES[module].read_text(encoding="utf-8").splitlines()) < 400
-
-
-def bodies_of(module: str) -> Iterator[tuple[str, int]]:
-    """Each function with the number of lines of its body, the docstring not counted."""
-    for node in ast.walk(tree_of(module)):
+def bodies_of(file: str) -> Iterator[tuple[str, int]]:
+    """Each function of a file with the number of lines of its body, without the docstring."""
+    for node in ast.walk(TREES[file]):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node) is not None else node.body
             lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
             yield node.name, lines
 
 
-@every_module
-def test_functions_are_short(module: str) -> None:
-    """No body above 40 lines."""
-    assert {name: lines for name, lines in bodies_of(module) if lines > 40} == {}
+# --- imports ---
 
 
-def test_most_functions_are_very_short() -> None:
-    """Half of them under 10 lines."""
-    assert statistics.median(lines for module in FILES for _, lines in bodies_of(module)) < 10
+def test_nothing_private_is_imported() -> None:
+    """A leading underscore keeps a name in its module."""
+    private = [
+        (file, name) for file in TREES for _, name in imports_of(file) if name.startswith("_")
+    ]
+    assert private == []
+
+
+def test_the_command_line_imports_public_names_only() -> None:
+    """Whatever the command line can do, the library can do, under the same names."""
+    known = {module: importlib.import_module(module).__all__ for module in PUBLIC}
+    inner = [
+        f"{file}: {module}.{name}"
+        for file in TREES
+        if file.startswith("cli/")
+        for module, name in imports_of(file)
+        if not module.startswith(f"{PACKAGE}.cli") and name not in known.get(module, ())
+    ]
+    assert inner == []
+
+
+def test_the_package_itself_loads_no_client_and_no_server() -> None:
+    """`import infobip_async` is cheap: a library is loaded when a name that needs it is used."""
+    heavy = sorted({"httpx", "httpcore", "aiohttp", "sqlite3", "nats", "click", "phonenumbers"})
+    code = f"import sys, {PACKAGE}; print(*(name for name in {heavy} if name in sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter and code
+    assert run.stdout.split() == []
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_every_public_name_can_be_imported(module: str) -> None:
+    """The lazy ones as well; other names are refused."""
+    public = importlib.import_module(module)
+    assert set(public.__all__) <= set(dir(public))
+    for name in public.__all__:
+        assert getattr(public, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = public.no_such_name
+
+
+# --- sizes ---
+
+
+def test_files_are_short() -> None:
+    """Under 400 lines each."""
+    lines = {file: len((ROOT / file).read_text(encoding="utf-8").splitlines()) for file in TREES}
+    assert {file: count for file, count in lines.items() if count >= 400} == {}
+
+
+def test_functions_are_short() -> None:
+    """No body has more than 40 lines, and half of them have fewer than 10."""
+    bodies = [(file, name, lines) for file in TREES for name, lines in bodies_of(file)]
+    assert [body for body in bodies if body[2] > 40] == []
+    assert statistics.median(lines for _, _, lines in bodies) < 10

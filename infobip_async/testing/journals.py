@@ -4,7 +4,7 @@ A journal is anything with ``put`` and ``serve`` (`infobip_async.journal.Journal
 every check is fit for `webhook_app`::
 
     import pytest
-    from infobip_async.testing.journals import CHECKS, Check, Engine
+    from infobip_async.testing import CHECKS, Check, Engine
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
     async def test_my_journal(check: Check, server: MyServer) -> None:
