@@ -56,6 +56,17 @@ def test_help_loads_no_http_client() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - ours
 
 
+def test_the_package_can_be_run_as_a_module() -> None:
+    """``python -m infobip_async`` is the same command line."""
+    done = subprocess.run(  # noqa: S603 - ours
+        [sys.executable, "-m", "infobip_async", "preview", "Hello"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "GSM-7" in done.stdout
+
+
 @pytest.mark.parametrize("missing", ["click", "rich", "attrs"])
 def test_what_is_missing_is_named(missing: str) -> None:
     """Without the extra, the command line says how to get it; anything else is a fault."""
