@@ -10,7 +10,7 @@ import click
 from infobip_async import RemoteProtocolError
 from infobip_async.cli.running import PARTLY, as_json, runs
 from infobip_async.journal import SetAside, SqliteJournal, StoredPush
-from infobip_async.journal.base import WHOLE_POST
+from infobip_async.journal.base import WHOLE_PUSH
 from infobip_async.models import Event
 from infobip_async.protocol.push import PushFormat, decode
 
@@ -110,7 +110,7 @@ def _time(seconds: float) -> str:
 
 def _summary(post: StoredPush) -> dict[str, object]:
     """What is known of a post that waits, without what it holds."""
-    states = Counter(mark.state.value for mark in post.marks.values())
+    states = Counter(one.state.value for one in post.states.values())
     return {
         "id": post.id,
         "kind": post.push.kind.value,
@@ -136,7 +136,7 @@ def _details(one: SetAside) -> dict[str, object]:
 
 
 def _event(one: SetAside) -> Event | None:
-    if one.number == WHOLE_POST:
+    if one.number == WHOLE_PUSH:
         return None
     try:
         return decode(one.push, PushFormat())[one.number]

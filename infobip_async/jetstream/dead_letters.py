@@ -1,23 +1,17 @@
 """What a journal in JetStream has set aside: dead letters, and what could not be read."""
 
-import re
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable
-from typing import Final
 
 import attrs
 from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
-from infobip_async.errors import LocalProtocolError
+from infobip_async.jetstream import messages
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.storage import NatsStorage
-from infobip_async.jetstream import messages
-from infobip_async.journal.base import WHOLE_POST, State
-from infobip_async.journal.sqlite_tables import SetAside
+from infobip_async.journal.base import SetAside, State, place_of, set_aside_id
 from infobip_async.protocol.exchange import RawPush
-
-_ID: Final = re.compile("([0-9]{1,18})(?::([0-9]{1,9}))?")
 
 
 @attrs.frozen
@@ -57,7 +51,7 @@ class SetAsidePush:
         headers, push = self.headers, self.push
         return [
             SetAside(
-                str(self.sequence) if number == WHOLE_POST else f"{self.sequence}:{number}",
+                set_aside_id(self.sequence, number),
                 push,
                 number,
                 int(headers[messages.ATTEMPTS]),
@@ -120,7 +114,7 @@ class DeadLetters:
 
         async def nothing(_: SetAsidePush, __: frozenset[int]) -> None: ...
 
-        return await self._decide([state for state in State if state.kept], ids, nothing)
+        return await self._decide([state for state in State if state.set_aside], ids, nothing)
 
     async def _decide(
         self, states: Iterable[State], ids: Iterable[str] | None, decision: _Decision
@@ -129,7 +123,7 @@ class DeadLetters:
             ids = [event.id for state in states async for event in self.events(state)]
         wanted: defaultdict[int, set[int]] = defaultdict(set)
         for one in ids:
-            sequence, number = _place(one)
+            sequence, number = place_of(one)
             wanted[sequence].add(number)
         several = {state.value for state in states}
         return sum([await self._take_out(several, *one, decision) for one in wanted.items()])
@@ -156,10 +150,3 @@ class DeadLetters:
         await decision(kept, found)
         await self.broker.manage(lambda js: js.delete_msg(self.names.kept, sequence))
         return len(found)
-
-
-def _place(set_aside: str) -> tuple[int, int]:
-    match = _ID.fullmatch(set_aside)
-    if match is None:
-        raise LocalProtocolError(f"{set_aside!r} is no id of the journal", field="ids")
-    return int(match[1]), WHOLE_POST if match[2] is None else int(match[2])

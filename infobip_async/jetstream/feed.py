@@ -24,6 +24,7 @@ from typing import Self
 from nats.aio.msg import Msg
 
 from infobip_async.errors import RemoteProtocolError
+from infobip_async.jetstream import messages
 from infobip_async.jetstream.connection import (
     Connection,
     ConnectOptions,
@@ -32,8 +33,8 @@ from infobip_async.jetstream.connection import (
     logger,
 )
 from infobip_async.jetstream.consumers import OrderedConsumer
-from infobip_async.jetstream.journal import REMEMBERED, declare_posts
-from infobip_async.jetstream import messages
+from infobip_async.jetstream.journal import declare_posts
+from infobip_async.journal.base import DEDUP_WINDOW
 from infobip_async.protocol.exchange import PushKind
 from infobip_async.protocol.push import PushFormat, decode
 from infobip_async.router import Router
@@ -98,7 +99,7 @@ class ReportFeed:
         await self._broker.aclose()
 
     async def _declare(self, broker: Connection) -> None:
-        await declare_posts(broker, self._names, REMEMBERED, 1)
+        await declare_posts(broker, self._names, DEDUP_WINDOW, 1)
         info = await broker.manage(lambda js: js.stream_info(self._names.stream))
         if not self._begun:
             self._cursor.last = info.state.last_seq

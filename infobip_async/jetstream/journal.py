@@ -25,7 +25,7 @@ What is not
   acknowledged since is lost with the power, though not with the process. Set
   ``jetstream { sync_interval: always }``, or run three of them and `replicas=3`.
 - **Duplicates.** A delivery report or HLR post is taken once if it comes again octet for octet
-  within `remembered` (26 hours; the gateway tries for 24). Rows that come again in another post
+  within `dedup_window` (26 hours; the gateway tries for 24). Rows that come again in another post
   are handled again, unlike with `SqliteJournal`. So are the events of posts that were in hand of a
   worker that died, all of a post's: handlers must be able to take an event twice. Inbound SMS that
   are given a second time have ``possible_duplicate=True``.
@@ -36,8 +36,8 @@ What is not
 
 Sizes
 -----
-Posts stay for `remembered` after they were handled, which is what the broker knows them by after a
-restart of its own, and for `ReportFeed`. A post takes its body and about 250 octets; 50 million
+Posts stay for `dedup_window` after they were handled, which is what the broker knows them by after
+a restart of its own, and for `ReportFeed`. A post takes its body and about 250 octets; 50 million
 HLR reports of a day, 100 to a post, take some 4 GB. The id of a post takes about 150 octets of the
 broker's memory. Its default ``max_payload`` of 1 MiB takes posts of up to 960 KiB, some 10,000
 HLR reports; bigger ones are refused with 503, so raise it to 4 MiB if your `Limits` are bigger.
@@ -63,6 +63,7 @@ from nats.js.api import (
 from nats.js.errors import NotFoundError
 
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
+from infobip_async.jetstream import messages
 from infobip_async.jetstream.connection import (
     Connection,
     ConnectOptions,
@@ -72,16 +73,11 @@ from infobip_async.jetstream.connection import (
 )
 from infobip_async.jetstream.dead_letters import DeadLetters
 from infobip_async.jetstream.storage import CONSUMER, NatsStorage
-from infobip_async.jetstream import messages
-from infobip_async.journal.base import Decode, State
+from infobip_async.journal.base import DEDUP_WINDOW, Decode, SetAside, State
 from infobip_async.journal.settings import HandlerSettings
-from infobip_async.journal.sqlite_tables import SetAside
-from infobip_async.journal.worker import Worker
+from infobip_async.journal.worker import JournalWorker
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.router import Router
-
-REMEMBERED: Final = 26 * 3600.0
-"""The gateway sends again for a little more than 24 hours (§3.1)."""
 
 _PURGE_SECONDS: Final = 600.0
 _KEPT_IDS: Final = 3600.0
@@ -102,10 +98,10 @@ class NatsJournal:
         account: tells equal posts of several accounts from each other that share a stream.
         handles: whether this process handles posts, or takes them in only.
         replicas: copies of the streams in a cluster of brokers: 1, 3 or 5.
-        handling: how events are handled.
+        settings: how events are handled.
         ack_wait: seconds after which the posts in hand of a worker that died go to others.
         deliveries: times that a post is given to workers, at the most; then it is a dead letter.
-        remembered: seconds that posts are kept after they were handled, and told from others.
+        dedup_window: seconds that posts are kept after they were handled, and told from others.
 
     Raises:
         LocalProtocolError: the stream has a name that the broker does not take.
@@ -119,17 +115,17 @@ class NatsJournal:
         account: str = "",
         handles: bool = True,
         replicas: int = 1,
-        handling: HandlerSettings = _DEFAULT_SETTINGS,
+        settings: HandlerSettings = _DEFAULT_SETTINGS,
         ack_wait: float = 30.0,
         deliveries: int = 20,
-        remembered: float = REMEMBERED,
+        dedup_window: float = DEDUP_WINDOW,
     ) -> None:
         self._names = messages.Names(stream)
         self._handles = handles
         self._replicas = replicas
-        self._handling = handling
+        self._settings = settings
         self._ack_wait = ack_wait
-        self._remembered = remembered
+        self._dedup_window = dedup_window
         self._broker = Connection(connect_options(servers), self._declare)
         self._storage = NatsStorage(self._broker, self._names, account, ack_wait, deliveries)
         self._shelf = DeadLetters(self._broker, self._names, self._storage)
@@ -179,7 +175,7 @@ class NatsJournal:
             stack.push_async_callback(end, [purging])
             if self._handles:
                 await stack.enter_async_context(self._storage.taking())
-                worker = Worker(self._storage, router, decode, self._handling)
+                worker = JournalWorker(self._storage, router, decode, self._settings)
                 await stack.enter_async_context(worker)
             yield
 
@@ -217,9 +213,11 @@ class NatsJournal:
     # --- what is to be there in the broker ---
 
     async def _declare(self, broker: Connection) -> None:
-        await declare_posts(broker, self._names, self._remembered, self._replicas)
+        await declare_posts(broker, self._names, self._dedup_window, self._replicas)
         kept = _stream(self._names.kept, self._replicas, _KEPT_IDS)
-        kept.subjects = [self._names.set_aside(state.value, "*") for state in State if state.kept]
+        kept.subjects = [
+            self._names.set_aside(state.value, "*") for state in State if state.set_aside
+        ]
         await broker.stream(kept)
         await self._storage.declare()
 
@@ -231,7 +229,7 @@ class NatsJournal:
             await asyncio.sleep(_PURGE_SECONDS)
 
     async def purge(self) -> None:
-        """Forget posts that were handled, and arrived longer than `remembered` ago.
+        """Forget posts that were handled, and arrived longer than `dedup_window` ago.
 
         A journal that is served does so by itself.
 
@@ -244,7 +242,7 @@ class NatsJournal:
         )
         floor = consumer.ack_floor
         handled = floor.stream_seq if floor else 0
-        old = await self._first_since(datetime.now(UTC) - timedelta(seconds=self._remembered))
+        old = await self._first_since(datetime.now(UTC) - timedelta(seconds=self._dedup_window))
         first = min(handled + 1, old)
         await self._broker.manage(lambda js: js.purge_stream(name, seq=first))
 
@@ -264,13 +262,13 @@ class NatsJournal:
 
 
 async def declare_posts(
-    broker: Connection, names: messages.Names, remembered: float, replicas: int
+    broker: Connection, names: messages.Names, dedup_window: float, replicas: int
 ) -> None:
     """Make sure of the stream of posts."""
-    config = _stream(names.stream, replicas, remembered)
+    config = _stream(names.stream, replicas, dedup_window)
     config.subjects = [names.posts]
     info = await broker.stream(config)
-    if info.config.duplicate_window < remembered:
+    if info.config.duplicate_window < dedup_window:
         logger.warning("the stream tells duplicates for a shorter time than is wanted")
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 import attrs
 
-from infobip_async.journal.base import WHOLE_POST
+from infobip_async.journal.base import WHOLE_PUSH
 from infobip_async.protocol.exchange import PushKind, RawPush
 
 RECEIVED: Final = "Infobip-Received"
@@ -94,7 +94,7 @@ def join_numbers(numbers: Iterable[int]) -> str:
 def split_numbers(text: str | None) -> frozenset[int] | None:
     """The other way; None stands for all events."""
     numbers = frozenset(map(int, text.split(","))) if text else None
-    return None if numbers is None or WHOLE_POST in numbers else numbers
+    return None if numbers is None or WHOLE_PUSH in numbers else numbers
 
 
 def one_line(text: str) -> str:

@@ -11,10 +11,10 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from infobip_async.errors import StorageUnavailableError
+from infobip_async.jetstream import messages
 from infobip_async.jetstream.connection import Connection, end, logger
 from infobip_async.jetstream.consumers import Pull
-from infobip_async.jetstream import messages
-from infobip_async.journal.base import WHOLE_POST, EventState, RowDigests, State, StoredPush
+from infobip_async.journal.base import WHOLE_PUSH, EventState, RowDigests, State, StoredPush
 from infobip_async.protocol.exchange import PushKind, RawPush
 
 CONSUMER: Final = "handlers"
@@ -32,11 +32,11 @@ class _Held:
 
     Attributes:
         message: its last delivery.
-        marks: of its events that are to be set aside, by number.
+        states: of its events that are to be set aside, by number.
     """
 
     message: Msg
-    marks: dict[int, EventState] = attrs.field(factory=dict)
+    states: dict[int, EventState] = attrs.field(factory=dict)
 
     @property
     def sequence(self) -> int:
@@ -117,7 +117,7 @@ class NatsStorage:
     async def claim(self, claims: Sequence[RowDigests]) -> Sequence[frozenset[int]]:
         """Nothing came before: the broker took each post once. But a worker may have had it."""
         return [
-            frozenset(claim.digests) if self._maybe_handled(claim.post) else frozenset()
+            frozenset(claim.digests) if self._maybe_handled(claim.stored) else frozenset()
             for claim in claims
         ]
 
@@ -127,12 +127,12 @@ class NatsStorage:
         inbound = post.push.kind is PushKind.INBOUND_SMS
         return inbound and held is not None and held.deliveries > 1
 
-    async def settle(self, marks: Sequence[EventState]) -> None:
+    async def record(self, states: Sequence[EventState]) -> None:
         """Close the posts that nothing more is to be done about."""
-        for mark in marks:
-            if mark.state.kept and (held := self._held.get(mark.post)):
-                held.marks[mark.number] = mark
-        closed = [held for mark in marks if mark.closes and (held := self._held.get(mark.post))]
+        for one in states:
+            if one.state.set_aside and (held := self._held.get(one.push_id)):
+                held.states[one.number] = one
+        closed = [held for one in states if one.closes and (held := self._held.get(one.push_id))]
         outcomes = await asyncio.gather(*map(self._close, closed), return_exceptions=True)
         for outcome in outcomes:
             if outcome is not None:
@@ -141,20 +141,20 @@ class NatsStorage:
     async def _close(self, held: _Held) -> None:
         """Keep what is to be set aside, then let the broker know that all else is done with."""
         for state in (State.DEAD, State.QUARANTINED):
-            if marks := [mark for mark in held.marks.values() if mark.state is state]:
-                await self._set_aside(held, state, marks)
+            if states := [one for one in held.states.values() if one.state is state]:
+                await self._set_aside(held, state, states)
         await self.broker.request(held.message.reply, b"+ACK")
         self._held.pop(held.sequence, None)
 
-    async def _set_aside(self, held: _Held, state: State, marks: Sequence[EventState]) -> None:
-        numbers = messages.join_numbers(mark.number for mark in marks)
+    async def _set_aside(self, held: _Held, state: State, states: Sequence[EventState]) -> None:
+        numbers = messages.join_numbers(one.number for one in states)
         kind = held.push.kind.value
         headers = {
             **{k: v for k, v in (held.message.headers or {}).items() if k == messages.RECEIVED},
             messages.WANTED: numbers,
-            messages.ATTEMPTS: str(marks[0].attempts),
-            messages.REASON: messages.one_line(marks[0].reason),
-            messages.AT: repr(marks[0].at),
+            messages.ATTEMPTS: str(states[0].attempts),
+            messages.REASON: messages.one_line(states[0].reason),
+            messages.AT: repr(states[0].at),
         }
         await self.broker.publish(
             self.names.kept,
@@ -219,8 +219,8 @@ class NatsStorage:
     async def _give_up(self, held: _Held) -> None:
         reason = f"given to workers {held.deliveries - 1} times"
         at = held.push.received_at
-        held.marks[WHOLE_POST] = EventState(
-            held.sequence, WHOLE_POST, State.DEAD, reason=reason, at=at
+        held.states[WHOLE_PUSH] = EventState(
+            held.sequence, WHOLE_PUSH, State.DEAD, reason=reason, at=at
         )
         try:
             await self._close(held)

@@ -1,10 +1,9 @@
-"""Where accepted posts, and the intents of bulk sends, are kept until they are done with."""
+"""Stores accepted pushes on disk until they are handled, in one process or as a spool."""
 
-from infobip_async.journal.base import Decode, Journal, StoredPush
+from infobip_async.journal.base import Decode, Journal, SetAside, StoredPush
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.spool import SpoolJournal
 from infobip_async.journal.sqlite import SqliteJournal
-from infobip_async.journal.sqlite_tables import SetAside
 
 __all__ = [
     "Decode",

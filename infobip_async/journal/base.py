@@ -1,9 +1,10 @@
 """What a receiver asks of a journal, and what a journal asks of the storage under it.
 
-A journal takes posts in the form in which they arrived, so that a fault of a parser costs a
-replay and not a report. Events are told by the post and by their number in it, from 0.
+A journal stores pushes in the form in which they arrived, so that a fault of a parser costs a
+replay and not a report. An event is identified by its push and by its number in the push, from 0.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
@@ -11,55 +12,65 @@ from typing import Final, Protocol
 
 import attrs
 
+from infobip_async.errors import LocalProtocolError
 from infobip_async.models import Event
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.router import Router
 
 Decode = Callable[[RawPush], Sequence[Event]]
-"""Reads the events of a push, in order; raises `RemoteProtocolError` where it cannot be read."""
+"""Reads the events of a push, in order; raises `RemoteProtocolError` if it cannot be read."""
 
-WHOLE_POST: Final = -1
-"""The number that stands for all of a post that could not be read."""
+WHOLE_PUSH: Final = -1
+"""The number that stands for all of a push that could not be read."""
+
+DEDUP_WINDOW: Final = 26 * 3600.0
+"""Seconds within which equal rows are repeated: the gateway tries for some 24 hours (§3.1)."""
+
+_SET_ASIDE_ID: Final = re.compile("([0-9]{1,18})(?::([0-9]{1,9}))?")
 
 
 class Journal(Protocol):
-    """Where accepted posts are kept until they are handled."""
+    """Where accepted pushes are stored until they are handled."""
 
     async def put(self, push: RawPush) -> None:
-        """Keep a post; it is durable on return, and may be acknowledged.
+        """Store a push; it is durable on return, and may be acknowledged.
 
         Raises:
-            StorageUnavailableError: nothing was kept; the post must not be acknowledged.
+            StorageUnavailableError: the push is not stored, and must not be acknowledged.
         """
 
     def serve(self, router: Router, decode: Decode) -> AbstractAsyncContextManager[None]:
-        """Open the journal, and hand what it keeps to the router until the context is left.
+        """Open the journal, and hand stored pushes to the router until the context is left.
 
         Leaving it lets handlers in flight finish, within a limit; the rest stays in the journal.
+
+        Args:
+            router: where the events go.
+            decode: reads a push.
         """
 
 
 class State(Enum):
-    """What became of an event so far. Without a mark, it waits to be handled first."""
+    """What became of an event so far. An event without a state was not handled yet."""
 
     FAILED = "failed"
-    """It is to be tried again."""
+    """Its handlers failed, and will be tried again."""
     HELD = "held"
-    """A part of a message that waits for the others; the handlers of parts are done with it."""
+    """A part of a message: its per-part handlers have run; it waits for the other parts."""
     DONE = "done"
     DEAD = "dead"
-    """Its handlers failed so often that they are not tried any more."""
+    """Its handlers failed too often, and are not tried again."""
     QUARANTINED = "quarantined"
     """It could not be read."""
 
     @property
     def final(self) -> bool:
-        """Whether there is nothing more to do about it."""
+        """Whether the journal does nothing more about the event."""
         return self is not State.FAILED and self is not State.HELD
 
     @property
-    def kept(self) -> bool:
-        """Whether it stays in the journal until somebody decides about it."""
+    def set_aside(self) -> bool:
+        """Whether the event stays in the journal until somebody decides about it."""
         return self is State.DEAD or self is State.QUARANTINED
 
 
@@ -68,16 +79,16 @@ class EventState:
     """What became of an event.
 
     Attributes:
-        post: the post that brought it.
-        number: its number there, or `WHOLE_POST`.
-        state: how it stands.
-        attempts: times that its handlers were tried.
+        push_id: the id of its push.
+        number: its number in the push, or `WHOLE_PUSH`.
+        state: what became of it.
+        attempts: how often its handlers were tried.
         reason: why, in words; not for logs, since handlers may quote what they got.
         at: when, in seconds since the epoch.
-        closes: nothing more is to be done about any event of the post.
+        closes: every event of the push has a final state now.
     """
 
-    post: int
+    push_id: int
     number: int
     state: State
     attempts: int = 0
@@ -88,71 +99,110 @@ class EventState:
 
 @attrs.frozen
 class StoredPush:
-    """A post that is kept.
+    """A push in the journal.
 
     Attributes:
-        id: by which it is told from others; the order of ids is that of arrival.
-        push: as it arrived.
-        origin: the id under which its rows came first, where it was put back.
+        id: identifies it; ids grow in the order of arrival.
+        push: the push as it arrived.
+        origin: the id under which its rows came first. It differs from `id` if events of the push
+            were put back to be handled again.
         wanted: the numbers of the events to handle; None for all.
-        marks: what became of its events so far, by number.
+        states: what became of its events so far, by number.
     """
 
     id: int
     push: RawPush
     origin: int
     wanted: frozenset[int] | None = None
-    marks: Mapping[int, EventState] = attrs.field(factory=dict)
+    states: Mapping[int, EventState] = attrs.field(factory=dict)
 
     def wants(self, number: int) -> bool:
         """Whether an event is still to be handled."""
-        mark = self.marks.get(number)
-        wanted = self.wanted is None or number == WHOLE_POST or number in self.wanted
-        return wanted and not (mark and mark.state.final)
+        known = self.states.get(number)
+        wanted = self.wanted is None or number == WHOLE_PUSH or number in self.wanted
+        return wanted and not (known and known.state.final)
+
+
+@attrs.frozen
+class SetAside:
+    """An event that waits for somebody's decision.
+
+    Attributes:
+        id: names it when it is put back: the id of its push and, unless the push as a whole could
+            not be read, its number.
+        push: the push that brought it.
+        number: its number in the push, or `WHOLE_PUSH`.
+        attempts: how often its handlers were tried.
+        reason: why it was set aside; it may quote the event.
+        at: since when, in seconds since the epoch.
+    """
+
+    id: str
+    push: RawPush
+    number: int
+    attempts: int
+    reason: str
+    at: float
+
+
+def set_aside_id(push_id: int, number: int) -> str:
+    """Make the id of an event that is set aside."""
+    return str(push_id) if number == WHOLE_PUSH else f"{push_id}:{number}"
+
+
+def place_of(set_aside: str) -> tuple[int, int]:
+    """Read the push and the number from the id of an event that is set aside.
+
+    Raises:
+        LocalProtocolError: no event can have this id.
+    """
+    match = _SET_ASIDE_ID.fullmatch(set_aside)
+    if match is None:
+        raise LocalProtocolError(f"{set_aside!r} is no id of the journal", field="ids")
+    return int(match[1]), WHOLE_PUSH if match[2] is None else int(match[2])
 
 
 @attrs.frozen
 class RowDigests:
-    """The rows of a post, to be told from those that came before.
+    """The digests of the rows of a push, by which repeated rows are found.
 
     Attributes:
-        post: the post.
+        stored: the push.
         digests: the digest of each row by its number.
     """
 
-    post: StoredPush
+    stored: StoredPush
     digests: Mapping[int, str]
 
 
 class Storage(Protocol):
-    """The engine under a journal, whichever it is.
+    """The engine under a journal.
 
-    All but `wait` may raise `StorageUnavailableError`.
+    All methods but `wait` may raise `StorageUnavailableError`.
     """
 
     async def put(self, push: RawPush) -> None:
-        """Keep a post; it is durable on return."""
+        """Store a push; it is durable on return."""
 
     async def take(self, limit: int) -> Sequence[StoredPush]:
-        """Give the next posts that are not closed, in order of arrival, each once.
+        """Give the next pushes that are not closed, in order of arrival, each once.
 
         Args:
-            limit: the number of posts at the most; there may be fewer, and none only where
-                there is nothing to give.
+            limit: most pushes to give. Fewer may come; none comes only if there is none.
         """
 
     async def wait(self) -> None:
-        """Come back when `take` may have something to give."""
+        """Return when `take` may have something to give."""
 
     async def claim(self, claims: Sequence[RowDigests]) -> Sequence[frozenset[int]]:
-        """Remember rows, each as one of the first post that brought it.
+        """Remember rows: the first push that brings a row owns it.
 
         Asking twice gives the same answer.
 
         Returns:
-            For each claim the numbers of the rows that another post brought before, within the
-            time that rows are remembered for.
+            For each claim the numbers of the rows that another push brought before, within the
+            journal's `dedup_window`.
         """
 
-    async def settle(self, marks: Sequence[EventState]) -> None:
-        """Write marks down, and forget posts that are closed, but for events that are kept."""
+    async def record(self, states: Sequence[EventState]) -> None:
+        """Write states down, and forget closed pushes, except events that are set aside."""

@@ -15,12 +15,12 @@ _DIGEST_OCTETS: Final = 16  # two of 50 million rows are equal by chance once in
 
 
 @attrs.define(eq=False)
-class OpenPost:
-    """A post with events in work.
+class OpenPush:
+    """A push with events in work.
 
     Attributes:
-        id: as the storage knows it.
-        open_events: events that are not done with.
+        id: its id in the storage.
+        open_events: how many of its events have no final state yet.
     """
 
     id: int
@@ -29,22 +29,22 @@ class OpenPost:
 
 @attrs.define(eq=False)
 class Item:
-    """An event in work, or a message that was joined of several.
+    """An event in work, or a message that was joined from several.
 
     Attributes:
         event: the event.
-        lane: items of one lane are handled one after the other.
-        rows: where it stands: a post, and the number there.
-        arrived: when its post arrived.
-        attempts: times that its handlers were tried.
-        part: it is a part of a message that is to be joined.
-        held: the handlers of parts are done with it.
-        parts: those that it was joined of.
+        key: the ordering key: items with the same key are handled one after the other.
+        rows: where the event stands: a push, and the number in it. A joined message has several.
+        arrived: when its push arrived, in seconds since the epoch.
+        attempts: how often its handlers were tried.
+        part: whether it is a part of a message that is to be joined.
+        held: its per-part handlers have run; it waits for the other parts.
+        parts: the items that it was joined from.
     """
 
     event: Event
-    lane: Hashable
-    rows: Sequence[tuple[OpenPost, int]]
+    key: Hashable
+    rows: Sequence[tuple[OpenPush, int]]
     arrived: float = 0.0
     attempts: int = 0
     part: bool = False
@@ -53,53 +53,57 @@ class Item:
 
     @property
     def alone(self) -> bool:
-        """Whether it goes into no batch: what failed must not spoil another one."""
+        """Whether it goes into no batch: an event that failed must not fail its neighbours."""
         return bool(self.attempts or self.held or self.parts)
 
     def alike(self, other: "Item") -> bool:
-        """Whether another can go into a batch with it."""
+        """Whether another item can go into a batch with it."""
         return self.part is other.part and not other.alone
 
-    def mark(self, state: State, reason: str = "", at: float = 0.0) -> Iterator[EventState]:
-        """Say what became of it; to be called once for each state that is final."""
-        for post, number in self.rows:
-            post.open_events -= state.final
-            closes = not post.open_events
-            yield EventState(post.id, number, state, self.attempts, reason, at, closes)
+    def states(self, state: State, reason: str = "", at: float = 0.0) -> Iterator[EventState]:
+        """Make the states of its rows. A final state must be made once only: it is counted."""
+        for push, number in self.rows:
+            push.open_events -= state.final
+            closes = not push.open_events
+            yield EventState(push.id, number, state, self.attempts, reason, at, closes)
 
 
 def items_of(
-    kept: StoredPush, events: Sequence[tuple[int, Event]], repeated: frozenset[int], *, join: bool
+    stored: StoredPush,
+    events: Sequence[tuple[int, Event]],
+    repeated: frozenset[int],
+    *,
+    join: bool,
 ) -> list[Item]:
-    """Make items of the events of a post that are still to be handled.
+    """Make items of the events of a push that are still to be handled.
 
     Args:
-        kept: the post.
+        stored: the push.
         events: its events with their numbers.
-        repeated: the numbers of those that came before.
+        repeated: the numbers of the events that came before.
         join: whether parts of messages are to be joined.
     """
-    post = OpenPost(kept.id, 0)
+    push = OpenPush(stored.id, 0)
     items = []
     for number, event in events:
-        if not kept.wants(number):
+        if not stored.wants(number):
             continue
         if number in repeated:
             if not isinstance(event, InboundSms):
                 continue
             event = attrs.evolve(event, possible_duplicate=True)  # noqa: PLW2901 - it may be real
-        item = Item(event, ordering_key(event) or (kept.id, number), [(post, number)])
-        item.arrived = kept.push.received_at
+        item = Item(event, ordering_key(event) or (stored.id, number), [(push, number)])
+        item.arrived = stored.push.received_at
         item.part = join and isinstance(event, InboundSms) and is_part(event)
-        if mark := kept.marks.get(number):
-            item.attempts, item.held = mark.attempts, mark.state is State.HELD
+        if known := stored.states.get(number):
+            item.attempts, item.held = known.attempts, known.state is State.HELD
         items.append(item)
-    post.open_events = len(items)
+    push.open_events = len(items)
     return items
 
 
 def ordering_key(event: Event) -> tuple[type[Event], str] | None:
-    """The key whose events are handled one after the other; None where there is none."""
+    """Give the key whose events are handled one after the other; None if order is of no matter."""
     if isinstance(event, DeliveryReport):
         return DeliveryReport, event.message_id
     if isinstance(event, HlrReport):
@@ -110,7 +114,7 @@ def ordering_key(event: Event) -> tuple[type[Event], str] | None:
 
 
 def _fields(event: Event) -> tuple[object, ...]:
-    """All that the gateway said in a row."""
+    """Give everything that the gateway said in a row."""
     if isinstance(event, DeliveryReport):
         extras = sorted(event.extras.items())
         return event.message_id, event.raw_status, str(event.sent_at), str(event.done_at), *extras
@@ -129,9 +133,9 @@ def _fields(event: Event) -> tuple[object, ...]:
 
 
 def digests_of(events: Sequence[Event]) -> dict[int, str]:
-    """The digest of each row of a post by its number.
+    """Digest each row of a push, by its number.
 
-    Equal rows of one post have different ones, since each counts as often as it occurs.
+    Equal rows of one push get different digests: each counts as often as it occurs.
     """
     occurrences: Counter[str] = Counter()
     digests = {}

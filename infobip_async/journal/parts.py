@@ -74,7 +74,7 @@ class Joining:
         items = [self._waiting.pop(id(sms)) for sms in parts.by_number.values()]
         return Item(
             parts.join(),
-            items[0].lane,
+            items[0].key,
             [row for item in items for row in item.rows],
             attempts=max(item.attempts for item in items),
             parts=items,

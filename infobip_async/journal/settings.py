@@ -1,4 +1,4 @@
-"""How hard a journal tries to have events handled."""
+"""How a journal has events handled: how many at a time, how often, and how long."""
 
 import asyncio
 import random
@@ -18,23 +18,23 @@ def _above_zero(_: object, attribute: "attrs.Attribute[Any]", value: float) -> N
 
 @attrs.frozen(kw_only=True)
 class HandlerSettings:
-    """Settings of the work on what a journal keeps.
+    """How a journal has events handled: how many at a time, how often, and how long.
 
-    The default tries for eight to nine minutes. That is less than the hour that parts of a
-    message wait for each other, so that none is given up because another is tried again.
+    By default it tries for eight to nine minutes. That is less than the hour that parts of a
+    message wait for each other, so no message is given up while one of its parts is retried.
 
     Attributes:
-        concurrency: calls of handlers under way at the most, for each type of event.
-        in_flight: events, or batches, that are begun and of which it is not yet on disk that they
-            were handled, for each type: no more are handled again after a crash.
-        attempts: times that the handlers of an event are tried before it is a dead letter.
-        first_delay: seconds until the second attempt; each further one takes twice as long. The
-            delay is shortened by up to a half at random.
-        longest_delay: seconds that it grows to.
+        concurrency: most calls of handlers at a time, for each type of event.
+        in_flight: most events or batches per type that are started but not yet recorded as
+            handled; bounds repeats after a crash.
+        attempts: how often the handlers of an event are tried before it becomes a dead letter.
+        first_delay: seconds until the second attempt. Each further delay is twice as long; each is
+            shortened by up to a half at random.
+        longest_delay: most seconds between two attempts.
         time_limit: seconds that the handlers of an event, or of a batch, may take together.
-        stop_seconds: what a clean stop waits for handlers in flight before it cancels them.
-        window: events in memory at the most, but for those of the posts read last; what is
-            beyond waits in the journal alone.
+        stop_timeout: seconds that a clean stop waits for handlers in flight before it cancels
+            them.
+        window: events in memory above which no more pushes are read; these wait on disk.
         clock: gives seconds since the epoch.
         sleep: waits for seconds.
         chance: gives a number from 0 to 1.
@@ -49,13 +49,13 @@ class HandlerSettings:
     first_delay: float = attrs.field(default=1.0, validator=_above_zero)
     longest_delay: float = attrs.field(default=300.0, validator=_above_zero)
     time_limit: float = attrs.field(default=60.0, validator=_above_zero)
-    stop_seconds: float = attrs.field(default=20.0, validator=_above_zero)
+    stop_timeout: float = attrs.field(default=20.0, validator=_above_zero)
     window: int = attrs.field(default=10_000, validator=_above_zero)
     clock: Callable[[], float] = attrs.field(default=time.time, repr=False)
     sleep: Callable[[float], Awaitable[None]] = attrs.field(default=asyncio.sleep, repr=False)
     chance: Callable[[], float] = attrs.field(default=random.random, repr=False)
 
     def delay(self, attempts: int) -> float:
-        """Seconds until the next attempt after so many."""
+        """Give the seconds until the next attempt after so many."""
         doubled = self.first_delay * 2.0 ** min(attempts - 1, 64)
         return min(doubled, self.longest_delay) * (1 - self.chance() / 2)

@@ -1,7 +1,7 @@
 """The tables of an SQLite journal, and everything that is asked of them.
 
-Whatever is asked takes few statements, each for many rows: between two of them the thread that
-writes has to wait for its turn beside an event loop that is busy.
+Each question takes few statements for many rows: between two statements the thread that writes
+has to wait for its turn beside a busy event loop.
 """
 
 import json
@@ -13,51 +13,36 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, Final
 
-import attrs
-
-from infobip_async.journal.base import WHOLE_POST, EventState, RowDigests, State, StoredPush
+from infobip_async.journal.base import (
+    WHOLE_PUSH,
+    EventState,
+    RowDigests,
+    SetAside,
+    State,
+    StoredPush,
+    set_aside_id,
+)
 from infobip_async.protocol.exchange import PushKind, RawPush
 
 SCHEMA: Final = """
--- The ids of posts are never used again: rows that were seen refer to them.
-create table posts (
+-- The ids of pushes are never used again: seen rows refer to them.
+create table pushes (
     id integer primary key autoincrement, origin integer, kind text not null, query blob not null,
     body blob not null, received_at real not null, wanted text, open integer not null default 1
 );
-create table marks (
-    post integer, number integer, state text not null, attempts integer not null,
-    reason text not null, at real not null, primary key (post, number)
+create table states (
+    push integer, number integer, state text not null, attempts integer not null,
+    reason text not null, at real not null, primary key (push, number)
 ) without rowid;
 create table seen (
-    digest text primary key, post integer not null, at real not null
+    digest text primary key, push integer not null, at real not null
 ) without rowid;
 create index seen_at on seen (at);
 """
 
-_ROWS_AT_ONCE: Final = 100  # of six values each at the most: any SQLite takes 999
+_ROWS_AT_ONCE: Final = 100  # of up to six values each: any SQLite takes 999
 _OCTETS_AT_ONCE: Final = 256 * 1024
-_KEPT: Final = ", ".join(f"'{state.value}'" for state in State if state.kept)
-
-
-@attrs.frozen
-class SetAside:
-    """An event that waits for somebody's decision.
-
-    Attributes:
-        id: by which it is put back: the post and, where it is one event of it, its number.
-        push: the post that brought it.
-        number: its number there; `WHOLE_POST` where the post as a whole could not be read.
-        attempts: times that its handlers were tried.
-        reason: why; it may quote the event.
-        at: since when, in seconds since the epoch.
-    """
-
-    id: str
-    push: RawPush
-    number: int
-    attempts: int
-    reason: str
-    at: float
+_SET_ASIDE: Final = ", ".join(f"'{state.value}'" for state in State if state.set_aside)
 
 
 def _insert(connection: sqlite3.Connection, into: str, rows: Iterable[Sequence[object]]) -> int:
@@ -74,13 +59,14 @@ def _insert(connection: sqlite3.Connection, into: str, rows: Iterable[Sequence[o
 
 
 def insert(connection: sqlite3.Connection, pushes: Sequence[RawPush]) -> None:
-    """Keep posts, in order."""
-    into = "insert into posts (kind, query, body, received_at)"
+    """Store pushes, in order."""
+    into = "insert into pushes (kind, query, body, received_at)"
     _insert(connection, into, map(_values, pushes))
 
 
 def _values(push: RawPush) -> tuple[object, ...]:
-    query = push.query.encode("utf-8", "surrogatepass")  # which octets beyond ASCII may become
+    # A query may hold surrogates, which stand for octets beyond ASCII that are not UTF-8.
+    query = push.query.encode("utf-8", "surrogatepass")
     return push.kind.value, query, push.body, push.received_at
 
 
@@ -89,7 +75,7 @@ def _push(kind: str, query: bytes, body: bytes, received_at: float) -> RawPush:
 
 
 def _page(connection: sqlite3.Connection, sql: str, values: Sequence[object]) -> list[Any]:
-    """Rows of an answer, as many as hold so many octets, and one at least."""
+    """Rows of an answer until their blobs fill a page, and at least one."""
     rows = []
     octets = 0
     with closing(connection.execute(sql, values)) as cursor:
@@ -102,41 +88,45 @@ def _page(connection: sqlite3.Connection, sql: str, values: Sequence[object]) ->
 
 
 def read_open(connection: sqlite3.Connection, after: int, limit: int) -> list[StoredPush]:
-    """The next posts that are not closed, in order.
+    """Read the next pushes that are not closed, in order.
 
     Args:
         connection: of the file.
-        after: the id of the last one that was read.
-        limit: posts at the most; there may be fewer, since big ones take their room.
+        after: the id of the last push that was read.
+        limit: most pushes to read; a page of big ones holds fewer.
     """
     rows = _page(
         connection,
-        "select id, kind, query, body, received_at, coalesce(origin, id), wanted from posts"
+        "select id, kind, query, body, received_at, coalesce(origin, id), wanted from pushes"
         " where id > ? and open order by id limit ?",
         (after, limit),
     )
     if not rows:
         return []
-    marks: defaultdict[int, dict[int, EventState]] = defaultdict(dict)
-    for post, number, state, attempts in connection.execute(
-        "select post, number, state, attempts from marks where post between ? and ?",
+    states: defaultdict[int, dict[int, EventState]] = defaultdict(dict)
+    for push_id, number, state, attempts in connection.execute(
+        "select push, number, state, attempts from states where push between ? and ?",
         (rows[0][0], rows[-1][0]),
     ).fetchall():
-        marks[post][number] = EventState(post, number, State(state), attempts)
+        states[push_id][number] = EventState(push_id, number, State(state), attempts)
     return [
         StoredPush(
-            post, _push(*push), origin, wanted and frozenset(json.loads(wanted)), marks[post]
+            push_id,
+            _push(*push),
+            origin,
+            wanted and frozenset(json.loads(wanted)),
+            states[push_id],
         )
-        for post, *push, origin, wanted in rows
+        for push_id, *push, origin, wanted in rows
     ]
 
 
 def claim(
     connection: sqlite3.Connection, claims: Sequence[RowDigests], seconds: float
 ) -> list[frozenset[int]]:
-    """Remember rows for so many seconds, and say which came before; see `Storage.claim`."""
+    """Remember rows for some seconds, and tell which ones came before; see `Storage.claim`."""
     rows = [
-        (digest, one.post.origin, one.post.push.received_at)
+        (digest, one.stored.origin, one.stored.push.received_at)
         for one in claims
         for digest in one.digests.values()
     ]
@@ -146,7 +136,7 @@ def claim(
         repeated = [frozenset[int]()] * len(claims)
     else:
         repeated = _repeated(connection, claims, seconds)
-    # More are forgotten than come, so that the table does not outgrow its time.
+    # Each call forgets up to twice as many rows as it brings, so the table shrinks to its window.
     connection.execute(
         "delete from seen where digest in"
         " (select digest from seen where at <= ? order by at limit ?)",
@@ -158,62 +148,62 @@ def claim(
 def _repeated(
     connection: sqlite3.Connection, claims: Sequence[RowDigests], seconds: float
 ) -> list[frozenset[int]]:
-    """The rows of each claim that another post brought before, within so many seconds."""
+    """Find the rows of each claim that another push brought before, within some seconds."""
     digests = [digest for one in claims for digest in one.digests.values()]
     found = {
-        digest: (post, at)
-        for digest, post, at in connection.execute(
-            "select digest, post, at from seen where digest in (select value from json_each(?))",
+        digest: (push_id, at)
+        for digest, push_id, at in connection.execute(
+            "select digest, push, at from seen where digest in (select value from json_each(?))",
             (json.dumps(digests),),
         ).fetchall()
     }
     changed = {}
     repeated: list[set[int]] = [set() for _ in claims]
     for one, numbers in zip(claims, repeated, strict=True):
-        arrived = one.post.push.received_at
+        arrived = one.stored.push.received_at
         for number, digest in one.digests.items():
             owner, at = found[digest]
-            if owner == one.post.origin:
+            if owner == one.stored.origin:
                 continue
             if at <= arrived - seconds:
-                owner = one.post.origin
+                owner = one.stored.origin
             else:
                 numbers.add(number)
             found[digest] = changed[digest] = owner, max(at, arrived)
     connection.executemany(
-        "update seen set post = ?, at = ? where digest = ?",
+        "update seen set push = ?, at = ? where digest = ?",
         [(owner, at, digest) for digest, (owner, at) in changed.items()],
     )
     return [frozenset(numbers) for numbers in repeated]
 
 
-def settle(connection: sqlite3.Connection, marks: Sequence[EventState]) -> None:
-    """Write marks down, and forget what is done with; see `Storage.settle`."""
-    closed = {mark.post for mark in marks if mark.closes}
+def record(connection: sqlite3.Connection, states: Sequence[EventState]) -> None:
+    """Write states down, and forget closed pushes; see `Storage.record`."""
+    closed = {one.push_id for one in states if one.closes}
     rows = [
-        (mark.post, mark.number, mark.state.value, mark.attempts, _plain(mark.reason), mark.at)
-        for mark in marks
-        if mark.state.kept or mark.post not in closed
+        (one.push_id, one.number, one.state.value, one.attempts, _storable(one.reason), one.at)
+        for one in states
+        if one.state.set_aside or one.push_id not in closed
     ]
-    _insert(connection, "insert or replace into marks", rows)
+    _insert(connection, "insert or replace into states", rows)
     if closed:
         _close(connection, closed)
 
 
-def _plain(reason: str) -> str:
-    """As SQLite can take it."""
-    return reason.encode(errors="backslashreplace").decode()
+def _storable(text: str) -> str:
+    """Escape surrogates, which SQLite refuses."""
+    return text.encode(errors="backslashreplace").decode()
 
 
-def _close(connection: sqlite3.Connection, posts: Iterable[int]) -> None:
-    """Forget posts, but for those with events that are kept."""
-    ids = (json.dumps(list(posts)),)
+def _close(connection: sqlite3.Connection, push_ids: Iterable[int]) -> None:
+    """Forget pushes, except those with events that are set aside."""
+    ids = (json.dumps(list(push_ids)),)
     chosen = "(select value from json_each(?))"
-    unmarked = "not exists (select 1 from marks where post = posts.id)"
+    without_states = "not exists (select 1 from states where push = pushes.id)"
     for statement in (
-        f"delete from marks where post in {chosen} and state not in ({_KEPT})",  # noqa: S608 - constants
-        f"update posts set open = 0 where id in {chosen}",  # noqa: S608 - a constant
-        f"delete from posts where id in {chosen} and {unmarked}",  # noqa: S608 - constants
+        f"delete from states where push in {chosen} and state not in ({_SET_ASIDE})",  # noqa: S608 - constants
+        f"update pushes set open = 0 where id in {chosen}",  # noqa: S608 - a constant
+        f"delete from pushes where id in {chosen} and {without_states}",  # noqa: S608 - constants
     ):
         connection.execute(statement, ids)
 
@@ -221,59 +211,65 @@ def _close(connection: sqlite3.Connection, posts: Iterable[int]) -> None:
 def read_set_aside(
     connection: sqlite3.Connection, state: State, after: tuple[int, int]
 ) -> list[SetAside]:
-    """The next events of a state that are kept, in order, after a post and a number."""
+    """Read the next events that are set aside in a state, in order.
+
+    Args:
+        connection: of the file.
+        state: the state.
+        after: the push and the number of the last event that was read.
+    """
     rows = _page(
         connection,
-        "select post, number, attempts, reason, at, kind, query, body, received_at"
-        " from marks join posts on id = post"
-        " where state = ? and (post, number) > (?, ?) order by post, number",
+        "select push, number, attempts, reason, at, kind, query, body, received_at"
+        " from states join pushes on id = push"
+        " where state = ? and (push, number) > (?, ?) order by push, number",
         (state.value, *after),
     )
     return [
         SetAside(
-            str(post) if number == WHOLE_POST else f"{post}:{number}",
+            set_aside_id(push_id, number),
             _push(*push),
             number,
             attempts,
             reason,
             at,
         )
-        for post, number, attempts, reason, at, *push in rows
+        for push_id, number, attempts, reason, at, *push in rows
     ]
 
 
 def find_set_aside(
     connection: sqlite3.Connection, states: Iterable[State], places: Sequence[tuple[int, int]]
 ) -> list[tuple[int, int]]:
-    """Those of some posts and numbers that are kept in one of some states."""
+    """Find which events, given by push and number, are set aside in one of some states."""
     found: list[tuple[int, int]] = connection.execute(
-        "select post, number from marks where state in (select value from json_each(?))"
-        " and (post, number) in (select"
+        "select push, number from states where state in (select value from json_each(?))"
+        " and (push, number) in (select"
         " json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each(?))"
-        " order by post, number",
+        " order by push, number",
         (json.dumps([state.value for state in states]), json.dumps(places)),
     ).fetchall()
     return found
 
 
 def put_back(connection: sqlite3.Connection, places: Sequence[tuple[int, int]]) -> None:
-    """Let events that are kept come once more, each post as a new one behind all others."""
-    for post, numbers in groupby(places, itemgetter(0)):
+    """Have events that are set aside handled again, each push as a new one behind all others."""
+    for push_id, numbers in groupby(places, itemgetter(0)):
         wanted = [number for _, number in numbers]
         connection.execute(
-            "insert into posts (origin, kind, query, body, received_at, wanted)"
+            "insert into pushes (origin, kind, query, body, received_at, wanted)"
             " select coalesce(origin, id), kind, query, body, received_at, coalesce(?, wanted)"
-            " from posts where id = ?",
-            (None if WHOLE_POST in wanted else json.dumps(wanted), post),
+            " from pushes where id = ?",
+            (None if WHOLE_PUSH in wanted else json.dumps(wanted), push_id),
         )
     discard(connection, places)
 
 
 def discard(connection: sqlite3.Connection, places: Sequence[tuple[int, int]]) -> None:
-    """Forget events that are kept."""
-    connection.executemany("update marks set state = 'done' where post = ? and number = ?", places)
-    posts = json.dumps([post for post, _ in places])
+    """Forget events that are set aside."""
+    connection.executemany("update states set state = 'done' where push = ? and number = ?", places)
+    ids = json.dumps([push_id for push_id, _ in places])
     closed = connection.execute(
-        "select id from posts where not open and id in (select value from json_each(?))", (posts,)
+        "select id from pushes where not open and id in (select value from json_each(?))", (ids,)
     ).fetchall()
-    _close(connection, [post for (post,) in closed])
+    _close(connection, [push_id for (push_id,) in closed])

@@ -18,7 +18,7 @@ from infobip_async.concurrency.keyed_queue import KeyedQueue, WorkQueue
 from infobip_async.concurrency.reusable_timeout import ReusableTimeout
 from infobip_async.errors import RemoteProtocolError
 from infobip_async.journal.base import (
-    WHOLE_POST,
+    WHOLE_PUSH,
     Decode,
     EventState,
     RowDigests,
@@ -55,7 +55,7 @@ class _Ended:
     failed: bool = False
 
 
-class Worker:
+class JournalWorker:
     """Hands what a storage keeps to a router, as a context.
 
     Args:
@@ -104,7 +104,7 @@ class Worker:
         for line in self._lines.values():
             line.close()
         await _cancel(self._others)
-        seconds = self._handling.stop_seconds
+        seconds = self._handling.stop_timeout
         if self._workers:
             await asyncio.wait(self._workers, timeout=seconds)
         if self._workers:
@@ -178,18 +178,18 @@ class Worker:
         self._last_arrival = kept.push.received_at
         items = items_of(kept, events, repeated, join=self._router.joins)
         if not items:
-            self._ended.add(_Ended((), (EventState(kept.id, WHOLE_POST, State.DONE, closes=True),)))
+            self._ended.add(_Ended((), (EventState(kept.id, WHOLE_PUSH, State.DONE, closes=True),)))
         for item in items:
             if item.part:
                 self._joining.expect(item)
             self._enter(item)
 
     def _enter(self, item: Item, *, first: bool = False) -> None:
-        if self._lanes.enter(item.lane, item, first=first):
+        if self._lanes.enter(item.key, item, first=first):
             self._lines[type(item.event)].put(item)
 
     def _leave(self, item: Item) -> None:
-        following = self._lanes.leave(item.lane)
+        following = self._lanes.leave(item.key)
         if following is not None:
             self._lines[type(following.event)].put(following)
         self._room.set()
@@ -257,32 +257,32 @@ class Worker:
             self._hand_on(messages)
             if state is None or (state is State.HELD and item.held):
                 return ()
-            return item.mark(state)
+            return item.states(state)
         if isinstance(item.event, UnreadableRow):
             return self._quarantine(item, item.event)
-        return item.mark(State.DONE)
+        return item.states(State.DONE)
 
     def _outcome_of_a_fault(self, item: Item, fault: Exception) -> Iterable[EventState]:
         reason, now = _describe(fault), self._handling.clock()
         if not self._exhausted(item):
-            return item.mark(State.HELD if item.parts else State.FAILED, reason, now)
+            return item.states(State.HELD if item.parts else State.FAILED, reason, now)
         self._joining.forget(item)
         if isinstance(item.event, UnreadableRow):
             return self._quarantine(item, item.event)
         _logger.error("%s is a dead letter of the journal", type(item.event).__name__)
-        return item.mark(State.DEAD, reason, now)
+        return item.states(State.DEAD, reason, now)
 
     def _exhausted(self, item: Item) -> bool:
         return item.attempts >= self._handling.attempts
 
     def _quarantine(self, item: Item, row: UnreadableRow) -> Iterable[EventState]:
         _logger.warning("what cannot be read is in the journal's quarantine: %s", row.reason)
-        return item.mark(State.QUARANTINED, row.reason, self._handling.clock())
+        return item.states(State.QUARANTINED, row.reason, self._handling.clock())
 
     async def _settle(self, ended: Sequence[_Ended]) -> None:
         """Write down what became of items; then what waited for them can go on."""
         if marks := [mark for one in ended for mark in one.marks]:
-            await self._insist(lambda: self._storage.settle(marks))
+            await self._insist(lambda: self._storage.record(marks))
         for one in ended:
             for item in one.items:
                 if one.failed and not self._exhausted(item):
@@ -313,7 +313,7 @@ class Worker:
 
 
 def _unreadable(push: RawPush, reason: str) -> list[tuple[int, Event]]:
-    return [(WHOLE_POST, unreadable(push, reason))]
+    return [(WHOLE_PUSH, unreadable(push, reason))]
 
 
 def _describe(fault: Exception) -> str:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 SECRET = "long-random-string"
 SENDERS = 16
-REMEMBERED = 20.0
+DEDUP_WINDOW = 20.0
 MEMORY_GROWTH = 2 * 2**20
 LOG_LIMIT = 20 * 2**20
 
@@ -66,8 +66,8 @@ async def serve(folder: Path) -> None:
     router.on(DeliveryReport)(handle)
     router.on(HlrReport)(handle)
     router.on(InboundSms, whole=True)(handle)
-    handling = HandlerSettings(attempts=3, first_delay=0.05, time_limit=0.2)
-    journal = SqliteJournal(folder / "posts.db", handling=handling, remembered=REMEMBERED)
+    settings = HandlerSettings(attempts=3, first_delay=0.05, time_limit=0.2)
+    journal = SqliteJournal(folder / "posts.db", settings=settings, dedup_window=DEDUP_WINDOW)
     runner = web.AppRunner(webhook_app(router, secret=SECRET, journal=journal), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -12,7 +12,7 @@ from click.testing import Result
 
 from infobip_async.cli import serve
 from infobip_async.journal import SqliteJournal
-from infobip_async.journal.base import WHOLE_POST, EventState, State
+from infobip_async.journal.base import WHOLE_PUSH, EventState, State
 from infobip_async.protocol.exchange import PushKind, RawPush
 
 Run = Callable[..., Result]
@@ -46,11 +46,11 @@ def path(tmp_path: Path) -> Path:
         for post in POSTS:
             await journal.put(post)
         at = 1_700_000_010.0
-        await journal._storage.settle(
+        await journal._storage.record(
             [
                 EventState(1, 1, State.DEAD, 10, "ValueError: no room", at),
                 EventState(1, 0, State.FAILED, 2, "ValueError", at),
-                EventState(2, WHOLE_POST, State.QUARANTINED, 0, "0 dlr fields", at, closes=True),
+                EventState(2, WHOLE_PUSH, State.QUARANTINED, 0, "0 dlr fields", at, closes=True),
                 EventState(4, 0, State.QUARANTINED, 0, "neither text nor bin", at, closes=True),
             ]
         )

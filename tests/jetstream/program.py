@@ -17,7 +17,7 @@ from infobip_async.models import HlrReport
 from infobip_async.protocol.push import PushFormat, decode
 from infobip_async.webhook import webhook_app
 
-QUICK = HandlerSettings(first_delay=0.1, stop_seconds=1)
+QUICK = HandlerSettings(first_delay=0.1, stop_timeout=1)
 
 CHUNK = 100
 
@@ -31,7 +31,7 @@ def say(*words: object) -> None:
 def journal_at(url: str, *, handles: bool) -> NatsJournal:
     """The journal of all processes."""
     return NatsJournal(
-        ConnectOptions(servers=(url,), timeout=1.0), handles=handles, handling=QUICK, ack_wait=1.5
+        ConnectOptions(servers=(url,), timeout=1.0), handles=handles, settings=QUICK, ack_wait=1.5
     )
 
 

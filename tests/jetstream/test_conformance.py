@@ -18,14 +18,14 @@ from infobip_async.testing.journals import (
     check_engine_away_at_start,
 )
 
-QUICK = HandlerSettings(first_delay=0.05, stop_seconds=0.1)
+QUICK = HandlerSettings(first_delay=0.05, stop_timeout=0.1)
 
 every_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 
 
 def nats_journal(access: ConnectOptions) -> NatsJournal:
     """A journal that waits for nothing long."""
-    return NatsJournal(access, handling=QUICK, ack_wait=1)
+    return NatsJournal(access, settings=QUICK, ack_wait=1)
 
 
 def spool_journal(access: ConnectOptions, path: Path) -> SpoolJournal:
@@ -55,13 +55,13 @@ class Lock:
 @every_check
 async def test_sqlite(check: Check, tmp_path: Path) -> None:
     """A file."""
-    await check(Engine(journal=partial(SqliteJournal, tmp_path / "posts.db", handling=QUICK)))
+    await check(Engine(journal=partial(SqliteJournal, tmp_path / "posts.db", settings=QUICK)))
 
 
 async def test_sqlite_locked(tmp_path: Path) -> None:
     """A file that somebody else holds at first."""
     lock = Lock(tmp_path / "posts.db")
-    make = partial(SqliteJournal, lock.path, handling=QUICK)
+    make = partial(SqliteJournal, lock.path, settings=QUICK)
     await check_engine_away_at_start(Engine(journal=make, away=lock.take, back=lock.let_go))
 
 

@@ -19,7 +19,7 @@ from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.push import PushFormat, decode
 from infobip_async.router import Router
 
-QUICK = HandlerSettings(first_delay=0.02, stop_seconds=0.1, attempts=2)
+QUICK = HandlerSettings(first_delay=0.02, stop_timeout=0.1, attempts=2)
 
 
 def post(*numbers: str, tail: bytes = b"") -> RawPush:
@@ -58,7 +58,7 @@ class Bench:
 
     def journal(self, **settings: object) -> NatsJournal:
         """A journal that is not served."""
-        return NatsJournal(self.access, **{"handling": QUICK, "ack_wait": 0.3} | settings)
+        return NatsJournal(self.access, **{"settings": QUICK, "ack_wait": 0.3} | settings)
 
     async def start(self, stack: AsyncExitStack | None = None, **settings: object) -> NatsJournal:
         """Serve a journal until the end of the test."""
@@ -259,8 +259,8 @@ async def test_a_broker_that_dies_under_work_costs_nothing(bench: Bench, server)
 async def test_old_posts_are_forgotten_when_they_are_handled(bench: Bench) -> None:
     """And not before."""
     bench.act = refuse_two
-    handling = attrs.evolve(QUICK, first_delay=60.0)
-    journal = await bench.start(remembered=0.5, handling=handling)
+    settings = attrs.evolve(QUICK, first_delay=60.0)
+    journal = await bench.start(dedup_window=0.5, settings=settings)
     await journal.put(post("1"))
     await journal.put(post("2"))
     await until(lambda: bench.events)

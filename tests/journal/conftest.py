@@ -131,7 +131,7 @@ class Bench:
     def journal(self, **handling: object) -> SqliteJournal:
         """A journal on the file, which is not opened."""
         settings = {"clock": self.time, "sleep": self.time.sleep, "chance": lambda: 0.0} | handling
-        return SqliteJournal(self.path, handling=HandlerSettings(**settings), **self.settings)
+        return SqliteJournal(self.path, settings=HandlerSettings(**settings), **self.settings)
 
     async def start(self, **handling: object) -> SqliteJournal:
         """Serve a journal until the end of the test, or until `stop`."""

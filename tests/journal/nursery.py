@@ -31,7 +31,7 @@ POINTS = {
     "kept": (SqliteJournal, "put"),
     "read": (storage._Storage, "claim"),
     "handled": (Router, "dispatch"),
-    "marked": (storage._Storage, "settle"),
+    "marked": (storage._Storage, "record"),
 }
 """After what a child can kill itself: a post is on disk and not answered, its events are about to
 be handled, one was handled and is not marked, and it was marked."""
@@ -69,10 +69,10 @@ def take_away(protection: str) -> None:
         storage._Storage.claim = claim
     elif protection == "marks":
 
-        async def settle(*_: object) -> None:
+        async def record(*_: object) -> None:
             pass
 
-        storage._Storage.settle = settle
+        storage._Storage.record = record
     else:
         assert protection == "FULL"
         open_file = SqliteThread._open
@@ -87,7 +87,7 @@ def take_away(protection: str) -> None:
 
 def held(post: StoredPush) -> bool:
     """Whether all that a post waits for is other parts of its message."""
-    return {mark.state for mark in post.marks.values()} == {State.HELD}
+    return {one.state for one in post.states.values()} == {State.HELD}
 
 
 async def receive(order: dict[str, Any]) -> None:
@@ -107,8 +107,8 @@ async def receive(order: dict[str, Any]) -> None:
     router.on(DeliveryReport)(handle)
     router.on(HlrReport)(handle)
     router.on(InboundSms, whole=True)(handle)
-    handling = HandlerSettings(in_flight=order["in_flight"], first_delay=0.005, longest_delay=0.05)
-    journal = SqliteJournal(order["path"], handling=handling)
+    settings = HandlerSettings(in_flight=order["in_flight"], first_delay=0.005, longest_delay=0.05)
+    journal = SqliteJournal(order["path"], settings=settings)
     runner = web.AppRunner(webhook_app(router, secret=SECRET, journal=journal))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from infobip_async.journal.base import DEDUP_WINDOW
 from infobip_async.journal.items import digests_of
-from infobip_async.journal.sqlite import REMEMBERED
 from infobip_async.models import DeliveryReport, HlrReport, InboundSms, UnreadableRow
 from infobip_async.protocol.push import PushFormat, decode
 
@@ -71,12 +71,12 @@ async def test_a_duplicate_of_what_is_not_yet_handled(bench):
 async def test_a_post_is_no_duplicate_of_itself(bench):
     """What was read and not handled before a crash is handled after it."""
     got = bench.record(DeliveryReport)
-    journal = await bench.start(stop_seconds=0.01)
+    journal = await bench.start(stop_timeout=0.01)
 
     async def lost(_):
         raise OSError
 
-    journal._storage.settle = lost
+    journal._storage.record = lost
     await journal.put(bench.reports("a"))
     await got.wait_for(1)
     await bench.pause(2)
@@ -124,7 +124,7 @@ async def test_the_memory_is_bounded(bench):
 
 async def test_another_time(bench):
     """It can be set."""
-    bench.settings["remembered"] = 60.0
+    bench.settings["dedup_window"] = 60.0
     got = bench.record(DeliveryReport)
     journal = await bench.start()
     for _ in range(2):
@@ -165,4 +165,4 @@ HLR_ROWS = ["a;;;;;", ";a;;;;", "a;b;;;;", "a;b;c;;;", "a;b;c;d;;", "a;b;c;;d;",
 
 def test_the_time_is_of_the_gateway():
     """It sends again for 24 hours and 6 minutes (§3.1)."""
-    assert 24 * HOUR + 360 < REMEMBERED == 26 * HOUR
+    assert 24 * HOUR + 360 < DEDUP_WINDOW == 26 * HOUR

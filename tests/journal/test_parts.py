@@ -22,7 +22,7 @@ async def held(journal) -> list[str]:
     return [
         str(post.id)
         async for post in journal.waiting()
-        if any(mark.state is State.HELD for mark in post.marks.values())
+        if any(one.state is State.HELD for one in post.states.values())
     ]
 
 
@@ -186,7 +186,7 @@ def test_a_part_that_is_given_up_is_not_waited_for(bench):
     """A dead letter holds no message up."""
     joining = Joining(timeout=10.0, limit=10)
     first, second = (
-        Item(decode_push(bench.part(n, 2, "x").query), "lane", [], arrived=n) for n in (1, 2)
+        Item(decode_push(bench.part(n, 2, "x").query), "key", [], arrived=n) for n in (1, 2)
     )
     for item in (first, second):
         joining.expect(item)

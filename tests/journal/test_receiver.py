@@ -110,7 +110,7 @@ async def test_a_journal_that_cannot_keep(bench, start, caplog, monkeypatch):
     await bench.until(lambda: "cannot be used" in caplog.text)
     bench.time.go_on(1.0)
     await got.wait_for(1)
-    assert "posts are refused" in caplog.text
+    assert "pushes are refused" in caplog.text
 
 
 async def test_a_journal_that_fails(bench, start):

@@ -3,7 +3,7 @@
 import pytest
 
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
-from infobip_async.journal import sqlite_tables
+from infobip_async.journal.base import EventState, State
 from infobip_async.models import DeliveryReport, HlrReport, InboundSms
 from infobip_async.protocol import push as push_format
 
@@ -26,8 +26,8 @@ def got(bench):
 
 
 async def rows(journal) -> int:
-    """Rows of posts and of marks."""
-    count = "select (select count(*) from posts) + (select count(*) from marks)"
+    """Rows of pushes and of states."""
+    count = "select (select count(*) from pushes) + (select count(*) from states)"
     return (await journal._thread.do(lambda c: c.execute(count).fetchone()))[0]
 
 
@@ -109,8 +109,8 @@ async def test_put_back_before_its_post_is_closed(bench, got):
     """The mark is taken back, also where the post is read again after a crash."""
     async with bench.journal() as journal:
         await journal.put(bench.reports("a", "b"))
-        dead = sqlite_tables.EventState(1, 0, sqlite_tables.State.DEAD)
-        await journal._storage.settle([dead])
+        dead = EventState(1, 0, State.DEAD)
+        await journal._storage.record([dead])
         assert await journal.requeue() == 1
     got.act = succeed
     journal = await bench.start()
@@ -139,7 +139,7 @@ async def test_discarded_before_its_post_is_closed(bench, got):
     """It is not handled, also where the post is read again after a crash."""
     async with bench.journal() as journal:
         await journal.put(bench.reports("a", "b"))
-        await journal._storage.settle([sqlite_tables.EventState(1, 0, sqlite_tables.State.DEAD)])
+        await journal._storage.record([EventState(1, 0, State.DEAD)])
         assert await journal.discard() == 1
     got.act = succeed
     journal = await bench.start()
@@ -222,7 +222,7 @@ async def test_what_waits_is_listed(bench, got):
     await bench.pause(3)
     (post,) = await bench.look(journal)
     assert (post.id, post.push) == (1, bench.reports("a", "b"))
-    assert [post.marks[number].attempts for number in (0, 1)] == [1, 1]
+    assert [post.states[number].attempts for number in (0, 1)] == [1, 1]
     assert post.wants(0)
 
 

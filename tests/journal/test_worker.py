@@ -304,7 +304,7 @@ async def test_a_stop_does_not_wait_for_ever(bench, caplog):
     """Handlers that take too long are cancelled, and their events wait in the journal."""
     got = bench.record(DeliveryReport)
     got.act = lambda _: asyncio.Event().wait()
-    journal = await bench.start(stop_seconds=0.001)
+    journal = await bench.start(stop_timeout=0.001)
     await journal.put(bench.reports("a"))
     await bench.until(lambda: got.running)
     await bench.stop()
@@ -351,21 +351,21 @@ async def test_a_failure_during_a_stop(bench):
     assert asyncio.all_tasks() == before
     async with bench.journal() as journal:
         (post,) = await bench.look(journal)
-    assert post.marks[0].attempts == 1
+    assert post.states[0].attempts == 1
 
 
 async def test_events_that_can_be_handled_again_after_a_crash(bench):
     """No more are begun than that until it is on disk that they were handled."""
     got = bench.record(DeliveryReport)
     journal = await bench.start(in_flight=10)
-    settle = journal._storage.settle
+    settle = journal._storage.record
     open_again = asyncio.Event()
 
     async def held(marks):
         await open_again.wait()
         await settle(marks)
 
-    journal._storage.settle = held
+    journal._storage.record = held
     await journal.put(bench.reports(*map(str, range(50))))
     await got.wait_for(10)
     await asyncio.sleep(0)
