@@ -7,7 +7,6 @@ from typing import Final, Protocol
 import attrs
 
 from infobip_async.bulk.items import Outgoing
-from infobip_async.bulk.settings import BulkSettings
 from infobip_async.models import Message, Recipient, recipient_of
 from infobip_async.numbering.msisdn import check_destination
 from infobip_async.text.segments import preview
@@ -16,14 +15,11 @@ OPEN_GROUPS: Final = 16
 """Requests that are being filled at the same time. With more messages than that, few items find
 others to share with, and the group that waits longest goes out as it is."""
 
-_QUANTUM: Final = 0.1
-"""Seconds' worth of the rate that one request may take at once."""
-
 Key = str | int
 """What tells an item from others: a key of the caller's, or its position in the source."""
 
 
-class Names(Protocol):
+class MessageIds(Protocol):
     """What knows the ids of messages."""
 
     def make_message_id(self) -> str:
@@ -103,14 +99,27 @@ class Groups:
 
     Args:
         names: knows the ids of messages.
-        settings: how large requests may be, and how long they may wait.
         send: is given each group when it is full, or has waited long enough.
+        batch_size: items of a request, at most.
+        batch_age: seconds that an item waits for others to share its request.
+        most_parts: parts of a request, at most, but for one item that has more; None where nobody
+            counts parts.
     """
 
-    def __init__(self, names: Names, settings: BulkSettings, send: Callable[[Group], None]) -> None:
+    def __init__(
+        self,
+        names: MessageIds,
+        send: Callable[[Group], None],
+        *,
+        batch_size: int,
+        batch_age: float,
+        most_parts: int | None,
+    ) -> None:
         self._names = names
-        self._settings = settings
         self._send = send
+        self._batch_size = batch_size
+        self._batch_age = batch_age
+        self._most_parts = most_parts
         self._open: dict[Message, Group] = {}
 
     def add(self, item: Outgoing, key: Key) -> None:
@@ -134,15 +143,15 @@ class Groups:
 
     def _new(self, message: Message) -> Group:
         suffixes = self._names.message_ids(message, "")
-        parts, most = 1, self._settings.batch_size
-        if self._settings.rate is not None:  # else nobody counts parts
+        parts, most = 1, self._batch_size
+        if self._most_parts is not None:
             parts = len(preview(message).parts)
-            most = max(1, min(most, int(self._settings.rate * _QUANTUM / parts)))
+            most = max(1, min(most, self._most_parts // parts))
         group = Group(message, parts, suffixes, most)
         if len(self._open) >= OPEN_GROUPS:
             self._close(next(iter(self._open.values())))
         self._open[message] = group
-        group.close_after(self._settings.batch_age, self._close)
+        group.close_after(self._batch_age, self._close)
         return group
 
     def _close(self, group: Group) -> None:

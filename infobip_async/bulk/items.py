@@ -31,9 +31,11 @@ class SendOutcome(Enum):
     REFUSED = "refused"
     """The gateway refused it, or it breaks a rule of the document."""
     NOT_SENT = "not sent"
-    """No byte of its request left this machine, or the account was refused before its turn."""
+    """No byte of its request left this machine, or the run ended before its turn."""
     UNKNOWN = "unknown"
     """It may have been sent; a delivery report on `SendResult.message_ids` settles it."""
+    EXCLUDED = "excluded"
+    """The caller excluded its number."""
 
 
 @attrs.frozen

@@ -1,8 +1,8 @@
 """The record of a bulk send, in a file: what was intended, and what became of it.
 
-An intent is on disk before its request starts, and an outcome before it is reported. So after a
-crash an item without a record was not sent, one with an outcome is done with, and one with an
-intent alone may have been sent.
+An item is known to the file before it is sent, an intent is on disk before its request starts, and
+an outcome before it is reported. So after a crash an item without an intent was not sent, one with
+an outcome is done with, and one with an intent alone may have been sent.
 """
 
 import sqlite3
@@ -10,7 +10,6 @@ from collections.abc import (
     AsyncGenerator,
     Awaitable,
     Callable,
-    Collection,
     Iterable,
     Mapping,
     Sequence,
@@ -18,24 +17,28 @@ from collections.abc import (
 from itertools import chain
 from pathlib import Path
 from secrets import token_hex
-from types import TracebackType
 from typing import Final, Self
 
 import attrs
 
 from infobip_async.bulk.groups import Entry, Key
-from infobip_async.bulk.items import SendOutcome
+from infobip_async.bulk.items import Outgoing, SendOutcome
 from infobip_async.concurrency.sqlite_thread import FileKind, SqliteThread
-from infobip_async.models import DeliveryReport
+from infobip_async.errors import LocalProtocolError
+from infobip_async.models import DeliveryReport, recipient_of
+from infobip_async.runs.job import SCHEMA, changed, open_identity, text_of
 
-_SCHEMA: Final = """
+_SCHEMA: Final = f"""
+{SCHEMA}
 create table if not exists items (
-    key primary key, run text not null, number text not null, message_ids text not null,
-    outcome text, answered integer not null, reason text
+    key primary key, digest blob not null, run text not null, message_ids text not null default '',
+    outcome text, answered integer not null default 0, reason text
 ) without rowid;
 """
 # Without a type, a column keeps numbers and texts apart: position 1 is not the key "1".
 
+_READ: Final = "select digest, run, message_ids, outcome, answered, reason from items where key = ?"
+_MEET: Final = "insert or ignore into items (key, digest, run) values (?, ?, ?)"
 _PAGE: Final = 100
 """Items in doubt that are read at once."""
 
@@ -45,16 +48,14 @@ class Record:
     """What a job knows of an item.
 
     Attributes:
-        number: to which it was sent, or would have been.
-        message_ids: what reports name of it.
-        outcome: None where there is an intent alone.
+        message_ids: what reports name of it; empty where no request was begun.
+        outcome: None where there is an intent alone, or not even that.
         answered: whether the outcome is an answer of the gateway's, which a repetition would get
             again.
         reason: in words, where it was not sent or may not have been.
-        own: whether this very run has written it.
+        own: whether this very run has met it before, or sent it.
     """
 
-    number: str
     message_ids: tuple[str, ...]
     outcome: SendOutcome | None
     answered: bool
@@ -64,75 +65,119 @@ class Record:
     @property
     def in_doubt(self) -> bool:
         """Whether it may have been sent or not."""
-        return self.outcome in {None, SendOutcome.UNKNOWN}
+        return bool(self.message_ids) and self.outcome in {None, SendOutcome.UNKNOWN}
 
 
-class Job:
+class SendJob:
     """Remembers the items of a bulk send by their keys, over crashes.
 
     Args:
         path: the file; made where there is none. Only one process can have it open.
+        account: whose job it is; None to take it as it is.
 
     Raises:
+        LocalProtocolError: on entry: the file is no such job, or another account's.
         StorageUnavailableError: by every method: the file cannot be read or written, and nothing
             of what was to be written is.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._writer = SqliteThread(path, FileKind.SEND_JOB, _SCHEMA)
+    def __init__(self, path: str | Path, account: str | None = None) -> None:
+        self._path = path
+        self._account = account
+        self._thread = SqliteThread(path, FileKind.SEND_JOB, _SCHEMA)
         self._run = token_hex(8)
 
     async def __aenter__(self) -> Self:
-        await self._writer.__aenter__()
+        await self._thread.__aenter__()
+        account = self._account
         try:
-            await self._writer.do(lambda _: None)
+            if account is not None:
+                self._identity = await self._thread.do(
+                    lambda connection: open_identity(connection, account, self._path)
+                )
         except BaseException:
-            await self._writer.aclose()
+            await self._thread.aclose()
             raise
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._writer.aclose()
+    async def __aexit__(self, *_: object) -> None:
+        await self._thread.aclose()
 
-    async def known(self, keys: Collection[Key]) -> dict[Key, Record]:
-        """The records that there are of some items, by key."""
+    async def meet(
+        self, items: Sequence[tuple[Key, Outgoing]]
+    ) -> tuple[list[Record | None], LocalProtocolError | None]:
+        """Make items known to the job, in the order of the source, up to one that differs.
 
-        def read(connection: sqlite3.Connection) -> dict[Key, Record]:
-            found: dict[Key, Record] = {}
-            for key in keys:
-                row = connection.execute(
-                    "select number, message_ids, outcome, answered, reason, run"
-                    " from items where key = ?",
-                    (key,),
-                ).fetchone()
-                if row is not None:
-                    number, ids, outcome, answered, reason, run = row
-                    found[key] = Record(
-                        number,
-                        tuple(ids.split("\n")),
-                        outcome and SendOutcome(outcome),
-                        bool(answered),
-                        reason,
-                        run == self._run,
-                    )
-            return found
+        Args:
+            items: with their keys.
 
-        return await self._writer.do(read)
+        Returns:
+            What is known of each item, None where it is new; and the difference, if there is one:
+            the item behind those is another than the job has under its key.
+        """
+        seen = [(key, self._identity.digest(*_content(item))) for key, item in items]
+
+        def work(connection: sqlite3.Connection) -> list[Record | None]:
+            records: list[Record | None] = []
+            new: list[tuple[Key, bytes, str]] = []
+            for key, digest in seen:
+                row = connection.execute(_READ, (key,)).fetchone()
+                if row is None:
+                    new.append((key, digest, self._run))
+                    records.append(None)
+                elif row[0] != digest and row[1] != self._run:
+                    break
+                else:
+                    records.append(self._record(*row[1:]))
+            connection.executemany(_MEET, new)
+            return records
+
+        records = await self._thread.do(work)
+        if len(records) == len(seen):
+            return records, None
+        key = seen[len(records)][0]
+        row = f"row {key + 1}" if isinstance(key, int) else f"the row with the key {key!r}"
+        return records, changed(self._path, f"{row} has another number or another message there")
+
+    def _record(
+        self, run: str, ids: str, outcome: str | None, answered: int, reason: str | None
+    ) -> Record:
+        return Record(
+            tuple(ids.split("\n")) if ids else (),
+            None if outcome is None else SendOutcome(outcome),
+            bool(answered),
+            reason,
+            run == self._run,
+        )
+
+    async def check_end(self, rows: int) -> LocalProtocolError | None:
+        """Tell of a source that ends before the job does.
+
+        Args:
+            rows: rows of the source whose key is their position.
+        """
+
+        def read(connection: sqlite3.Connection) -> int:
+            last: int | None = connection.execute(
+                "select max(key) from items where typeof(key) = 'integer'"
+            ).fetchone()[0]
+            return 0 if last is None else last + 1
+
+        known = await self._thread.do(read)
+        if rows >= known:
+            return None
+        return changed(self._path, f"it ends after {rows:,} rows, and the job has {known:,}")
 
     async def intend(self, entries: Iterable[Entry]) -> None:
         """Write down what is about to be sent, in place of what was known of it."""
-        rows = [
-            (entry.key, self._run, entry.recipient.msisdn, "\n".join(entry.message_ids))
-            for entry in entries
-        ]
-        await self._change("insert or replace into items values (?, ?, ?, ?, null, 0, null)", rows)
+        rows = [(self._run, "\n".join(entry.message_ids), entry.key) for entry in entries]
+        await self._change(
+            "update items set run = ?, message_ids = ?, outcome = null, answered = 0,"
+            " reason = null where key = ?",
+            rows,
+        )
 
-    async def settle(
+    async def record(
         self, keys: Iterable[Key], outcome: SendOutcome, reason: str | None, *, answered: bool
     ) -> None:
         """Write down what became of items."""
@@ -142,7 +187,7 @@ class Job:
         )
 
     async def _change(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        await self._writer.do(lambda connection: connection.executemany(statement, rows).rowcount)
+        await self._thread.do(lambda connection: connection.executemany(statement, rows).rowcount)
 
     async def in_doubt(self) -> AsyncGenerator[dict[Key, tuple[str, ...]], None]:
         """Page through the items that may have been sent: their message ids by key."""
@@ -151,15 +196,19 @@ class Job:
 
         def read(connection: sqlite3.Connection) -> dict[Key, tuple[str, ...]]:
             rows = connection.execute(
-                "select key, message_ids from items where key > ?"
+                "select key, message_ids from items where key > ? and message_ids != ''"
                 " and (outcome is null or outcome = ?) order by key limit ?",
                 (last, SendOutcome.UNKNOWN.value, _PAGE),
             )
             return {key: tuple(message_ids.split("\n")) for key, message_ids in rows}
 
-        while page := await self._writer.do(read):
+        while page := await self._thread.do(read):
             yield page
             last = next(reversed(page))
+
+
+def _content(item: Outgoing) -> tuple[str, str]:
+    return recipient_of(item.recipient).msisdn, text_of(item.message)
 
 
 async def settle_doubts(
@@ -177,9 +226,9 @@ async def settle_doubts(
     Raises:
         StorageUnavailableError: the job cannot be opened or written.
     """
-    async with Job(path) as job:
+    async with SendJob(path) as job:
         async for page in job.in_doubt():
             proven.update(await ask(chain.from_iterable(page.values())))
             sent = [key for key, ids in page.items() if proven.keys() >= set(ids)]
             reason = "a delivery report proves it"
-            await job.settle(sent, SendOutcome.SENT, reason, answered=True)
+            await job.record(sent, SendOutcome.SENT, reason, answered=True)

@@ -1,29 +1,45 @@
-"""The engine of `InfobipClient.send_many`."""
+"""The engine of `InfobipClient.send_many`: from items to requests, and from replies to outcomes."""
 
-import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
-from contextlib import nullcontext, suppress
-from typing import Protocol
+from collections import Counter
+from collections.abc import (
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Container,
+    Iterable,
+    Sequence,
+)
+from decimal import Decimal
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from infobip_async.bulk.groups import Entry, Group, Groups, Key, Names
+from infobip_async.bulk.groups import Entry, Group, Groups, Key, MessageIds
 from infobip_async.bulk.items import Outgoing, SendOutcome, SendResult
-from infobip_async.bulk.job import Job, Record
-from infobip_async.bulk.settings import BulkSettings
-from infobip_async.concurrency.rate import Backoff, RateLimiter
+from infobip_async.bulk.job import Record, SendJob
+from infobip_async.concurrency.batching import Batcher
+from infobip_async.concurrency.rate import RateLimiter
+from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.concurrency.window import Window
 from infobip_async.errors import (
-    AuthenticationError,
     GatewayRefusedError,
     InfobipError,
     LocalProtocolError,
-    NotEnoughCreditsError,
     NotSentError,
     OutcomeUnknownError,
+    StorageUnavailableError,
 )
-from infobip_async.models import Message, Recipient, SendReceipt
+from infobip_async.models import Message, Recipient, SendReceipt, recipient_of
+from infobip_async.protocol.send_xml import MAX_RECIPIENTS
+from infobip_async.runs.budget import Budget
+from infobip_async.runs.gate import ClosedError, Gate
+from infobip_async.runs.outcomes import concerns_account, outcome_of
+from infobip_async.runs.run import Run
+from infobip_async.runs.settings import RunSettings
+
+if TYPE_CHECKING:
+    import asyncio
 
 Given = Outgoing | tuple[Message, str | Recipient]
 """An item as it can be given."""
@@ -31,12 +47,22 @@ Given = Outgoing | tuple[Message, str | Recipient]
 Source = Iterable[Given] | AsyncIterable[Given]
 """Any source of items, of any length."""
 
+Exclude = Container[str] | Callable[[str], Awaitable[bool]]
+"""Numbers that nothing is sent to, or a coroutine function that knows whether a number is one."""
 
-class BulkClient(Names, Protocol):
+
+class SendClient(MessageIds, Protocol):
     """What sends the requests: `InfobipClient`, or something in its place."""
+
+    @property
+    def username(self) -> str:
+        """Of the account."""
 
     async def send(self, message: Message, recipients: Sequence[Recipient], /) -> SendReceipt:
         """Send one message to several recipients."""
+
+    async def credits(self) -> Decimal:
+        """The balance of the account."""
 
 
 @attrs.frozen
@@ -54,159 +80,254 @@ class _Verdict:
     answered: bool = False
 
 
+@attrs.frozen
+class _Read:
+    """An item that was read; `item` is None behind the last one."""
+
+    key: Key
+    item: Outgoing | None
+
+
 class BulkSend:
     """One call of `InfobipClient.send_many`.
+
+    Items go from the window through the screening (exclusion, and what the job knows), into groups
+    that share a request, and through the gate.
 
     Args:
         client: sends the requests.
         source: the items.
-        settings: how to run.
+        settings: how to run; `RunSettings.most` counts parts.
+        exclude: numbers that nothing is sent to.
 
     Raises:
         LocalProtocolError: a setting is out of its range.
     """
 
-    def __init__(self, client: BulkClient, source: Source, settings: BulkSettings) -> None:
-        settings.check()
+    def __init__(
+        self,
+        client: SendClient,
+        source: Source,
+        settings: RunSettings,
+        exclude: Exclude | None = None,
+    ) -> None:
+        settings.check(largest_batch=MAX_RECIPIENTS, most="max_parts")
         self._client = client
         self._settings = settings
-        self._groups = Groups(client, settings, self._start)
-        self._pipeline: Window[Given, SendResult] = Window(
-            source,
-            self._take,
-            self._groups.close,
-            window=settings.window,
-            stop_timeout=settings.stop_timeout,
+        self._exclude = exclude
+        self._excluded = exclude if isinstance(exclude, Container) else None
+        self.window: Window[Given, SendResult] = Window(
+            source, self._take, self._finish, size=settings.window
         )
-        self._job = None if settings.job is None else Job(settings.job)
-        self._positions = itertools.count()
+        limiter = RateLimiter(settings.rate)
+        budget = Budget(settings.most, settings.min_credits)
+        self.gate = Gate(
+            settings.concurrency,
+            limiter,
+            settings.unreachable_timeout,
+            budget,
+            ask_balance=None if settings.min_credits is None else client.credits,
+            closing=self.window.stop_reading,
+        )
+        self.outcomes: Counter[str] = Counter()
+        self._groups = Groups(
+            client,
+            self._start,
+            batch_size=settings.batch_size,
+            batch_age=settings.batch_age,
+            # Where nothing limits parts, counting them would cost a second look at each text.
+            most_parts=limiter.largest or (MAX_RECIPIENTS if budget.limited else None),
+        )
+        self._job = None if settings.job is None else SendJob(settings.job, client.username)
+        # What needs to wait for each item: a job, or a coroutine function that excludes numbers.
+        self._screens = settings.job is not None or (exclude is not None and self._excluded is None)
+        self._screening: Batcher[_Read] = Batcher(self._screen)
+        self._requests = TaskSet(self._ended)
         self._keys: set[Key] = set()
-        self._slots = asyncio.Semaphore(settings.requests)
-        self._pace = RateLimiter(settings.rate)
-        self._backoff = Backoff()
-        self._waits: set[asyncio.Timeout] = set()
-        self._stopped: InfobipError | None = None
+        self._positions = itertools.count()
+        self._rows = 0
+        self._fault: BaseException | None = None
 
-    async def results(self) -> AsyncGenerator[SendResult, None]:
-        """Yield a result for each item."""
-        async with self._job or nullcontext(), self._pipeline:
-            watch = asyncio.create_task(self._watch())
-            try:
-                async for result in self._pipeline:
-                    yield result
-            finally:
-                watch.cancel()
-                self._stop(NotSentError("the run was left before its turn"))
+    def run(self) -> Run[SendResult]:
+        """The run, to be iterated over."""
+        return Run(self)
 
-    async def _watch(self) -> None:
-        """Stop when the caller says so."""
-        if self._settings.stop is not None:
-            await self._settings.stop.wait()
-            self._stop(NotSentError("the run was stopped before its turn"))
-            self._pipeline.stop_reading()
+    async def open(self) -> None:
+        """Open the job."""
+        if self._job is not None:
+            await self._job.__aenter__()
 
-    def _stop(self, error: InfobipError) -> None:
-        """Send nothing more, and wait for no turn any longer."""
-        if self._stopped is None:
-            self._stopped = error
-            for wait in self._waits:
-                wait.reschedule(0)
-
-    # --- from items to requests ---
-
-    def _take(self, given: Given) -> None:
-        item = given if isinstance(given, Outgoing) else _outgoing(given)
-        position = next(self._positions)
-        key = position if self._job is None or item.key is None else item.key
+    async def close(self) -> None:
+        """Read and send nothing more, and leave no request behind."""
+        self.gate.stop("the run was left before its turn")
         try:
-            if key in self._keys:
-                raise _ambiguous(key)
+            await self.window.reader_ended()
+            await self._screening.aclose(self._settings.stop_timeout)
+            await self._requests.drain(self._settings.stop_timeout)
+        finally:
+            await self._requests.cancel()
+            if self._job is not None:
+                await self._job.__aexit__()
+
+    async def stop(self) -> None:
+        """Read and send nothing more, and wait for the requests in flight."""
+        self.gate.stop("the run was stopped before its turn")
+        await self.window.reader_ended()
+        await self._requests.drain(self._settings.stop_timeout)
+
+    # --- from items to groups ---
+
+    def _take(self, items: Sequence[Given]) -> None:
+        for given in items:
+            item = given if isinstance(given, Outgoing) else _outgoing(given)
+            key: Key = next(self._positions)
+            if self._job is not None and item.key is not None:
+                key = item.key
+            elif isinstance(key, int):
+                self._rows = key + 1
+            if self._screens:
+                self._screening.add(_Read(key, item))
+            else:
+                self._admit(key, item)
+
+    def _finish(self) -> None:
+        if self._screens:
+            self._screening.add(_Read(-1, None))
+        else:
+            self._groups.close()
+
+    async def _screen(self, several: Sequence[_Read]) -> None:
+        """Look at items in their order, as many at once as were read meanwhile."""
+        items = [(one.key, one.item) for one in several if one.item is not None]
+        try:
+            if self._job is None:
+                for key, item in items:
+                    await self._admit_unless_excluded(key, item)
+            else:
+                await self._screen_with(self._job, items)
+            if several[-1].item is None:
+                await self._end_of_source()
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the run ends with it
+            self._fail(fault)
+
+    async def _screen_with(self, job: SendJob, items: Sequence[tuple[Key, Outgoing]]) -> None:
+        known: list[Record | None] = []
+        difference: LocalProtocolError | None = None
+        if not self.gate.closed:  # what is read behind a difference must not become known
+            known, difference = await job.meet(items)
+        for (key, item), record in zip(items, known, strict=False):
+            if record is None or not self._is_settled(key, item, record):
+                await self._admit_unless_excluded(key, item)
+        if difference is not None:
+            self.gate.end(difference)
+        for _, item in items[len(known) :]:
+            why = self.gate.why
+            self._emit(SendResult(item, SendOutcome.NOT_SENT, (), why, str(why)))
+
+    def _is_settled(self, key: Key, item: Outgoing, record: Record) -> bool:
+        """Whether an item needs nothing more, since the job knows what became of it."""
+        if record.own:
+            self._refuse(item, LocalProtocolError(f"{key!r} stands for another item", field="key"))
+        elif record.answered or (record.in_doubt and self._settings.on_unknown == "report"):
+            self._report_known(item, record)
+        else:
+            return False
+        return True
+
+    async def _end_of_source(self) -> None:
+        if self._job is not None and not self.gate.closed:
+            difference = await self._job.check_end(self._rows)
+            if difference is not None:
+                self.gate.end(difference)
+        self._groups.close()
+
+    async def _admit_unless_excluded(self, key: Key, item: Outgoing) -> None:
+        exclude = self._exclude
+        if isinstance(exclude, Container) or exclude is None:
+            self._admit(key, item)
+        elif await exclude(recipient_of(item.recipient).msisdn):
+            self._emit(SendResult(item, SendOutcome.EXCLUDED))
+        else:
+            self._add(key, item)
+
+    def _admit(self, key: Key, item: Outgoing) -> None:
+        if self._excluded is not None and recipient_of(item.recipient).msisdn in self._excluded:
+            self._emit(SendResult(item, SendOutcome.EXCLUDED))
+        else:
+            self._add(key, item)
+
+    def _add(self, key: Key, item: Outgoing) -> None:
+        """Put an item into the group of its message."""
+        if key in self._keys:
+            self._refuse(item, LocalProtocolError(f"{key!r} stands for another item", field="key"))
+            return
+        try:
             self._groups.add(item, key)
         except LocalProtocolError as error:
-            self._pipeline.emit(SendResult(item, SendOutcome.REFUSED, (), error, str(error)))
+            self._refuse(item, error)
         else:
             self._keys.add(key)
 
+    # --- from groups to requests ---
+
     def _start(self, group: Group) -> None:
-        self._pipeline.start(self._send(group))
+        self._requests.start(self._send(group.message, group.parts, group.entries))
 
-    async def _send(self, group: Group) -> None:
-        """Send the items of a group that are not done."""
-        async with self._slots:
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._fail(fault)
+        elif self._fault is not None and not self._requests:
+            self.window.fail(self._fault)
+
+    def _fail(self, fault: BaseException) -> None:
+        """End the run with something that is no outcome; requests in flight still get theirs."""
+        self._fault = self._fault or fault
+        self.gate.stop(f"the run failed ({type(fault).__name__})")
+        if not self._requests:
+            self.window.fail(self._fault)
+
+    async def _send(self, message: Message, parts: int, entries: list[Entry]) -> None:
+        """Send items, in one request where the gate lets all of them out at once."""
+        while entries:
             try:
-                entries = await self._undone(group.entries)
-                if entries:
-                    await self._deliver(group.message, group.parts * len(entries), entries)
-            except Exception as fault:
-                self._stop(NotSentError(f"the run failed ({type(fault).__name__})"))
-                raise
+                count = await self.gate.enter(len(entries), parts)
+            except ClosedError as closed:
+                self._report(entries, _Verdict(SendOutcome.NOT_SENT, closed.fault))
+                return
+            going = entries[:count]
+            verdict = await self._request(message, parts, going)
+            if isinstance(verdict.error, LocalProtocolError) and count > 1:
+                await self._send_singly(message, parts, going)
+            elif not isinstance(verdict.error, NotSentError) or self.gate.closed:
+                await self._record(going, verdict)
+                self._report(going, verdict)
+            else:  # it goes out again, once the gateway can be reached
+                await self._record(going, verdict)
+                continue
+            entries = entries[count:]
 
-    async def _undone(self, entries: list[Entry]) -> list[Entry]:
-        """Report the items that an earlier run is done with, and give the others."""
-        if self._job is None:
-            return entries
-        known = await self._job.known([entry.key for entry in entries])
-        undone: list[Entry] = []
+    async def _send_singly(self, message: Message, parts: int, entries: list[Entry]) -> None:
+        """Find out by one request each which item broke a rule: nothing was sent of them."""
         for entry in entries:
-            record = known.get(entry.key)
-            if record is None or not (record.own or self._is_done(record)):
-                undone.append(entry)
-            elif record.own or record.number != entry.recipient.msisdn:
-                self._report([entry], _Verdict(SendOutcome.REFUSED, _ambiguous(entry.key)))
-            else:
-                self._report_known(entry, record)
-        return undone
+            await self._send(message, parts, [entry])
 
-    def _is_done(self, record: Record) -> bool:
-        in_doubt_once = record.in_doubt and self._settings.guarantee == "at_most_once"
-        return record.answered or in_doubt_once
-
-    # --- one request ---
-
-    async def _deliver(self, message: Message, parts: int, entries: list[Entry]) -> None:
-        """Send items in one request, once the gateway can be reached, and report the outcome."""
-        for _ in range(self._settings.attempts):
-            if (stopped := await self._turn(parts)) is not None:
-                verdict = _Verdict(SendOutcome.NOT_SENT, stopped)
-                break
+    async def _request(self, message: Message, parts: int, entries: list[Entry]) -> _Verdict:
+        """Make one request that the gate has let out."""
+        fault: Exception | None = LocalProtocolError("it was not made")
+        try:
             if self._job is not None:
                 await self._job.intend(entries)
-            verdict = await self._attempt(message, entries)
-            if isinstance(verdict.error, LocalProtocolError) and len(entries) > 1:
-                for entry in entries:  # nothing was sent: who is to blame shows one by one
-                    await self._deliver(message, 0, [entry])
-                return
-            await self._settle(entries, verdict)
-            if not isinstance(verdict.error, NotSentError):
-                break
-        self._report(entries, verdict)
-
-    async def _turn(self, parts: int) -> InfobipError | None:
-        """Wait until so many parts may be sent, or give what has stopped the run."""
-        if self._stopped is None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(None) as wait:
-                    self._waits.add(wait)
-                    try:
-                        await self._backoff.wait()
-                        await self._pace.wait(parts)
-                    finally:
-                        self._waits.discard(wait)
-        return self._stopped
-
-    async def _attempt(self, message: Message, entries: list[Entry]) -> _Verdict:
-        try:
             receipt = await self._client.send(message, [entry.recipient for entry in entries])
+            fault = None
+        except StorageUnavailableError:
+            raise
         except InfobipError as error:
-            verdict = _verdict_on(error)
-            if isinstance(error, NotSentError) and error.final:
-                self._stop(error)
-            elif isinstance(error, NotSentError) or verdict.outcome is SendOutcome.UNKNOWN:
-                self._backoff.failed()
-            elif verdict.outcome is SendOutcome.NOT_SENT:
-                self._stop(error)
-            return verdict
-        self._backoff.succeeded()
+            fault = error
+            return _verdict_on(error)
+        finally:
+            self.gate.leave(fault, parts * len(entries))
+        if receipt.credits is not None:
+            self.gate.learn_balance(receipt.credits)
         if receipt.accepted >= len(entries):
             return _Verdict(SendOutcome.SENT, answered=True)
         few = f"the gateway accepted {receipt.accepted} of {len(entries)}, and does not say which"
@@ -216,12 +337,12 @@ class BulkSend:
 
     # --- outcomes ---
 
-    async def _settle(self, entries: list[Entry], verdict: _Verdict) -> None:
+    async def _record(self, entries: list[Entry], verdict: _Verdict) -> None:
         """Write an outcome down."""
         if self._job is not None:
             reason = None if verdict.error is None else str(verdict.error)
             keys = [entry.key for entry in entries]
-            await self._job.settle(keys, verdict.outcome, reason, answered=verdict.answered)
+            await self._job.record(keys, verdict.outcome, reason, answered=verdict.answered)
 
     def _report(self, entries: list[Entry], verdict: _Verdict) -> None:
         outcome, error = verdict.outcome, verdict.error
@@ -229,16 +350,22 @@ class BulkSend:
         for entry in entries:
             ids = entry.message_ids if _may_have_left(outcome) else ()
             self._keys.discard(entry.key)
-            self._pipeline.emit(SendResult(entry.item, outcome, ids, error, reason))
+            self._emit(SendResult(entry.item, outcome, ids, error, reason))
 
-    def _report_known(self, entry: Entry, record: Record) -> None:
+    def _report_known(self, item: Outgoing, record: Record) -> None:
         outcome, reason = record.outcome, record.reason
         if outcome is None:
             outcome = SendOutcome.UNKNOWN
             reason = "an earlier run ended before the outcome was known"
         ids = record.message_ids if _may_have_left(outcome) else ()
-        self._keys.discard(entry.key)
-        self._pipeline.emit(SendResult(entry.item, outcome, ids, None, reason, resumed=True))
+        self._emit(SendResult(item, outcome, ids, None, reason, resumed=True))
+
+    def _refuse(self, item: Outgoing, error: LocalProtocolError) -> None:
+        self._emit(SendResult(item, SendOutcome.REFUSED, (), error, str(error)))
+
+    def _emit(self, result: SendResult) -> None:
+        self.outcomes[result.outcome.value] += 1
+        self.window.emit(result)
 
 
 def _outgoing(pair: object) -> Outgoing:
@@ -249,20 +376,9 @@ def _outgoing(pair: object) -> Outgoing:
 
 
 def _verdict_on(error: InfobipError) -> _Verdict:
-    match error:
-        case AuthenticationError() | NotEnoughCreditsError() | NotSentError():
-            return _Verdict(SendOutcome.NOT_SENT, error)
-        case GatewayRefusedError():
-            return _Verdict(SendOutcome.REFUSED, error, answered=True)
-        case LocalProtocolError():
-            return _Verdict(SendOutcome.REFUSED, error)
-        case _:
-            return _Verdict(SendOutcome.UNKNOWN, error)
+    answered = isinstance(error, GatewayRefusedError) and not concerns_account(error)
+    return _Verdict(SendOutcome[outcome_of(error)], error, answered)
 
 
 def _may_have_left(outcome: SendOutcome) -> bool:
     return outcome in {SendOutcome.SENT, SendOutcome.UNKNOWN}
-
-
-def _ambiguous(key: Key) -> LocalProtocolError:
-    return LocalProtocolError(f"{key!r} stands for another item", field="key")

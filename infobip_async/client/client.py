@@ -11,14 +11,13 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, Unpack
+from typing import Literal, Self
 
 import httpx
 
 from infobip_async.bulk.items import SendResult
 from infobip_async.bulk.job import settle_doubts
-from infobip_async.bulk.run import BulkSend, Source
-from infobip_async.bulk.settings import BulkOptions, BulkSettings
+from infobip_async.bulk.run import BulkSend, Exclude, Source
 from infobip_async.client.composer import Composer
 from infobip_async.client.connections import default_transport
 from infobip_async.client.in_flight import InFlight
@@ -39,6 +38,8 @@ from infobip_async.protocol.exchange import Credentials, Endpoints
 from infobip_async.protocol.message_ids import IdKey
 from infobip_async.redaction import protect_logs
 from infobip_async.router import Router
+from infobip_async.runs.run import Run
+from infobip_async.runs.settings import OnUnknown, RunSettings
 from infobip_async.text.segments import Ucs2Form
 
 _logger = logging.getLogger("infobip_async.client")
@@ -162,6 +163,11 @@ class InfobipClient:
             **options,  # type: ignore[arg-type]  # checked by the class
         )
 
+    @property
+    def username(self) -> str:
+        """The username of the account."""
+        return self._credentials.username
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._credentials.username!r}, {self._endpoints!r})"
 
@@ -249,26 +255,74 @@ class InfobipClient:
         return (await self._outcomes.submit(encoders, send_get.decode_reply))[0]
 
     def send_many(
-        self, source: Source, **options: Unpack[BulkOptions]
-    ) -> AsyncGenerator[SendResult, None]:
+        self,
+        source: Source,
+        *,
+        batch_size: int = 100,
+        batch_age: float = 0.05,
+        concurrency: int = 8,
+        window: int = 10_000,
+        rate: float | None = None,
+        max_parts: int | None = None,
+        min_credits: Decimal | None = None,
+        exclude: Exclude | None = None,
+        job: str | Path | None = None,
+        on_unknown: OnUnknown = "report",
+        unreachable_timeout: float = 300.0,
+        stop_timeout: float = 30.0,
+    ) -> Run[SendResult]:
         """Send many messages, and yield the outcome of each item as it comes.
 
-        Nothing is raised for an item. A refusal that concerns the account (login, credits) stops
-        the run: what was not sent by then is reported as `SendOutcome.NOT_SENT`. What the source
-        raises is raised after the outcomes of the items before it. Whoever leaves before the end
-        closes it (``contextlib.aclosing``), which waits for the requests in flight.
+        Nothing is raised for an item. A run that cannot go on (a refusal that concerns the account,
+        a wrong address, a gateway that stays away or does not answer, a limit that is reached)
+        stops reading, gives what it has read its outcome, and raises `RunStoppedError`. What the
+        source raises is raised after the outcomes of the items before it.
 
         Args:
             source: an iterable or async iterable, of any length, of `Outgoing` or of pairs of
                 message and recipient. It is read no faster than outcomes are taken.
-            options: the fields of `BulkSettings`, such as ``rate`` and ``job``.
+            batch_size: items of one message that share a request, up to 10,000. Where the gateway
+                accepts fewer than a request has, the outcome of all of them is unknown, since it
+                does not say which.
+            batch_age: seconds that an item waits for others to share its request.
+            concurrency: requests in flight at most.
+            window: items that have been read and whose results have not been taken, at most.
+            rate: parts per second, evenly: no request has more than a twentieth of it, or one
+                item. None for no limit.
+            max_parts: parts in all that may go out; the run ends before it would be exceeded.
+            min_credits: what must be left of the balance; the run ends before it is not, reckoning
+                with the highest price of a part so far.
+            exclude: numbers that nothing is sent to: a container, or a coroutine function that is
+                asked for each. Their outcome is `SendOutcome.EXCLUDED`.
+            job: a file that remembers intents and outcomes, so that the same call with the same
+                source goes on after a crash; None to remember nothing.
+            on_unknown: what the next run of a job does with items whose outcome is unknown:
+                ``"report"`` gives them as they are, ``"repeat"`` sends them again, but for those
+                of a request that the gateway answered, accepting fewer than it had.
+            unreachable_timeout: seconds that a gateway which cannot be connected to is waited for.
+            stop_timeout: seconds that a stop, or leaving early, waits for requests in flight.
 
         Raises:
-            LocalProtocolError: an option is out of its range.
-            StorageUnavailableError: the job cannot be opened, or written any more; nothing further
-                was sent, and the same call goes on when it can.
+            LocalProtocolError: an option is out of its range; or, from the iteration, the file is
+                no job of this account.
+            RunStoppedError: from the iteration: the run could not go on.
+            StorageUnavailableError: from the iteration: the job cannot be opened, or written any
+                more; nothing further was sent, and the same call goes on when it can.
         """
-        return BulkSend(self, source, BulkSettings(**options)).results()
+        settings = RunSettings(
+            batch_size=batch_size,
+            batch_age=batch_age,
+            concurrency=concurrency,
+            window=window,
+            rate=rate,
+            most=max_parts,
+            min_credits=min_credits,
+            unreachable_timeout=unreachable_timeout,
+            job=job,
+            on_unknown=on_unknown,
+            stop_timeout=stop_timeout,
+        )
+        return BulkSend(self, source, settings, exclude).run()
 
     def make_message_id(self) -> str:
         """Make a message id that no other message has."""

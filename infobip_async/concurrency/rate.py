@@ -1,60 +1,83 @@
-"""An even pace: so many units a second, without a burst at the start."""
+"""An even rate: so many units a second, with no burst, and with late wake-ups made up."""
 
 import asyncio
+from collections import deque
+from typing import Final
 
 import attrs
 
+_BURST: Final = 0.1
+"""Seconds of the rate that any moment may have in advance: what one piece of work takes at once,
+and what is made up of time that was lost."""
 
-@attrs.define
+_LEAST_LAG: Final = 0.02
+"""Seconds of lost time that are made up even where one unit takes longer than the burst."""
+
+
+@attrs.define(eq=False)
 class RateLimiter:
     """Spaces work out over time, first come first served.
 
+    In any w seconds at most ``rate * (w + 0.1)`` units start, or one piece of work where that has
+    more. A timer that rings late, because other tasks hold the event loop, costs nothing: what
+    could have started meanwhile starts together.
+
     Attributes:
-        rate: units per second; None for no limit.
+        rate: units per second, above 0; None for no limit.
     """
 
     rate: float | None
-    _free_at: float = attrs.field(default=0.0, init=False, repr=False)
-    _turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False, repr=False)
+    _next_at: float = attrs.field(default=float("-inf"), init=False, repr=False)
+    _waiting: "deque[tuple[int, asyncio.Future[None]]]" = attrs.field(
+        factory=deque, init=False, repr=False
+    )
+    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False, repr=False)
+
+    @property
+    def largest(self) -> int | None:
+        """Units that one piece of work should have at most; None where there is no limit."""
+        return None if self.rate is None else max(1, int(self.rate * _BURST / 2))
 
     async def wait(self, units: int) -> None:
-        """Wait until work of so many units may start; whoever is cancelled takes no time up."""
+        """Wait until work of so many units may start; a cancelled caller takes no time up."""
         if self.rate is None:
             return
-        async with self._turn:
-            now = asyncio.get_running_loop().time()
-            start = max(now, self._free_at)
-            await asyncio.sleep(start - now)
-            self._free_at = start + units / self.rate
+        loop = asyncio.get_running_loop()
+        if not self._waiting and loop.time() >= self._next_at:
+            self._take(units, loop.time())
+            return
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((units, turn))
+        self._arm()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give_back(units)
+            raise
 
+    def give_back(self, units: int) -> None:
+        """Return the time of work that had its turn and did not start."""
+        if self.rate is not None:
+            self._next_at -= units / self.rate
 
-@attrs.define
-class Backoff:
-    """Slows down while something keeps failing, and recovers.
+    def _take(self, units: int, now: float) -> None:
+        assert self.rate is not None  # noqa: S101 - for the type checker
+        lag = max(_BURST - (self.largest or 0) / self.rate, _LEAST_LAG)
+        self._next_at = max(self._next_at, now - lag) + units / self.rate
 
-    Attributes:
-        first: seconds of the pause after the first failure; each further one doubles it.
-        longest: seconds of a pause at the most.
-    """
+    def _arm(self) -> None:
+        if self._timer is None and self._waiting:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(self._next_at, self._let_go)
 
-    first: float = 0.1
-    longest: float = 30.0
-    _pause: float = attrs.field(default=0.0, init=False, repr=False)
-    _until: float = attrs.field(default=0.0, init=False, repr=False)
-
-    def failed(self) -> None:
-        """Pause, twice as long as before. Failures during a pause do not lengthen it."""
+    def _let_go(self) -> None:
+        """Start everything whose turn has come: a round of a busy event loop may take long."""
+        self._timer = None
         now = asyncio.get_running_loop().time()
-        if now >= self._until:
-            self._pause = min(max(self.first, 2 * self._pause), self.longest)
-            self._until = now + self._pause
-
-    def succeeded(self) -> None:
-        """Make the next pause half as long as the last one."""
-        self._pause /= 2
-
-    async def wait(self) -> None:
-        """Wait until the pause is over."""
-        now = asyncio.get_running_loop().time()
-        if now < self._until:
-            await asyncio.sleep(self._until - now)
+        while self._waiting and now >= self._next_at:
+            units, turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self._take(units, now)
+        self._arm()

@@ -6,10 +6,10 @@ its result. That bounds what is under way and what is ready together, and holds 
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
-from contextlib import aclosing
-from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from itertools import islice
+from typing import Final, Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -18,122 +18,142 @@ _TURN: Final = 100
 """Items that are read before others on the event loop have their turn."""
 
 
-class Window(Generic[Item, Result]):
-    """Reads a source, and gives the results that tasks emit, as an async iterator.
+def _one() -> int:
+    return 1
 
-    To be entered before it is iterated over. Leaving it reads no more, waits for the tasks, and
-    cancels those that take too long.
+
+class Window(Generic[Item, Result]):
+    """Reads a source, and gives out one result for each item, as they come.
 
     Args:
         source: any iterable or async iterable.
-        take: is given each item; it starts tasks, and they emit one result for each.
+        take: is given the items as they are read, one or more at once.
         finish: is called when the source has ended, or is not read any more.
-        window: items that have been read and whose results have not been taken, at the most.
-        stop_timeout: seconds that tasks are waited for when it is left.
+        size: items that have been read and whose results have not been taken, at most.
+        wanted: how many items of an iterable are read at once; an async iterable gives one.
+        enough: places that must be free before a full window is read on from.
     """
 
     def __init__(
         self,
         source: Iterable[Item] | AsyncIterable[Item],
-        take: Callable[[Item], None],
+        take: Callable[[Sequence[Item]], None],
         finish: Callable[[], None],
         *,
-        window: int,
-        stop_timeout: float,
+        size: int,
+        wanted: Callable[[], int] = _one,
+        enough: int = 1,
     ) -> None:
+        self.read = 0
         self._source = source
         self._take = take
         self._finish = finish
-        self._places = window
-        self._stop_timeout = stop_timeout
+        self._size = self._places = size
+        self._wanted = wanted
+        self._enough = enough
         self._room = asyncio.Event()
         self._ready: deque[Result] = deque()
-        self._news = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._reader: asyncio.Task[None]  # made on entry, in a running loop
+        self._wake = asyncio.Event()
+        self._reader: asyncio.Task[None] | None = None
+        self._stopped = False
         self._fault: BaseException | None = None
 
-    async def __aenter__(self) -> Self:
-        self._reader = self.start(self._read())
-        return self
+    @property
+    def finished(self) -> int:
+        """Items whose results were handed to the consumer, taken or not."""
+        return self.read - (self._size - self._places) + len(self._ready)
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop_reading()
-        try:
-            # It starts the last tasks when it ends.
-            await asyncio.gather(self._reader, return_exceptions=True)
-            if self._tasks:
-                await asyncio.wait(self._tasks, timeout=self._stop_timeout)
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+    # --- the consumer's side ---
 
     def emit(self, result: Result) -> None:
         """Hand a result to the consumer."""
+        if not self._ready:
+            self._wake.set()
         self._ready.append(result)
-        self._news.set()
 
-    def start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Run work whose end the pipeline waits for; a fault of it ends the reading."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
+    async def results(
+        self, context: AbstractAsyncContextManager[object]
+    ) -> AsyncGenerator[Result, None]:
+        """Read the source and yield the results; to be iterated over once.
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            self._fault = self._fault or fault
-            self.stop_reading()
-        self._news.set()
+        Args:
+            context: is entered before the source is read, and left when the iteration ends. It is
+                an argument, since each further generator around this one would cost every item.
 
-    def __aiter__(self) -> Self:
-        return self
+        Raises:
+            Exception: at the end, what the source raised, or what `fail` was given.
+        """
+        async with context:
+            self._reader = asyncio.create_task(self._read_all())
+            self._reader.add_done_callback(lambda _: self._wake.set())
+            ready = self._ready
+            while True:
+                while ready:
+                    self._places += 1
+                    if self._places == self._enough:
+                        self._room.set()
+                    yield ready.popleft()
+                if self._reader.done() and (self._places == self._size or self._fault):
+                    break
+                self._wake.clear()
+                await self._wake.wait()
+            if self._fault is not None:
+                raise self._fault
+            if not (self._stopped and self._reader.cancelled()):
+                self._reader.result()
 
-    async def __anext__(self) -> Result:
-        """Give a result; after the last one raise what the source or a task raised, if they did."""
-        while not self._ready:
-            if not self._tasks:
-                raise self._fault or StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
-        self._places += 1
-        self._room.set()
-        return self._ready.popleft()
+    def fail(self, fault: BaseException) -> None:
+        """Read no more, and have the iteration end with a fault once the results are taken."""
+        self._fault = self._fault or fault
+        self.stop_reading()
+        self._wake.set()
 
     def stop_reading(self) -> None:
         """Read no more; what was read still gets its results."""
-        self._reader.cancel()
+        if not self._stopped:  # a second cancellation would break off how the source ends
+            self._stopped = True
+            if self._reader is not None:
+                self._reader.cancel()
 
-    async def _read(self) -> None:
+    async def reader_ended(self) -> None:
+        """Wait until the source is not read any more; what it raised is raised to the consumer."""
+        if self._reader is not None:
+            await asyncio.wait([self._reader])
+
+    # --- the source's side ---
+
+    async def _read_all(self) -> None:
         try:
-            async with aclosing(self._items()) as items:
-                await self._place()  # before an item is read, which then gets its result
-                async for item in items:
-                    self._take(item)
-                    await self._place()
+            if self._stopped:
+                return
+            if isinstance(self._source, AsyncIterable):
+                async for item in self._source:
+                    await self._add((item,))
+            else:
+                await self._read_chunks(iter(self._source))
         finally:
             self._finish()
 
-    async def _items(self) -> AsyncGenerator[Item, None]:
-        if isinstance(self._source, AsyncIterable):
-            async for item in self._source:
-                yield item
-        else:
-            for item in self._source:
-                yield item
+    async def _read_chunks(self, source: "Iterable[Item]") -> None:
+        more = True
+        while more:
+            chunk: list[Item] = []
+            wanted = min(self._places, self._wanted())
+            try:
+                chunk.extend(islice(source, wanted))
+            finally:  # what came before a fault of the source is in
+                more = bool(chunk)
+                if chunk:
+                    await self._add(chunk)
 
-    async def _place(self) -> None:
-        """Take a place in the window, once there is one."""
-        while self._places <= 0:
+    async def _add(self, items: Sequence[Item]) -> None:
+        """Pass items on, then wait while the window is full."""
+        before = self.read // _TURN
+        self.read += len(items)
+        self._places -= len(items)
+        self._take(items)
+        if self.read // _TURN != before:
+            await asyncio.sleep(0)  # a source that never waits must not hold up the rest
+        if not self._places:
             self._room.clear()
             await self._room.wait()
-        self._places -= 1
-        if self._places % _TURN == 0:
-            await asyncio.sleep(0)

@@ -2,34 +2,31 @@
 
 import asyncio
 import copy
-import math
-from collections.abc import AsyncGenerator
-from functools import partial
+from collections.abc import Sequence
+from decimal import Decimal
 from itertools import compress
-from types import TracebackType
-from typing import Literal, Self
+from pathlib import Path
+from typing import Final, Self
 from weakref import WeakSet
 
 import attrs
 
-from infobip_async.concurrency.rate import Backoff, RateLimiter
-from infobip_async.errors import (
-    GatewayRefusedError,
-    InfobipError,
-    InvalidDestinationError,
-    LocalProtocolError,
-    LookupTimeoutError,
-    NotSentError,
-    OutcomeUnknownError,
-)
+from infobip_async.concurrency.rate import RateLimiter
+from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.deadlines import Deadlines, loop_time
-from infobip_async.hlr.pending import MAX_BATCH, LookupTable, Stats
+from infobip_async.hlr.pending import MAX_BATCH, Batch, LookupTable, Stats
 from infobip_async.hlr.queries import HlrClient, Queries
 from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.hlr.stream import Numbers, Stream, StreamSettings
 from infobip_async.models import HlrReport
 from infobip_async.numbering.msisdn import check_lookup_destination
 from infobip_async.router import Router
+from infobip_async.runs.gate import Gate
+from infobip_async.runs.run import Run
+from infobip_async.runs.settings import OnUnknown, check_positive, check_range
+
+_PUSH: Final = 10_000
+"""Reports after which results must be on disk, of one push; §5 has 100."""
 
 
 @attrs.define(eq=False)
@@ -46,32 +43,17 @@ class _Singles:
         self.numbers = list(compress(self.numbers, wanted))
         self.results = list(compress(self.results, wanted))
 
-    def settle(self, position: int, result: HlrResult, refusal: GatewayRefusedError | None) -> None:
+    def answer(self, _: Batch, position: int, result: HlrResult) -> None:
+        """Give a number's result, or the error behind its outcome, to whoever awaits it."""
         waiter = self.results[position]
         if waiter.done():
             return
         if result.outcome is HlrOutcome.REPORTED:
             waiter.set_result(result)
         else:
-            waiter.set_exception(_error(result, refusal))
-
-
-def _error(result: HlrResult, refusal: GatewayRefusedError | None) -> InfobipError:
-    """What a lookup raises for an outcome without a report."""
-    message = f"no report for {result.destination}: {result.reason}"
-    match result.outcome:
-        case HlrOutcome.TIMED_OUT:
-            return LookupTimeoutError(message, lookup_id=result.lookup_id)
-        case HlrOutcome.NOT_SENT:
-            return NotSentError(message)
-        case HlrOutcome.UNKNOWN:
-            return OutcomeUnknownError(message)
-        case _ if refusal is not None:
-            return copy.copy(refusal)  # several lookups must not share one traceback
-        case _:
-            return InvalidDestinationError(
-                message, code="FAILED", name="FAILED", operation="lookup"
-            )
+            # Several lookups of a query must not share one traceback.
+            assert result.error is not None  # noqa: S101 - this very run met one
+            waiter.set_exception(copy.copy(result.error))
 
 
 class HlrLookups:
@@ -79,7 +61,7 @@ class HlrLookups:
 
     The reports come through `router`, whichever receiver feeds it, and reach its other handlers
     too. To be used as a context manager, once: leaving it stops submissions, waits for what is
-    out up to `stop_timeout`, and settles the rest as timed out, unknown or not submitted. Leaving
+    out up to `stop_timeout`, and gives the rest its outcome (timed out, unknown, not sent). Leaving
     it by an exception does not wait.
 
     Args:
@@ -89,12 +71,12 @@ class HlrLookups:
             as for some hundred; beyond 1,000 little is gained.
         batch_age: seconds that a number waits for others to share its query. A source that is
             slower than that has queries of single numbers.
-        queries: queries in flight at the most, for single lookups and for each stream.
-        window: numbers of a stream that are read and not yet handed to its consumer, at the most;
+        concurrency: queries in flight at most, for single lookups and for each stream.
+        window: numbers of a stream that are read and not yet handed to its consumer, at most;
             each takes some 400 octets, and 1 KiB where it has a query of its own.
-        rate: numbers per second that go out at the most; None for no limit.
+        rate: numbers per second that go out, evenly; None for no limit.
         report_grace: seconds that a report is kept that comes before the reply to its query.
-        early_limit: reports that are kept so at the most; the oldest goes first.
+        early_limit: reports that are kept so at most; the oldest goes first.
         stop_timeout: seconds that leaving the context waits for what is out.
 
     Raises:
@@ -108,33 +90,34 @@ class HlrLookups:
         *,
         batch_size: int = 1_000,
         batch_age: float = 0.005,
-        queries: int = 8,
+        concurrency: int = 8,
         window: int = 20_000,
         rate: float | None = None,
         report_grace: float = 60.0,
         early_limit: int = 100_000,
         stop_timeout: float = 30.0,
     ) -> None:
-        _check_range("batch_size", batch_size, 1, MAX_BATCH)
-        _check_range("queries", queries, 1)
-        _check_range("window", window, 1)
-        _check_range("batch_age", batch_age, 0)
-        _check_range("report_grace", report_grace, 0)
-        _check_range("early_limit", early_limit, 0)
-        _check_range("stop_timeout", stop_timeout, 0)
+        check_range("batch_size", batch_size, 1, MAX_BATCH)
+        check_range("concurrency", concurrency, 1)
+        check_range("window", window, 1)
+        check_range("batch_age", batch_age, 0)
+        check_range("report_grace", report_grace, 0)
+        check_range("early_limit", early_limit, 0)
+        check_range("stop_timeout", stop_timeout, 0)
         if rate is not None:
-            _check_positive("rate", rate)
-        # No more than a second's worth goes out at once.
-        second = MAX_BATCH if rate is None else max(1, int(min(rate, MAX_BATCH)))
-        self._batch_size = min(batch_size, window, second)
+            check_positive("rate", rate)
+        self._limiter = RateLimiter(rate)
+        self._batch_size = min(batch_size, window, self._limiter.largest or window)
         self._batch_age = batch_age
+        self._concurrency = concurrency
         self._window = window
+        self._client = client
         self._router = router
         self._stop_timeout = stop_timeout
-        self._timekeeper = Deadlines(LookupTable(loop_time, report_grace, early_limit))
-        self._origin = partial(Queries, client, self._timekeeper, RateLimiter(rate), limit=queries)
+        self._deadlines = Deadlines(LookupTable(loop_time, report_grace, early_limit))
         # Who looks one number up is told at once that the gateway is away.
-        self._queries = self._origin(backoff=Backoff(longest=0.0))
+        self._gate = Gate(concurrency, self._limiter, 0, lenient=True)
+        self._queries = Queries(client, self._deadlines, self._gate)
         self._singles: dict[float, _Singles] = {}
         self._streams: WeakSet[Stream] = WeakSet()
         self._entered = False
@@ -142,32 +125,35 @@ class HlrLookups:
     @property
     def stats(self) -> Stats:
         """Counts since the start; plain numbers, kept up to date."""
-        return self._timekeeper.table.stats
+        return self._deadlines.table.stats
 
     async def __aenter__(self) -> Self:
         if self._entered:
             raise RuntimeError("an HlrLookups is entered once")
         self._entered = True
-        self._router.on(HlrReport)(self._timekeeper.report)
+        self._router.on(HlrReport)(self._deadlines.report)
+        self._router.on(HlrReport, batch=_PUSH)(self._recorded)
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        origins: list[Queries | Stream] = [self._queries, *self._streams]
-        for origin in origins:
-            origin.refuse()
+    async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        for stream in self._streams:
+            stream.refuse()
         for timeout in tuple(self._singles):
             self._submit_singles(timeout)
+        self._gate.stop("the lookups were left before its turn")
         wait = 0 if exc_type else self._stop_timeout
         try:
-            await asyncio.gather(*(origin.stop(wait) for origin in origins))
+            stops = (stream.stop(wait) for stream in self._streams)
+            await asyncio.gather(self._queries.stop(wait), *stops)
         finally:
-            self._router.off(HlrReport, self._timekeeper.report)
-            self._timekeeper.disarm()
+            self._router.off(HlrReport, self._deadlines.report)
+            self._router.off(HlrReport, self._recorded)
+            self._deadlines.disarm()
+
+    async def _recorded(self, _: Sequence[HlrReport]) -> None:
+        """Have the results of jobs on disk before the push that brought them is acknowledged."""
+        for stream in tuple(self._streams):
+            await stream.recorded()
 
     async def lookup(self, destination: str, *, timeout: float = 60.0) -> HlrResult:  # noqa: ASYNC109 - one clock serves all lookups
         """Look one number up and await its report. Lookups that start together share a query.
@@ -188,7 +174,7 @@ class HlrLookups:
             LookupTimeoutError: the number was accepted, and no report came in time.
         """
         self._check_open()
-        _check_positive("timeout", timeout)
+        check_positive("timeout", timeout)
         check_lookup_destination(destination)
         loop = asyncio.get_running_loop()
         singles = self._singles.get(timeout)
@@ -207,7 +193,7 @@ class HlrLookups:
         singles.timer.cancel()
         singles.withdraw_cancelled()
         if singles.numbers:
-            self._queries.start(singles.numbers, singles.settle, timeout=timeout)
+            self._queries.start(singles.numbers, singles.answer, timeout=timeout)
 
     def stream(
         self,
@@ -216,16 +202,22 @@ class HlrLookups:
         timeout: float = 60.0,
         ordered: bool = False,
         share: bool = False,
-        on_unknown: Literal["report", "resubmit"] = "report",
-    ) -> AsyncGenerator[HlrResult, None]:
+        max_numbers: int | None = None,
+        min_credits: Decimal | None = None,
+        job: str | Path | None = None,
+        on_unknown: OnUnknown = "report",
+        unreachable_timeout: float = 300.0,
+    ) -> Run[HlrResult]:
         """Look up numbers of any source, and yield a result for each as it comes.
 
-        Nothing is raised for a number: `HlrResult.outcome` tells. What the source raises is
-        raised after the results of the numbers before it. Memory is bounded by the window,
-        whatever the length of the source.
+        Nothing is raised for a number: `HlrResult.outcome` tells. A run that cannot go on (the
+        gateway refuses queries, a wrong address, a gateway that stays away or does not answer, no
+        credits, a limit that is reached) stops reading, gives what it has read its outcome, and
+        raises `RunStoppedError`. What the source raises is raised after the results of the numbers
+        before it. Memory is bounded by the window, whatever the length of the source.
 
-        A consumer that leaves early leaves nothing behind: at once where it closes the generator
-        (``contextlib.aclosing``), else when the interpreter does.
+        A consumer that leaves early leaves nothing behind: at once where it closes the run
+        (``async with lookups.stream(...) as run``), else when the interpreter does.
 
         Args:
             numbers: an iterable or async iterable, read no faster than results are taken; an
@@ -233,41 +225,48 @@ class HlrLookups:
             timeout: seconds from the query of a number to its report.
             ordered: yield in the order of the numbers; one that waits holds those behind it.
             share: look a number up once that stands several times in the window.
-            on_unknown: what to do with a query whose reply was lost: report its numbers as
-                `HlrOutcome.UNKNOWN`, or submit them again, up to three times, which may cost each
-                time.
+            max_numbers: numbers that may go out in all; the run ends before more do.
+            min_credits: what must be left of the balance, which is asked for at the start.
+            job: a file that remembers what was asked and what came back, so that the same call
+                with the same numbers goes on after a crash; None to remember nothing. Lookups that
+                were accepted before it are waited for until their deadline, and not paid for
+                again.
+            on_unknown: what to do with a query whose reply was lost: ``"report"`` gives its
+                numbers as `HlrOutcome.UNKNOWN`, ``"repeat"`` submits them again, up to three times
+                and by the next run of the job, which may cost each time.
+            unreachable_timeout: seconds that a gateway which cannot be connected to is waited for.
 
         Raises:
-            LocalProtocolError: the timeout is not above 0.
+            LocalProtocolError: an option is out of its range; or, from the iteration, the file is
+                no job of this account.
+            RunStoppedError: from the iteration: the run could not go on.
+            StorageUnavailableError: from the iteration: the job cannot be opened, or written any
+                more.
         """
         self._check_open()
-        _check_positive("timeout", timeout)
+        check_positive("timeout", timeout)
+        if share and job is not None:
+            raise LocalProtocolError("a job looks each number of its source up", field="share")
         settings = StreamSettings(
             batch_size=self._batch_size,
             batch_age=self._batch_age,
+            concurrency=self._concurrency,
             window=self._window,
+            most=max_numbers,
+            min_credits=min_credits,
+            unreachable_timeout=unreachable_timeout,
+            job=job,
+            on_unknown=on_unknown,
+            stop_timeout=self._stop_timeout,
             timeout=timeout,
             ordered=ordered,
             share=share,
-            resubmit=on_unknown == "resubmit",
         )
-        # A gateway that is away must not use up the source in no time.
-        queries = self._origin(backoff=Backoff())
-        stream = Stream(queries, self.stats, numbers, settings)
+        settings.check(largest_batch=MAX_BATCH, most="max_numbers")
+        stream = Stream(self._client, self._deadlines, self._limiter, numbers, settings)
         self._streams.add(stream)
-        return stream.results()
+        return stream.run()
 
     def _check_open(self) -> None:
-        if not self._entered or self._queries.stopping:
+        if not self._entered or self._gate.closed:
             raise RuntimeError("lookups are made inside `async with HlrLookups(...)`")
-
-
-def _check_range(field: str, value: float, least: float, most: float = math.inf) -> None:
-    if not least <= value <= most:
-        limits = f"from {least} to {most}" if most < math.inf else f"{least} or more"
-        raise LocalProtocolError(f"must be {limits}", field=field)
-
-
-def _check_positive(field: str, value: float) -> None:
-    if not value > 0:
-        raise LocalProtocolError("must be above 0", field=field)

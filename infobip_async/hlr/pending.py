@@ -13,16 +13,22 @@ from typing import Final
 
 import attrs
 
-from infobip_async.errors import GatewayRefusedError
+from infobip_async.errors import (
+    InfobipError,
+    InvalidDestinationError,
+    LookupTimeoutError,
+    NotSentError,
+    OutcomeUnknownError,
+)
 from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.models import HlrReport, HlrSubmission
 
 _Key = str | tuple[str, str]
 
-Settle = Callable[[int, HlrResult, GatewayRefusedError | None], None]
-"""Takes the position of a number in its batch, its result, and the gateway's refusal, if any."""
+Answer = Callable[["Batch", int, HlrResult], None]
+"""Takes a batch, the position of a number in it, and the result of that number."""
 
-REMEMBERED: Final = 100_000
+LATE_IDS: Final = 100_000
 """Ids of lookups past their deadline by which a late report is told from a stranger's."""
 
 MAX_BATCH: Final = 10_000
@@ -46,7 +52,7 @@ class Stats:
         reported: numbers whose report arrived in time.
         timed_out: numbers whose report did not.
         unknown: numbers of queries whose reply was lost or cannot be read.
-        unsubmitted: numbers that were to go out, and did not.
+        not_sent: numbers that were to go out, and did not.
         invalid: numbers that no query can carry; their outcome is a refusal.
         late: reports that came after their number had timed out.
         unclaimed: reports that no lookup of this process had asked for, and repeated ones.
@@ -74,8 +80,8 @@ def _nothing(batch: "Batch") -> None:
     """For batches that nobody waits for."""
 
 
-def _nobody(position: int, result: HlrResult, refusal: GatewayRefusedError | None) -> None:
-    """For batches of which nothing is left to settle."""
+def _nobody(batch: "Batch", position: int, result: HlrResult) -> None:
+    """For batches whose numbers all have their result."""
 
 
 @attrs.define(eq=False)
@@ -83,37 +89,46 @@ class Batch:
     """The numbers of one query.
 
     Attributes:
-        destinations: the numbers, in order; empty once all are settled.
-        settle: is told the result of each number, once.
-        settled: is called with the batch when that has happened to all of them.
+        destinations: the numbers, in order; empty once all have their result.
+        answer: is told the result of each number, once.
+        done: is called with the batch when that has happened to all of them.
+        sequences: where each number stands in its source, for those who need to know.
         deadline: when the numbers that still wait time out; None until the query goes out.
         replied: whether the reply has been read, or will not be any more.
         pending: the numbers that wait for their report: lookup id to position.
     """
 
     destinations: Sequence[str]
-    settle: Settle
-    settled: Callable[["Batch"], None] = _nothing
+    answer: Answer
+    done: Callable[["Batch"], None] = _nothing
+    sequences: Sequence[int] = ()
     deadline: float | None = attrs.field(default=None, init=False)
     replied: bool = attrs.field(default=False, init=False)
     pending: dict[str, int] = attrs.field(factory=dict, init=False)
 
     @property
     def waits(self) -> bool:
-        """Whether it is out, and some of its numbers are not settled."""
+        """Whether it is out, and some of its numbers have no result."""
         return self.deadline is not None and bool(self.destinations)
 
-    def release_if_settled(self) -> None:
-        """Free the memory of a batch of which nothing waits; its deadline may be far away."""
+    def split(self, count: int) -> "Batch":
+        """Keep the first numbers, before the query went out, and give the others in a new batch."""
+        rest = Batch(self.destinations[count:], self.answer, self.done, self.sequences[count:])
+        self.destinations = self.destinations[:count]
+        self.sequences = self.sequences[:count]
+        return rest
+
+    def release_if_done(self) -> None:
+        """Free the memory of a batch in which nothing waits; its deadline may be far away."""
         if not self.pending:
-            settled = self.settled
-            self.destinations, self.settle, self.settled = (), _nobody, _nothing
+            done = self.done
+            self.destinations, self.answer, self.done, self.sequences = (), _nobody, _nothing, ()
             self.pending = {}  # a dict does not shrink by deletions
-            settled(self)
+            done(self)
 
 
 def _fits(report: HlrReport, destination: str) -> bool:
-    """Whether a report is of a number: it names no other, though it may name none (§5)."""
+    """Whether the report's destination is this number, or empty (§5)."""
     return not report.destination or report.destination == destination.strip()
 
 
@@ -137,7 +152,7 @@ class LookupTable:
     _many_deadlines: int = attrs.field(default=_FEW_DEADLINES, init=False, repr=False)
     _tie: Iterator[int] = attrs.field(factory=itertools.count, init=False, repr=False)
     # Queries in flight, numbered as they went out; early reports have the number of the last one.
-    _flying: dict[Batch, int] = attrs.field(factory=dict, init=False, repr=False)
+    _in_flight: dict[Batch, int] = attrs.field(factory=dict, init=False, repr=False)
     _number: int = attrs.field(default=0, init=False, repr=False)
     # By id; where another number was first, by id and number.
     _early: OrderedDict[_Key, tuple[int, float, HlrReport]] = attrs.field(
@@ -156,24 +171,24 @@ class LookupTable:
             self.stats.submitted += len(batch.destinations)
         batch.deadline = self.clock() + timeout
         if len(self._deadlines) >= self._many_deadlines:
-            self._forget_settled()
+            self._forget_done()
         heapq.heappush(self._deadlines, (batch.deadline, next(self._tie), batch))
         self._number += 1
-        self._flying[batch] = self._number
+        self._in_flight[batch] = self._number
 
-    def _forget_settled(self) -> None:
-        """Let go the settled batches whose deadlines are far away, before they are the most."""
+    def _forget_done(self) -> None:
+        """Let go of batches that are done and whose deadlines are far away."""
         self._deadlines = [entry for entry in self._deadlines if entry[2].waits]
         heapq.heapify(self._deadlines)
         self._many_deadlines = max(_FEW_DEADLINES, 2 * len(self._deadlines))
 
     def accept(self, batch: Batch, rows: Sequence[HlrSubmission]) -> None:
         """The reply came: a number is refused, or already reported, or waits from now on."""
-        if batch.replied:  # too late: its numbers are settled
+        if batch.replied:  # too late: its numbers have their results
             self._remember(row.lookup_id for row in rows if row.lookup_id)
         elif len(rows) != len(batch.destinations):
             reason = f"{len(rows)} rows for {len(batch.destinations)} numbers"
-            self.fail(batch, HlrOutcome.UNKNOWN, reason)
+            self.fail(batch, HlrOutcome.UNKNOWN, OutcomeUnknownError(reason))
         else:
             self._accept_rows(batch, rows)
 
@@ -193,24 +208,45 @@ class LookupTable:
             for key in [key for key in keys if key in self._early]:
                 self.stats.early_kept -= 1
                 self.report(self._early.pop(key)[2])
-        batch.release_if_settled()
+        batch.release_if_done()
 
     def _reject(self, batch: Batch, position: int, row: HlrSubmission) -> None:
         if not row.accepted:
-            self._settle(batch, position, HlrOutcome.REFUSED, f"status {row.raw_status!r}")
+            reason = f"no report for {row.destination}: status {row.raw_status!r}"
+            refusal = InvalidDestinationError(
+                reason, code="FAILED", name="FAILED", operation="lookup"
+            )
+            self._answer(batch, position, HlrOutcome.REFUSED, refusal)
         elif row.lookup_id:
-            reason = "the gateway gave its id to another number, too"
-            self._settle(batch, position, HlrOutcome.UNKNOWN, reason, row.lookup_id)
+            doubt = OutcomeUnknownError("the gateway gave its id to another number, too")
+            self._answer(batch, position, HlrOutcome.UNKNOWN, doubt, row.lookup_id)
         else:
-            self._settle(batch, position, HlrOutcome.UNKNOWN, "accepted without an id")
+            doubt = OutcomeUnknownError("accepted without an id")
+            self._answer(batch, position, HlrOutcome.UNKNOWN, doubt)
 
-    def fail(
-        self,
-        batch: Batch,
-        outcome: HlrOutcome,
-        reason: str,
-        refusal: GatewayRefusedError | None = None,
-    ) -> None:
+    def withdraw(self, batch: Batch) -> None:
+        """The query of a batch did not leave, and is to go out later."""
+        if batch.deadline is not None and not batch.replied:
+            self.stats.submitted -= len(batch.destinations)
+            batch.deadline = None
+
+    def adopt(self, batch: Batch, lookup_ids: Sequence[str], timeout: float) -> None:
+        """Wait for the reports of a batch whose query another run has made.
+
+        Args:
+            batch: its numbers.
+            lookup_ids: of each.
+            timeout: seconds from now until those that still wait time out.
+        """
+        self.begin(batch, timeout)
+        self.query_ended(batch)
+        rows = [
+            HlrSubmission(number, True, lookup_id, "OK")
+            for number, lookup_id in zip(batch.destinations, lookup_ids, strict=True)
+        ]
+        self._accept_rows(batch, rows)
+
+    def fail(self, batch: Batch, outcome: HlrOutcome, error: InfobipError) -> None:
         """All numbers of a batch end the same way, since its reply was not read."""
         if batch.replied:
             return
@@ -218,13 +254,13 @@ class LookupTable:
         if outcome is HlrOutcome.NOT_SENT and batch.deadline is not None:
             self.stats.submitted -= len(batch.destinations)
         for position in range(len(batch.destinations)):
-            self._settle(batch, position, outcome, reason, refusal=refusal)
-        batch.release_if_settled()
+            self._answer(batch, position, outcome, error)
+        batch.release_if_done()
 
-    def land(self, batch: Batch) -> None:
-        """The query of a batch is over; let go the early reports that no other can claim."""
-        self._flying.pop(batch, None)
-        oldest = next(iter(self._flying.values()), self._number + 1)
+    def query_ended(self, batch: Batch) -> None:
+        """The query of a batch is over; drop the early reports that no other query can claim."""
+        self._in_flight.pop(batch, None)
+        oldest = next(iter(self._in_flight.values()), self._number + 1)
         while self._early and next(iter(self._early.values()))[0] < oldest:
             self._drop_early()
 
@@ -246,9 +282,9 @@ class LookupTable:
             self.stats.unclaimed += 1
             return False
         self.stats.reported += 1
-        batch.settle(position, HlrResult(destination, _REPORTED, lookup_id, report), None)
+        batch.answer(batch, position, HlrResult(destination, _REPORTED, lookup_id, report))
         if not batch.pending:
-            batch.release_if_settled()
+            batch.release_if_done()
         return False
 
     def _without_lookup(self, report: HlrReport) -> bool:
@@ -257,7 +293,7 @@ class LookupTable:
         if lookup_id in self._expired:
             del self._expired[lookup_id]
             self.stats.late += 1
-        elif self._flying and (key := self._free_key(report)) is not None:
+        elif self._in_flight and (key := self._free_key(report)) is not None:
             self._keep(key, report)
             return True
         else:
@@ -303,35 +339,37 @@ class LookupTable:
                 self.end(batch)
 
     def end(self, batch: Batch) -> None:
-        """Settle what is open of a batch, as at its deadline."""
+        """Give the numbers of a batch that wait their result, as at its deadline."""
         if batch.deadline is None:
-            self.fail(batch, HlrOutcome.NOT_SENT, "stopped before it was sent")
+            self.fail(batch, HlrOutcome.NOT_SENT, NotSentError("stopped before it was sent"))
         else:
-            self.fail(batch, HlrOutcome.UNKNOWN, "no reply to the query in time")
+            doubt = OutcomeUnknownError("no reply to the query in time")
+            self.fail(batch, HlrOutcome.UNKNOWN, doubt)
         pending, batch.pending = batch.pending, {}
         self._remember(pending)
         for lookup_id, position in pending.items():
             del self._waiting[lookup_id]
-            self._settle(batch, position, HlrOutcome.TIMED_OUT, "no report in time", lookup_id)
-        batch.release_if_settled()
+            number = batch.destinations[position]
+            late = LookupTimeoutError(f"no report for {number} in time", lookup_id=lookup_id)
+            self._answer(batch, position, HlrOutcome.TIMED_OUT, late, lookup_id)
+        batch.release_if_done()
 
-    def _settle(
+    def _answer(
         self,
         batch: Batch,
         position: int,
         outcome: HlrOutcome,
-        reason: str,
+        error: InfobipError,
         lookup_id: str | None = None,
-        *,
-        refusal: GatewayRefusedError | None = None,
     ) -> None:
         name = outcome.name.lower()
         setattr(self.stats, name, getattr(self.stats, name) + 1)
-        result = HlrResult(batch.destinations[position], outcome, lookup_id, reason=reason)
-        batch.settle(position, result, refusal)
+        number = batch.destinations[position]
+        result = HlrResult(number, outcome, lookup_id, None, error, str(error))
+        batch.answer(batch, position, result)
 
     def _remember(self, lookup_ids: Iterable[str]) -> None:
         """Know these ids again when their reports come late."""
         self._expired.update(dict.fromkeys(lookup_ids))
-        while len(self._expired) > REMEMBERED:
+        while len(self._expired) > LATE_IDS:
             self._expired.popitem(last=False)

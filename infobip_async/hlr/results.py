@@ -4,6 +4,7 @@ from enum import Enum
 
 import attrs
 
+from infobip_async.errors import InfobipError
 from infobip_async.models import HlrReport
 
 
@@ -13,11 +14,11 @@ class HlrOutcome(Enum):
     REPORTED = "reported"
     """The report arrived."""
     REFUSED = "refused"
-    """The gateway did not accept the number, or its query as a whole; or no query can carry it."""
+    """The gateway did not accept the number; or no query can carry it."""
     TIMED_OUT = "timed out"
     """Accepted, and no report in time."""
-    NOT_SENT = "not_sent"
-    """Not sent: no byte of its query left this machine."""
+    NOT_SENT = "not sent"
+    """No byte of its query left this machine, or the run ended before its turn."""
     UNKNOWN = "unknown"
     """Sent, and the reply was lost or cannot be read: it may have been accepted."""
 
@@ -31,11 +32,15 @@ class HlrResult:
         outcome: how it ended.
         lookup_id: the gateway's id of the lookup, where it gave one.
         report: the report, where it arrived.
-        reason: in words, why there is none.
+        error: the error behind the outcome, where this run met one.
+        reason: in words, why there is no report.
+        resumed: the outcome stands in the job since an earlier run.
     """
 
     destination: str
     outcome: HlrOutcome
     lookup_id: str | None = None
     report: HlrReport | None = None
+    error: InfobipError | None = None
     reason: str | None = None
+    resumed: bool = False

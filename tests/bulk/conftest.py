@@ -13,7 +13,9 @@ import pytest
 from infobip_async import Message, PartReceipt, Recipient, SendReceipt
 from infobip_async.bulk.items import SendResult
 from infobip_async.bulk.run import BulkSend, Source
-from infobip_async.bulk.settings import BulkSettings
+from infobip_async.errors import RunStoppedError
+from infobip_async.runs.run import Run
+from infobip_async.runs.settings import RunSettings
 from infobip_async.text.segments import preview
 from skipping import SkippingLoop
 
@@ -83,6 +85,13 @@ class Gateway:
         preview(message)
         return (message_id,)
 
+    username: str = "user"
+    balance: Decimal = Decimal(1_000)
+
+    async def credits(self) -> Decimal:
+        """What is left."""
+        return self.balance
+
     @property
     def sent(self) -> list[str]:
         """The numbers of all requests, in order."""
@@ -95,15 +104,12 @@ def gateway() -> Gateway:
     return Gateway()
 
 
-USUAL = BulkSettings(
+DEFAULT = RunSettings(
     batch_size=10,
     batch_age=0.01,
-    requests=4,
+    concurrency=4,
     window=100,
-    rate=None,
-    attempts=3,
-    job=None,
-    guarantee="at_most_once",
+    unreachable_timeout=30.0,
     stop_timeout=1.0,
 )
 
@@ -112,8 +118,8 @@ USUAL = BulkSettings(
 def bulk(gateway: Gateway):
     """Make a bulk send with small settings."""
 
-    def make(source: Source, **settings: object) -> BulkSend:
-        return BulkSend(gateway, source, attrs.evolve(USUAL, **settings))
+    def make(source: Source, *, exclude=None, **settings: object) -> Run[SendResult]:
+        return BulkSend(gateway, source, attrs.evolve(DEFAULT, **settings), exclude).run()
 
     return make
 
@@ -123,6 +129,34 @@ def run(bulk):
     """Run a bulk send to its end, and give all of its results."""
 
     async def run(source: Source, **settings: object) -> list[SendResult]:
-        return [result async for result in bulk(source, **settings).results()]
+        return [result async for result in bulk(source, **settings)]
 
     return run
+
+
+@attrs.define
+class Stopped:
+    """What a run gave before it could not go on, and why."""
+
+    results: list[SendResult] = attrs.field(factory=list)
+    why: RunStoppedError | None = None
+
+    @property
+    def cause(self) -> BaseException | None:
+        """What came from the gateway."""
+        return self.why.__cause__ if self.why else None
+
+
+@pytest.fixture
+def stopped(bulk):
+    """Run a bulk send that cannot go on, and give its results and the reason."""
+
+    async def stopped(source: Source, **settings: object) -> Stopped:
+        found = Stopped()
+        with pytest.raises(RunStoppedError) as caught:
+            async for result in bulk(source, **settings):
+                found.results.append(result)
+        found.why = caught.value
+        return found
+
+    return stopped

@@ -13,7 +13,7 @@ from io import FileIO
 from typing import Any
 
 from infobip_async import Endpoints, InfobipClient, Outgoing, TextMessage
-from infobip_async.bulk.job import Job
+from infobip_async.bulk.job import SendJob
 
 POINTS = {"intent": (Job, "intend"), "request": (InfobipClient, "send"), "outcome": (Job, "settle")}
 """After what a child can kill itself: an intent is kept, a request answered, an outcome kept."""

@@ -36,7 +36,7 @@ class Nursery:
         process: forks them.
         simulator: what they send to.
         folder: where the job is.
-        guarantee: of the job.
+        on_unknown: of the job.
         without: a protection that they do without.
         runs: what each has reported.
         killed: how many were killed.
@@ -45,7 +45,7 @@ class Nursery:
     process: asyncio.subprocess.Process
     simulator: Simulator
     folder: Path
-    guarantee: str = "at_most_once"
+    on_unknown: str = "report"
     without: str = ""
     runs: list[Outcomes] = attrs.field(factory=list)
     killed: int = 0
@@ -62,9 +62,9 @@ class Nursery:
             "without": self.without,
             "options": {
                 "job": str(self.folder / "job"),
-                "guarantee": self.guarantee,
+                "on_unknown": self.on_unknown,
                 "batch_size": BATCH_SIZE,
-                "requests": REQUESTS,
+                "concurrency": REQUESTS,
             },
         }
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
@@ -147,7 +147,7 @@ async def test_nothing_is_sent_twice(nursery: Nursery, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(6))
 async def test_nothing_is_left_out(nursery: Nursery, seed: int) -> None:
     """Everything arrives once or more."""
-    nursery.guarantee = "at_least_once"
+    nursery.on_unknown = "repeat"
     await nursery.crash(seed, deaths=5)
     assert nursery.killed > 1
     nursery.check_at_least_once()

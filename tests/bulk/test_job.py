@@ -17,7 +17,7 @@ from infobip_async import (
     TextMessage,
 )
 from infobip_async.bulk.items import Outgoing, SendOutcome, SendResult
-from infobip_async.bulk.job import Job
+from infobip_async.bulk.job import SendJob
 
 HELLO = TextMessage("Hello", "Friend")
 
@@ -77,13 +77,13 @@ async def test_what_was_not_sent_is_sent_by_the_next_run(run, gateway, job, monk
     assert (result.outcome, result.resumed) == (SendOutcome.SENT, False)
 
 
-@pytest.mark.parametrize(("guarantee", "copies"), [("at_most_once", 0), ("at_least_once", 1)])
-async def test_an_unknown_outcome_is_the_callers_choice(run, gateway, job, guarantee, copies):
+@pytest.mark.parametrize(("on_unknown", "copies"), [("report", 0), ("repeat", 1)])
+async def test_an_unknown_outcome_is_the_callers_choice(run, gateway, job, on_unknown, copies):
     """Reported as unknown again, or sent once more."""
     gateway.answer = lambda *_: OutcomeUnknownError("lost")
     await run([(HELLO, Recipient("3851", "mine"))], job=job)
     gateway.answer = take_all
-    [result] = await run([(HELLO, Recipient("3851", "mine"))], job=job, guarantee=guarantee)
+    [result] = await run([(HELLO, Recipient("3851", "mine"))], job=job, on_unknown=on_unknown)
     assert len(gateway.sent) == copies
     assert result.outcome is (SendOutcome.SENT if copies else SendOutcome.UNKNOWN)
     assert result.message_ids == ("mine",)
@@ -92,7 +92,7 @@ async def test_an_unknown_outcome_is_the_callers_choice(run, gateway, job, guara
 async def test_an_intent_without_an_outcome_is_unknown(bulk, run, gateway, job):
     """What was under way when a run died may have been sent."""
     gateway.pause = asyncio.Event().wait
-    results = bulk([(HELLO, "3851")], job=job, stop_timeout=0).results()
+    results = bulk([(HELLO, "3851")], job=job, stop_timeout=0)
     waiting = asyncio.create_task(anext(results))
     await gateway.entered.wait()
     waiting.cancel()
@@ -145,7 +145,7 @@ async def test_a_key_stands_for_one_item_also_when_that_is_done(
         await done.wait()
         yield Outgoing(TextMessage("Bye", "Friend"), "3851", "a")
 
-    results = bulk(source(), job=job).results()
+    results = bulk(source(), job=job)
     assert (await anext(results)).outcome is outcome
     done.set()
     second = await anext(results)
@@ -166,13 +166,13 @@ async def test_a_position_is_no_key(run, gateway, job):
     assert len(gateway.sent) == 4
 
 
-@pytest.mark.parametrize("guarantee", ["at_most_once", "at_least_once"])
-async def test_a_refusal_is_not_repeated(run, gateway, job, guarantee):
+@pytest.mark.parametrize("on_unknown", ["report", "repeat"])
+async def test_a_refusal_is_not_repeated(run, gateway, job, on_unknown):
     """The gateway has judged; there is no id to ask about."""
     gateway.answer = lambda *_: GatewayFailureError("ill")
     await run([(HELLO, "3851")], job=job)
     gateway.answer = take_all
-    [result] = await run([(HELLO, "3851")], job=job, guarantee=guarantee)
+    [result] = await run([(HELLO, "3851")], job=job, on_unknown=on_unknown)
     assert (result.outcome, result.reason) == (SendOutcome.REFUSED, "ill")
     assert (result.resumed, result.message_ids) == (True, ())
 
@@ -186,13 +186,13 @@ async def test_a_mistake_can_be_corrected(run, gateway, job):
     assert (first.outcome, second.outcome) == (SendOutcome.REFUSED, SendOutcome.SENT)
 
 
-@pytest.mark.parametrize("guarantee", ["at_most_once", "at_least_once"])
-async def test_a_count_that_is_too_low_is_an_answer(run, gateway, job, guarantee):
+@pytest.mark.parametrize("on_unknown", ["report", "repeat"])
+async def test_a_count_that_is_too_low_is_an_answer(run, gateway, job, on_unknown):
     """Were it repeated, those that were accepted would get a copy with each run."""
     source = [(HELLO, one) for one in numbers(3)]
     gateway.answer = lambda *_: 2
-    await run(source, job=job, guarantee=guarantee)
-    results = await run(source, job=job, guarantee=guarantee)
+    await run(source, job=job, on_unknown=on_unknown)
+    results = await run(source, job=job, on_unknown=on_unknown)
     assert len(gateway.tries) == 1
     assert outcomes(results) == {SendOutcome.UNKNOWN: 3}
     assert all(result.message_ids for result in results)
@@ -203,7 +203,7 @@ async def test_what_is_done_is_reported_as_done_though_the_run_stops(run, gatewa
     await run([Outgoing(HELLO, "3851", "a")], job=job)
     gateway.answer = lambda *_: AuthenticationError("no")
     source = [Outgoing(HELLO, "3852", "b"), Outgoing(HELLO, "3851", "a")]
-    results = await run(source, job=job, batch_size=1, requests=1)
+    results = await run(source, job=job, batch_size=1, concurrency=1)
     assert [result.outcome for result in results] == [SendOutcome.NOT_SENT, SendOutcome.SENT]
 
 
@@ -218,7 +218,7 @@ async def test_a_job_in_use_sends_nothing(bulk, run, gateway, job):
         yield HELLO, "3851"
         await more.wait()
 
-    results = bulk(source(), job=job).results()
+    results = bulk(source(), job=job)
     await anext(results)
     with pytest.raises(StorageUnavailableError):
         await run([(HELLO, "3852")], job=job)
@@ -239,7 +239,7 @@ async def test_what_is_no_job_sends_nothing(run, gateway, tmp_path, name):
 
 def failing(monkeypatch, method: str, calls: int) -> None:
     """Have a method of jobs fail after so many calls."""
-    original = getattr(Job, method)
+    original = getattr(SendJob, method)
     left = iter(range(calls))
 
     async def call(self, *args, **kwargs):
@@ -247,10 +247,10 @@ def failing(monkeypatch, method: str, calls: int) -> None:
             raise StorageUnavailableError("the disk is full")
         return await original(self, *args, **kwargs)
 
-    monkeypatch.setattr(Job, method, call)
+    monkeypatch.setattr(SendJob, method, call)
 
 
-@pytest.mark.parametrize("method", ["known", "intend", "settle"])
+@pytest.mark.parametrize("method", ["meet", "intend", "record"])
 async def test_a_file_that_fails_ends_the_run(  # noqa: PLR0917 - fixtures
     bulk, run, gateway, job, monkeypatch, method
 ):
@@ -260,11 +260,11 @@ async def test_a_file_that_fails_ends_the_run(  # noqa: PLR0917 - fixtures
         failing(patch, method, calls=2)
         found = []
         with pytest.raises(StorageUnavailableError):
-            await drain(bulk(source, job=job, requests=1).results(), found)
+            await drain(bulk(source, job=job, concurrency=1), found)
     assert outcomes(found)[SendOutcome.SENT] == 20
-    assert len(gateway.sent) == (30 if method == "settle" else 20)
+    assert len(gateway.sent) == (30 if method == "record" else 20)
     results = await run(source, job=job)
-    in_doubt = 10 if method == "settle" else 0
+    in_doubt = 10 if method == "record" else 0
     assert outcomes(results)[SendOutcome.UNKNOWN] == in_doubt
     assert outcomes(results)[SendOutcome.SENT] == 50 - in_doubt
     assert Counter(gateway.sent) == dict.fromkeys(numbers(50), 1)
@@ -275,23 +275,23 @@ async def test_the_order_of_what_is_kept_and_done(run, gateway, job, monkeypatch
     calls = []
 
     def spy(name):
-        original = getattr(Job, name)
+        original = getattr(SendJob, name)
 
         async def call(self, *args, **kwargs):
             done = await original(self, *args, **kwargs)
             calls.append((name, *(one.value for one in args if isinstance(one, SendOutcome))))
             return done
 
-        monkeypatch.setattr(Job, name, call)
+        monkeypatch.setattr(SendJob, name, call)
 
     spy("intend")
-    spy("settle")
+    spy("record")
     answers = iter([NotSentError("away"), 1])
     gateway.answer = lambda *_: calls.append(("send",)) or next(answers)
     await run([(HELLO, "3851")], job=job)
     assert calls == [
-        *(("intend",), ("send",), ("settle", "not sent")),
-        *(("intend",), ("send",), ("settle", "sent")),
+        *(("intend",), ("send",), ("record", "not sent")),
+        *(("intend",), ("send",), ("record", "sent")),
     ]
 
 
@@ -302,9 +302,9 @@ async def test_what_is_in_doubt_is_found_page_by_page(run, gateway, job):
     source = [
         Outgoing(HELLO, one, None if at % 3 else f"key {at}") for at, one in enumerate(numbers(500))
     ]
-    results = await run(source, job=job, batch_size=1, requests=1)
+    results = await run(source, job=job, batch_size=1, concurrency=1)
     unknown = {one.message_ids for one in results if one.outcome is SendOutcome.UNKNOWN}
-    async with Job(job) as record:
+    async with SendJob(job) as record:
         pages = [page async for page in record.in_doubt()]
     assert [len(page) for page in pages] == [100, 100, 50]
     assert {ids for page in pages for ids in page.values()} == unknown

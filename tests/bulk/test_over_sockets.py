@@ -104,7 +104,7 @@ async def test_reports_settle_what_is_unknown(simulator: Simulator, client: Info
     """A pull proves what was carried out, and nothing else; handlers get the reports."""
     simulator.faults.add(Fault.CUT_BEFORE_REPLY, operation="send", times=2)
     simulator.faults.add(Fault.REFUSE, operation="send", times=1)
-    stream = client.send_many(items(1_000), batch_size=50, requests=1)
+    stream = client.send_many(items(1_000), batch_size=50, concurrency=1)
     results = [result async for result in stream]
     router, handled = Router(), []
 
@@ -132,7 +132,7 @@ async def test_a_job_remembers_what_was_proven(
     simulator.faults.add(Fault.REFUSE, operation="send", times=1)
 
     async def run() -> list[tuple[SendOutcome, bool]]:
-        stream = client.send_many(items(3), job=job, requests=1, batch_size=1)
+        stream = client.send_many(items(3), job=job, concurrency=1, batch_size=1)
         return [(one.outcome, one.resumed) async for one in stream]
 
     sent, unknown = SendOutcome.SENT, SendOutcome.UNKNOWN

@@ -12,7 +12,7 @@ from infobip_async import (
 )
 from infobip_async.bulk.groups import Entry
 from infobip_async.bulk.items import Outgoing
-from infobip_async.bulk.job import Job, settle_doubts
+from infobip_async.bulk.job import SendJob, settle_doubts
 from infobip_async.client.reports import IDS_AT_ONCE, ReportQueue
 from infobip_async.models import Recipient
 from infobip_async.protocol.exchange import Credentials
@@ -92,7 +92,7 @@ async def test_a_job_is_asked_about_page_by_page(tmp_path) -> None:
         Entry(Outgoing(message, "3851", key), key, Recipient("3851", key), ids)
         for ids, key in items
     ]
-    async with Job(tmp_path / "job") as job:
+    async with SendJob(tmp_path / "job") as job:
         await job.intend(entries)
         await job.settle(["lost"], SendOutcome.UNKNOWN, "a fault", answered=False)
 
@@ -106,7 +106,7 @@ async def test_a_job_is_asked_about_page_by_page(tmp_path) -> None:
         await settle_doubts(tmp_path / "job", ask, proven)
     await settle_doubts(tmp_path / "job", ask, proven)
     assert proven.keys() == {*IDS, "two-1", "two-2", "half-1"}
-    async with Job(tmp_path / "job") as job:
+    async with SendJob(tmp_path / "job") as job:
         known = await job.known([key for _, key in items])
         assert [list(page) for page in [page async for page in job.in_doubt()]] == [
             ["half", "lost"]

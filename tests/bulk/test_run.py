@@ -79,7 +79,7 @@ async def test_personal_texts_go_out_without_waiting_for_more(bulk, gateway):
             yield TextMessage(f"Hi {at}", "Friend"), number
         await more.wait()
 
-    results = bulk(source(), batch_age=3600).results()
+    results = bulk(source(), batch_age=3600)
     assert (await anext(results)).item.recipient == numbers(1)[0]
     assert asyncio.get_running_loop().time() == 0
     assert len(gateway.tries) == 1
@@ -95,7 +95,7 @@ async def test_a_slow_source_does_not_hold_items_back(bulk, gateway):
         yield HELLO, "3851"
         await more.wait()
 
-    results = bulk(source()).results()
+    results = bulk(source())
     assert (await anext(results)).outcome is SendOutcome.SENT
     more.set()
     assert [one async for one in results] == []
@@ -150,7 +150,7 @@ async def test_keys_are_for_jobs(run, gateway):
 async def test_what_concerns_the_account_stops_the_run(run, gateway, error):
     """Nothing more is sent, and every item still has its outcome."""
     gateway.answer = lambda _, recipients: error if gateway.requests else len(recipients)
-    results = await run([(HELLO, one) for one in numbers(200)], requests=1)
+    results = await run([(HELLO, one) for one in numbers(200)], concurrency=1)
     assert outcomes(results) == {SendOutcome.SENT: 10, SendOutcome.NOT_SENT: 190}
     assert {result.error for result in results[10:]} == {error}
 
@@ -206,7 +206,7 @@ async def test_the_pace_drops_and_recovers(run, gateway, error):
     failing = {1, 2, 3, 4, 6}
     count = itertools.count()
     gateway.answer = lambda _, several: error if next(count) in failing else len(several)
-    await run([(HELLO, one) for one in numbers(9)], batch_size=1, requests=1, attempts=9)
+    await run([(HELLO, one) for one in numbers(9)], batch_size=1, concurrency=1, attempts=9)
     times = [time for time, _ in gateway.tries]
     gaps = [round(after - before, 3) for before, after in pairwise(times)]
     assert gaps[:8] == [0, 0.1, 0.2, 0.4, 0.8, 0, 0.8, 0]
@@ -216,7 +216,7 @@ async def test_failures_at_the_same_time_make_one_pause(run, gateway):
     """All of several requests in flight fail for one reason."""
     gateway.pause = lambda: asyncio.sleep(0.01)
     gateway.answer = lambda *_: NotSentError("away")
-    await run([(HELLO, one) for one in numbers(4)], batch_size=1, requests=4, attempts=3)
+    await run([(HELLO, one) for one in numbers(4)], batch_size=1, concurrency=4, attempts=3)
     assert [round(time, 2) for time, _ in gateway.tries] == [0.0] * 4 + [0.11] * 4 + [0.32] * 4
 
 
@@ -228,7 +228,7 @@ async def test_the_rate_has_no_burst(run, gateway):
     away = iter([NotSentError("away")] * 8)
     gateway.answer = lambda _, recipients: next(away, len(recipients))
     long = TextMessage("x" * 161, "Friend")
-    await run([(long, one) for one in numbers(500)], rate=100, batch_size=50, requests=8)
+    await run([(long, one) for one in numbers(500)], rate=100, batch_size=50, concurrency=8)
     assert {size for _, size in gateway.tries} == {5}
     sent = gateway.tries[8:]
     for start, _ in sent:
@@ -257,7 +257,7 @@ async def test_the_window_holds_the_source_up(bulk):
             read += 1
             yield HELLO, number
 
-    results = bulk(source(), window=20).results()
+    results = bulk(source(), window=20)
     for taken in range(1, 200):
         await anext(results)
         assert read < taken + 20
@@ -267,7 +267,7 @@ async def test_the_window_holds_the_source_up(bulk):
 async def test_requests_in_flight_are_bounded(run, gateway):
     """No more than the setting, and as many as that."""
     gateway.pause = lambda: asyncio.sleep(0.001)
-    await run([(HELLO, one) for one in numbers(200)], requests=3)
+    await run([(HELLO, one) for one in numbers(200)], concurrency=3)
     assert gateway.most_in_flight == 3
 
 
@@ -275,7 +275,7 @@ async def test_leaving_early_sends_nothing_more(bulk, gateway):
     """What is under way is finished, the rest is not begun, and no task is left."""
     before = asyncio.all_tasks()
     gateway.pause = lambda: asyncio.sleep(0.001)
-    results = bulk(((HELLO, one) for one in numbers(1_000)), requests=1).results()
+    results = bulk(((HELLO, one) for one in numbers(1_000)), concurrency=1)
     await anext(results)
     await results.aclose()
     assert asyncio.all_tasks() == before
@@ -289,7 +289,7 @@ async def test_what_the_source_raises_comes_after_the_results(bulk):
         yield HELLO, "3851"
         raise ZeroDivisionError
 
-    results = bulk(source()).results()
+    results = bulk(source())
     assert (await anext(results)).outcome is SendOutcome.SENT
     with pytest.raises(ZeroDivisionError):
         await anext(results)
@@ -299,14 +299,14 @@ async def test_an_unexpected_fault_is_not_hidden(bulk, gateway):
     """A client that was closed meanwhile, for one."""
     gateway.answer = lambda *_: RuntimeError("the client is closed")
     with pytest.raises(RuntimeError, match="closed"):
-        await anext(bulk([(HELLO, "3851")]).results())
+        await anext(bulk([(HELLO, "3851")]))
 
 
 async def test_an_unexpected_fault_ends_the_run(bulk, gateway):
     """Though items without a result fill the window; nothing is sent after it."""
     faults = iter([RuntimeError("the client is closed")])
     gateway.answer = lambda _, recipients: next(faults, len(recipients))
-    results = bulk(((HELLO, one) for one in numbers(1_000)), window=20, requests=1).results()
+    results = bulk(((HELLO, one) for one in numbers(1_000)), window=20, concurrency=1)
     found = []
     with pytest.raises(RuntimeError, match="closed"):
         await drain(results, found)
@@ -319,7 +319,7 @@ async def test_the_caller_can_stop_it(bulk, gateway):
     stop = asyncio.Event()
     gateway.pause = lambda: asyncio.sleep(1)
     left = iter(numbers(1_000))
-    results = bulk(((HELLO, one) for one in left), stop=stop, requests=2, window=50).results()
+    results = bulk(((HELLO, one) for one in left), stop=stop, concurrency=2, window=50)
     found = [await anext(results)]
     stop.set()
     found += [result async for result in results]
@@ -339,7 +339,7 @@ async def test_a_stop_waits_for_no_turn(bulk, gateway, trouble):
     asyncio.get_running_loop().call_later(50, stop.set)
     source = ((HELLO, one) for one in numbers(1_000))
     rate = 0.01 if trouble == "the rate" else None
-    results = [one async for one in bulk(source, stop=stop, rate=rate, attempts=99).results()]
+    results = [one async for one in bulk(source, stop=stop, rate=rate, attempts=99)]
     assert asyncio.get_running_loop().time() == pytest.approx(50)
     assert outcomes(results)[SendOutcome.NOT_SENT] == len(results) - (trouble == "the rate")
 
@@ -371,7 +371,7 @@ async def test_the_first_reason_to_stop_is_the_one(run, gateway):
 async def test_leaving_twice_leaves_no_task(bulk, gateway):
     """A consumer that is cancelled while it waits for requests in flight waits no longer."""
     gateway.pause = asyncio.Event().wait
-    results = bulk([(HELLO, "3851")], stop_timeout=3600).results()
+    results = bulk([(HELLO, "3851")], stop_timeout=3600)
     consumer = asyncio.create_task(anext(results))
     await gateway.entered.wait()
     for _ in range(2):
@@ -384,7 +384,7 @@ async def test_leaving_twice_leaves_no_task(bulk, gateway):
 async def test_requests_that_hang_are_left_behind(bulk, gateway):
     """After the time that the settings allow."""
     gateway.pause = asyncio.Event().wait
-    results = bulk([(HELLO, "3851")], stop_timeout=5).results()
+    results = bulk([(HELLO, "3851")], stop_timeout=5)
     consumer = asyncio.create_task(anext(results))
     await gateway.entered.wait()
     consumer.cancel()
@@ -410,7 +410,7 @@ async def test_a_long_source_lets_others_run(bulk):
             yield HELLO, number
 
     beside = asyncio.create_task(other())
-    results = bulk(source(), window=10_000).results()
+    results = bulk(source(), window=10_000)
     await anext(results)
     beside.cancel()
     assert max(after - before for before, after in pairwise(turns)) <= 100
@@ -436,11 +436,11 @@ async def test_an_empty_id_is_none(run, gateway):
         ("batch_size", 0),
         ("batch_size", 10_001),
         ("batch_age", -1),
-        ("requests", 0),
+        ("concurrency", 0),
         ("window", 0),
         ("attempts", 0),
         ("rate", 0),
-        ("guarantee", "twice"),
+        ("on_unknown", "twice"),
         ("stop_timeout", -1),
     ],
 )

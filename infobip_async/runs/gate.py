@@ -1,0 +1,252 @@
+"""The gate that every request of a run passes: when it may go out, and what ends the run.
+
+Rules, all of them here:
+
+- *Start with one.* Until the first readable answer, one request of one item is in flight. An
+  answer that cannot be read at this stage ends the run: the address, or something on the way, is
+  wrong, and one item found out.
+- *Account.* A refusal that concerns the account ends the run.
+- *Breaker.* Three requests in a row without a readable answer: pauses, and probes of one item.
+- *Away.* A gateway that cannot be connected to is waited for, up to a limit.
+- *Rate* and *budget.* So many units a second, and so many in all.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from decimal import Decimal
+
+import attrs
+
+from infobip_async.concurrency.breaker import Breaker
+from infobip_async.concurrency.rate import RateLimiter
+from infobip_async.concurrency.tasks import Interrupt
+from infobip_async.errors import GatewayRefusedError, InfobipError, NotSentError
+from infobip_async.runs.budget import Budget
+from infobip_async.runs.outcomes import Answer, answer_of, concerns_account, is_final
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
+class ClosedError(Exception):
+    """Nothing goes out any more.
+
+    Attributes:
+        fault: what the items that do not go out are told.
+    """
+
+    def __init__(self, fault: InfobipError) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+@attrs.define(eq=False)
+class Gate:
+    """Lets the requests of a run out, one after the other or side by side.
+
+    Attributes:
+        concurrency: requests in flight at most.
+        limiter: spaces them out; several gates can share one.
+        unreachable_timeout: seconds that a gateway which cannot be connected to is waited for.
+        budget: what may be used up.
+        ask_balance: asks the gateway for the credits that are left, for the budget.
+        closing: is called once, when nothing goes out any more.
+        lenient: whether a request that fails says nothing of the next one, as where each has a
+            caller of its own who is told at once.
+        fault: what ended the run; None while it goes on, and where its caller stopped it.
+        requests: how many went out.
+    """
+
+    concurrency: int
+    limiter: RateLimiter
+    unreachable_timeout: float
+    budget: Budget = attrs.field(factory=Budget)
+    ask_balance: Callable[[], Awaitable[Decimal]] | None = attrs.field(default=None, repr=False)
+    closing: Callable[[], None] = attrs.field(default=_nothing, repr=False)
+    lenient: bool = False
+    fault: InfobipError | None = attrs.field(default=None, init=False)
+    requests: int = attrs.field(default=0, init=False)
+    in_flight: int = attrs.field(default=0, init=False)
+    _closed: Interrupt = attrs.field(factory=Interrupt, init=False, repr=False)
+    _breaker: Breaker = attrs.field(init=False, repr=False)
+    _slots: asyncio.Semaphore = attrs.field(init=False, repr=False)
+    _changed: asyncio.Event = attrs.field(factory=asyncio.Event, init=False, repr=False)
+    _units_out: int = attrs.field(default=0, init=False)
+    _probe_out: bool = attrs.field(default=False, init=False)
+    _asking: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._breaker = Breaker(self.unreachable_timeout)
+        self._slots = asyncio.Semaphore(self.concurrency)
+        if self.lenient:
+            self._breaker.answered()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing goes out any more."""
+        return self._closed.error is not None
+
+    @property
+    def why(self) -> InfobipError:
+        """What the items are told that do not go out any more; to be asked when it is closed."""
+        assert isinstance(self._closed.error, ClosedError)  # noqa: S101 - for the type checker
+        return self._closed.error.fault
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the gateway does not answer now, and is waited for."""
+        return self._breaker.alone and self.requests > 0 and not self.closed
+
+    async def enter(self, items: int, units: int = 1) -> int:
+        """Wait until a request may go out. `leave` is to be called when it is over.
+
+        Args:
+            items: that it would have.
+            units: of the rate and the budget for each item.
+
+        Returns:
+            How many of the items may go out with it: all, one, or as many as the budget allows.
+
+        Raises:
+            ClosedError: none, now and later.
+        """
+        async with self._closed.scope():
+            await self._slots.acquire()
+            try:
+                return await self._turn(items, units)
+            except BaseException:
+                self._slots.release()
+                raise
+
+    async def _turn(self, items: int, units: int) -> int:
+        while True:
+            probe = self._breaker.alone
+            if probe and not await self._is_time_for_a_probe():
+                continue
+            if self.budget.asks and not await self._learn_balance():
+                continue
+            count = self.budget.room(1 if probe else items, units)
+            if not count:
+                if self.in_flight:  # its reply may tell of more credits than were reckoned with
+                    await self._changed.wait()
+                    continue
+                self.end(NotSentError(self.budget.reason))
+                self._closed.check()
+            if await self._pass(count * units, probe=probe):
+                return count
+
+    async def _pass(self, units: int, *, probe: bool) -> bool:
+        """Wait for the rate, and say whether the request may still go out then."""
+        self._take(units)
+        self._probe_out = probe
+        passes = False
+        try:
+            await self.limiter.wait(units)
+            passes = probe or not self._breaker.alone  # else the breaker opened meanwhile
+        finally:
+            if not passes:
+                self._take(-units)
+                self._pulse()
+        if passes:
+            self.requests += 1
+        else:
+            self.limiter.give_back(units)
+        return passes
+
+    def _take(self, units: int) -> None:
+        self.in_flight += 1 if units > 0 else -1
+        self._units_out += units
+        self.budget.take(units)
+
+    async def _learn_balance(self) -> bool:
+        """Ask for the balance; False where it is still not known."""
+        async with self._asking:
+            if self.ask_balance is None or not self.budget.asks:
+                return True
+            try:
+                left = await self.ask_balance()
+            except InfobipError as fault:
+                if not self._goes_on(answer_of(fault), fault, alone=True):
+                    self.end(fault)
+                    self._closed.check()
+                return False
+            self.budget.balance(left, in_flight=self._units_out)
+            return True
+
+    async def _is_time_for_a_probe(self) -> bool:
+        """Whether a probe may go out; if not, wait until that may have changed."""
+        if self.in_flight:
+            await self._changed.wait()
+            return False
+        now = asyncio.get_running_loop().time()
+        if now < self._breaker.not_before:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._breaker.not_before):
+                    await self._changed.wait()
+            return False
+        return True
+
+    def _pulse(self) -> None:
+        """Wake whoever waits for a request to be over."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def leave(self, fault: Exception | None, units: int) -> None:
+        """Say that a request is over.
+
+        Args:
+            fault: what it failed of, or None.
+            units: that it had of the rate and the budget, in all.
+        """
+        self.in_flight -= 1
+        self._units_out -= units
+        answer = answer_of(fault)
+        if answer is Answer.NOT_ASKED:
+            self.limiter.give_back(units)
+        if answer in {Answer.NOT_ASKED, Answer.UNREACHED} or isinstance(fault, GatewayRefusedError):
+            self.budget.take(-units)  # nothing was carried out
+        alone, self._probe_out = self._probe_out, False
+        if not (self.lenient or self._goes_on(answer, fault, alone=alone)):
+            self.end(fault if isinstance(fault, InfobipError) else NotSentError(repr(fault)))
+        self._slots.release()
+        self._pulse()
+
+    def _goes_on(self, answer: Answer, fault: Exception | None, *, alone: bool) -> bool:
+        """Whether there is a point in sending more."""
+        now = asyncio.get_running_loop().time()
+        match answer:
+            case Answer.READABLE:
+                self._breaker.answered()
+                return not concerns_account(fault)
+            case Answer.UNREADABLE:
+                return self._breaker.proven and self._breaker.unanswered(now, alone=alone)
+            case Answer.NONE:
+                return self._breaker.unanswered(now, alone=alone)
+            case Answer.UNREACHED:
+                return not is_final(fault) and self._breaker.unreached(now)
+            case Answer.NOT_ASKED:
+                return True
+
+    def learn_balance(self, left: Decimal) -> None:
+        """Take the balance that a reply told."""
+        if self.budget.limited:
+            self.budget.balance(left, in_flight=self._units_out)
+
+    def end(self, fault: InfobipError) -> None:
+        """Let nothing out any more, because the run cannot go on."""
+        if not self.closed:
+            self.fault = fault
+            self._close(fault)
+
+    def stop(self, why: str) -> None:
+        """Let nothing out any more, because the caller wants no more."""
+        if not self.closed:
+            self._close(NotSentError(why))
+
+    def _close(self, fault: InfobipError) -> None:
+        if not isinstance(fault, NotSentError | GatewayRefusedError):
+            fault = NotSentError(f"the run ended before its turn: {fault}")
+        self._closed.set(ClosedError(fault))
+        self.closing()

@@ -1,0 +1,148 @@
+"""A run over many items, as its caller sees it."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+
+import attrs
+
+from infobip_async.errors import RunStoppedError
+from infobip_async.runs.gate import Gate
+from infobip_async.runs.outcomes import explain
+
+if TYPE_CHECKING:
+    from infobip_async.concurrency.window import Window
+
+Result = TypeVar("Result")
+
+
+@attrs.frozen(kw_only=True)
+class RunStats:
+    """How far a run is.
+
+    Attributes:
+        read: items that were read from the source.
+        finished: items that have their outcome.
+        outcomes: items by the value of their outcome, such as ``"sent"``.
+        requests: requests that went out.
+        units: parts, or numbers, that went out, each time anew.
+        requests_in_flight: requests that wait for their reply now.
+        waiting: whether the gateway does not answer now, and is waited for.
+    """
+
+    read: int
+    finished: int
+    outcomes: Mapping[str, int]
+    requests: int
+    units: int
+    requests_in_flight: int
+    waiting: bool
+
+    @property
+    def in_flight(self) -> int:
+        """Items that were read and have no outcome yet."""
+        return self.read - self.finished
+
+
+class Engine(Protocol[Result]):
+    """What a run is made by: sends, or lookups."""
+
+    @property
+    def gate(self) -> Gate:
+        """What the requests pass."""
+
+    @property
+    def window(self) -> "Window[Any, Result]":
+        """Where items come in, and results go out."""
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """How many items have each outcome."""
+
+    async def open(self) -> None:
+        """Be ready for items; raises with nothing left behind."""
+
+    async def close(self) -> None:
+        """Read and send nothing more, and leave nothing behind."""
+
+    async def stop(self) -> None:
+        """Read and send nothing more, and wait a little for what is out."""
+
+
+@attrs.frozen
+class _Lifetime:
+    """The time in which an engine works.
+
+    A class and not a generator function: of two generators that are garbage together, asyncio
+    would close both at once, one inside the other.
+    """
+
+    engine: Engine[Any]
+
+    async def __aenter__(self) -> None:
+        await self.engine.open()
+
+    async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        await self.engine.close()
+        fault = self.engine.gate.fault
+        if exc_type is None and fault is not None:
+            raise RunStoppedError(explain(fault)) from fault
+
+
+class Run(Generic[Result]):
+    """A run over many items, to be iterated over once: one result for each item that was read.
+
+    ::
+
+        async for result in client.send_many(source): ...
+
+        async with client.send_many(source) as run:     # where one may leave early
+            async for result in run: ...
+
+    A run that cannot go on stops reading its source, gives what it has read its outcome, and then
+    raises `RunStoppedError`, whose ``__cause__`` is the gateway's refusal, or what came in place of
+    an answer. What the source raises is raised likewise, after the results of the items before it.
+
+    Leaving the context, or dropping the iteration, sends nothing more.
+    """
+
+    def __init__(self, engine: Engine[Result]) -> None:
+        self._engine = engine
+        self._results = engine.window.results(_Lifetime(engine))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Leave the run: nothing more is sent, and results that were not taken are dropped."""
+        await self._results.aclose()
+
+    def __aiter__(self) -> AsyncIterator[Result]:
+        return self._results
+
+    async def __anext__(self) -> Result:
+        return await anext(self._results)
+
+    @property
+    def stats(self) -> RunStats:
+        """How far it is, now."""
+        engine, gate = self._engine, self._engine.gate
+        return RunStats(
+            read=engine.window.read,
+            finished=engine.window.finished,
+            outcomes=dict(engine.outcomes),
+            requests=gate.requests,
+            units=gate.budget.used,
+            requests_in_flight=gate.in_flight,
+            waiting=gate.waiting,
+        )
+
+    async def stop(self) -> None:
+        """Read and send nothing more, and wait for what is out, up to ``stop_timeout``.
+
+        What was read still gets its outcome, which the iteration gives; then it ends.
+        """
+        await self._engine.stop()
