@@ -12,7 +12,7 @@ from rich.console import Console
 
 from infobip_async import Router
 from infobip_async.cli.job import GROUP, Row
-from infobip_async.cli.numbers import check_country, header_option, read_numbers, tidy
+from infobip_async.cli.list_options import check_country, header_option
 from infobip_async.cli.output import Output, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.receiving import (
@@ -25,6 +25,7 @@ from infobip_async.cli.running import POSITIVE, Account, account_options, runs
 from infobip_async.jetstream import HlrJob, JobResult
 from infobip_async.jetstream.feed import ReportFeed
 from infobip_async.jetstream.journal import NatsJournal
+from infobip_async.lists import read_list
 
 _AGAIN: Final = "may have been looked up more than once"
 
@@ -76,10 +77,16 @@ async def collect(
     check_files(getattr(file, "name", None), output)
     check_output(output)
     console = Console(stderr=True)
-    tidied = partial(tidy, country=country) if normalise or country else str
+    numbers = read_list(
+        file,
+        recipient=column,
+        header=header,
+        normalise=normalise,
+        country=country,
+        errors="replace",
+    )
     async with HlrJob(cluster, job) as shared:
-        numbers = read_numbers(file, column, tidied, header=header)
-        total = await shared.load(numbers, chunk_size=chunk_size)
+        total = await shared.load(numbers.numbers(), chunk_size=chunk_size)
         with ExitStack() as stack:
             out = Output(open=lambda: stack.enter_context(open_output(output)), form=form)
             bar = stack.enter_context(ProgressBar(console, total.numbers, hidden=output is None))
