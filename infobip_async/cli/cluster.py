@@ -22,9 +22,7 @@ from infobip_async.cli.receiving import (
     secret_option,
 )
 from infobip_async.cli.running import POSITIVE, Account, account_options, runs
-from infobip_async.jetstream import HlrJob, JobResult
-from infobip_async.jetstream.feed import ReportFeed
-from infobip_async.jetstream.journal import NatsJournal
+from infobip_async.jetstream import HlrJob, JobResult, NatsJournal, ReportFeed
 from infobip_async.lists import read_list
 
 _AGAIN: Final = "may have been looked up more than once"
