@@ -102,7 +102,7 @@ async def _write(job: HlrJob, out: Output, bar: ProgressBar) -> int:
     async with aclosing(job.results()) as results:
         async for one in results:
             rows.append(_row(one))
-            again += one.again
+            again += one.possibly_repeated
             if len(rows) == GROUP:
                 out.write(rows)
                 done += len(rows)
@@ -114,7 +114,7 @@ async def _write(job: HlrJob, out: Output, bar: ProgressBar) -> int:
 
 def _row(one: JobResult) -> Row:
     result = one.result
-    if one.again:
+    if one.possibly_repeated:
         result = attrs.evolve(
             result, reason=f"{result.reason}; {_AGAIN}" if result.reason else _AGAIN
         )
@@ -139,8 +139,8 @@ def _row(one: JobResult) -> Row:
 @click.option("--report-timeout", type=POSITIVE, default=60, show_default=True)
 @click.option(
     "--on-doubt",
-    type=click.Choice(["again", "park"]),
-    default="again",
+    type=click.Choice(["repeat", "report"]),
+    default="repeat",
     show_default=True,
     help="What to do with numbers that a worker who died may have submitted.",
 )
@@ -157,7 +157,7 @@ async def work(
     secret: str | None,
     chunks: int,
     report_timeout: float,
-    on_doubt: Literal["again", "park"],
+    on_doubt: Literal["repeat", "report"],
 ) -> None:
     """Make the lookups of a job, as one of several workers, until all of it is done.
 
@@ -170,14 +170,14 @@ async def work(
         ReportFeed(cluster, router),
         HlrJob(cluster, job) as shared,
     ):
-        working = partial(shared.work, client, router, chunks=chunks, timeout=report_timeout)
+        working = partial(shared.work, client, router, concurrency=chunks, timeout=report_timeout)
         if receive is None:
-            done = await working(on_doubt=on_doubt)
+            done = await working(on_unknown=on_doubt)
         else:
             journal = NatsJournal(cluster, handles=False)
             async with receiving(
                 Router(), receive, secret=secret, public=public_url, journal=journal
             ) as urls:
                 click.echo(f"Enter in the account's profile page: {urls.hlr_reports}", err=True)
-                done = await working(on_doubt=on_doubt)
+                done = await working(on_unknown=on_doubt)
     click.echo(f"the job is done; {done:,} chunks of it here", err=True)

@@ -20,7 +20,7 @@ from infobip_async.webhook import callback_urls
 
 pytest.importorskip("nats", reason="nats-py is not installed: pip install infobip-async[nats]")
 
-from infobip_async.jetstream.connection import ConnectOptions
+from infobip_async.jetstream import ConnectOptions
 
 
 def find_server() -> str | None:

@@ -7,10 +7,7 @@ from functools import partial
 from aiohttp import web
 
 from infobip_async import Endpoints, HlrLookups, InfobipClient, Router
-from infobip_async.jetstream import HlrJob
-from infobip_async.jetstream.connection import ConnectOptions
-from infobip_async.jetstream.feed import ReportFeed
-from infobip_async.jetstream.journal import NatsJournal
+from infobip_async.jetstream import ConnectOptions, HlrJob, NatsJournal, ReportFeed
 from infobip_async.journal import HandlerSettings, Journal, SqliteJournal
 from infobip_async.journal.spool import SpoolJournal
 from infobip_async.models import HlrReport
@@ -69,7 +66,7 @@ async def client(url: str, gateway: str, first: str, count: str) -> None:
     async with (
         InfobipClient("user", "password", endpoints=endpoints) as gateway_client,
         ReportFeed(ConnectOptions(servers=(url,), timeout=5.0), router),
-        HlrLookups(gateway_client, router, batch_size=50, queries=4, window=1_000) as lookups,
+        HlrLookups(gateway_client, router, batch_size=50, concurrency=4, window=1_000) as lookups,
     ):
         say("ready")
         async for result in lookups.stream(numbers, timeout=60):
@@ -87,7 +84,7 @@ async def look_up(url: str, gateway: str, name: str) -> None:
         HlrJob(access, name) as job,
     ):
         say("ready")
-        say(await job.work(gateway_client, router, chunks=4, ack_wait=1.5))
+        say(await job.work(gateway_client, router, concurrency=4, ack_wait=1.5))
 
 
 async def load(url: str, name: str, first: str, count: str) -> None:

@@ -6,11 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-from tests.jetstream.conftest import FIRST, free_port
-
 from infobip_async.jetstream import HlrJob
 from infobip_async.simulator import Simulator
 from infobip_async.webhook import callback_urls
+from tests.jetstream.conftest import FIRST, free_port
 
 SECRET = "long-random-string"
 
@@ -65,16 +64,19 @@ async def test_what_may_have_been_looked_up_twice_says_so(server, access, tmp_pa
     """In the column for reasons."""
     async with HlrJob(access, "spring") as job:
         await job.load(["38598514674"])
-        names = job._names
+        names = job._subjects
         for attempt in (b"one", b"two"):
-            await job._broker.publish(names.stream, names.one("mark", 0), attempt)
+            await job._connection.store(names.stream, names.of("attempt", 0), attempt)
     (tmp_path / "numbers.txt").write_text("38598514674\n")
     parked = ("hlr", "--cluster", server.url, "--job", "spring")
     account = {"INFOBIP_USERNAME": "user", "INFOBIP_PASSWORD": "password"}
-    code, said = await command(*parked, "--work", "--on-doubt", "park", **account)
+    code, said = await command(*parked, "--work", "--on-doubt", "report", **account)
     assert code == 0, said
     code, said = await command(*parked, tmp_path / "numbers.txt")
-    assert "a worker died while it was being submitted; may have been looked up more" in said
+    assert (
+        "another worker stopped while it submitted this number; may have been looked up more"
+        in said
+    )
     assert "1 numbers, 1 of them perhaps looked up twice" in said
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from infobip_async.jetstream.connection import ConnectOptions
-from infobip_async.jetstream.journal import NatsJournal
+from infobip_async.jetstream import ConnectOptions, NatsJournal
 from infobip_async.journal import HandlerSettings, SqliteJournal
 from infobip_async.journal.spool import SpoolJournal
 from infobip_async.testing.journals import (

@@ -6,10 +6,10 @@ from collections import Counter
 from contextlib import suppress
 
 from aiohttp import ClientError, ClientSession
-from tests.jetstream.conftest import Program, Server, free_port
 
 from infobip_async.models import HlrReport, HlrStatus
 from infobip_async.protocol import hlr_dlr
+from tests.jetstream.conftest import Program, Server, free_port
 
 
 async def deliver(

@@ -3,14 +3,13 @@
 import asyncio
 
 import pytest
-from tests.jetstream.conftest import FIRST, Server
 
 from infobip_async.errors import StorageUnavailableError
-from infobip_async.jetstream.connection import ConnectOptions
-from infobip_async.jetstream.feed import ReportFeed
+from infobip_async.jetstream import ConnectOptions, ReportFeed
 from infobip_async.router import Router
 from infobip_async.simulator import Simulator
 from infobip_async.simulator.policies import at_home
+from tests.jetstream.conftest import FIRST, Server
 
 
 async def test_reports_find_the_process_that_asked(

@@ -10,8 +10,8 @@ import attrs
 import pytest
 
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
+from infobip_async.jetstream import NatsJournal
 from infobip_async.jetstream.connection import Connection, ConnectOptions
-from infobip_async.jetstream.journal import NatsJournal
 from infobip_async.journal import HandlerSettings
 from infobip_async.models import Event, HlrReport, HlrStatus, InboundSms
 from infobip_async.protocol import hlr_dlr
@@ -179,7 +179,7 @@ async def test_long_handlers_keep_their_post(bench: Bench) -> None:
     await until(lambda: bench.events)
     await asyncio.sleep(0.4)
     assert bench.numbers == ["1"]
-    info = await journal._broker.manage(lambda js: js.consumer_info("infobip", "handlers"))
+    info = await journal._connection.call(lambda js: js.consumer_info("infobip", "handlers"))
     assert info.delivered.consumer_seq == 1
 
 
@@ -217,11 +217,11 @@ async def test_a_post_that_workers_die_of_is_a_dead_letter(bench: Bench) -> None
     bench.act = hang
     for _ in range(2):
         async with AsyncExitStack() as stack:
-            journal = await bench.start(stack, deliveries=2)
+            journal = await bench.start(stack, max_deliveries=2)
             hung.clear()
             await journal.put(post("1"))
             await hung.wait()
-    journal = await bench.start(deliveries=2)
+    journal = await bench.start(max_deliveries=2)
     (dead,) = await filled(journal.dead, 1)
     assert (dead.id, dead.reason) == ("1", "given to workers 2 times")
     bench.act = lambda _: None
@@ -242,12 +242,12 @@ async def test_a_broker_that_dies_under_work_costs_nothing(bench: Bench, server)
     with pytest.raises(StorageUnavailableError):
         await journal.put(post("2"))
     await server.start()
-    await until(lambda: journal._broker.ready)
+    await until(lambda: journal._connection.ready)
     await journal.put(post("2"))
     await until(lambda: len(bench.events) > 1)
 
     async def acknowledged() -> int:
-        info = await journal._broker.manage(lambda js: js.consumer_info("infobip", "handlers"))
+        info = await journal._connection.call(lambda js: js.consumer_info("infobip", "handlers"))
         return info.ack_floor.stream_seq
 
     async with asyncio.timeout(10):
@@ -267,7 +267,7 @@ async def test_old_posts_are_forgotten_when_they_are_handled(bench: Bench) -> No
 
     async def first() -> int:
         await journal.purge()
-        info = await journal._broker.manage(lambda js: js.stream_info("infobip"))
+        info = await journal._connection.call(lambda js: js.stream_info("infobip"))
         return info.state.first_seq
 
     assert await first() == 1  # too young
@@ -306,14 +306,14 @@ async def test_whole_messages_are_refused(bench: Bench) -> None:
 async def test_a_full_stream_refuses(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """It does not forget what is older; and a stream that was made by others is left as it is."""
 
-    async def make(broker: Connection) -> None:
-        call = {"name": "infobip", "subjects": ["infobip.post.*"], "max_msgs": 1, "discard": "new"}
-        await broker.manage(lambda js: js.add_stream(**call))
+    async def make(connection: Connection) -> None:
+        call = {"name": "infobip", "subjects": ["infobip.push.*"], "max_msgs": 1, "discard": "new"}
+        await connection.call(lambda js: js.add_stream(**call))
 
     async with Connection(bench.access, make):
         pass
     journal = await bench.start(handles=False)
-    assert "tells duplicates for a shorter time" in caplog.text
+    assert "shorter duplicate_window" in caplog.text
     await journal.put(post("1"))
     with pytest.raises(StorageUnavailableError, match="maximum messages exceeded"):
         await journal.put(post("2"))
@@ -325,9 +325,9 @@ async def test_another_stream_cannot_take_the_posts(bench: Bench) -> None:
 
     async def swap(js: object) -> None:
         await js.delete_stream("infobip")
-        await js.add_stream(name="strangers", subjects=["infobip.post.*"])
+        await js.add_stream(name="strangers", subjects=["infobip.push.*"])
 
-    await journal._broker.manage(swap)
+    await journal._connection.call(swap)
     with pytest.raises(StorageUnavailableError, match="expected stream does not match"):
         await journal.put(post("1"))
 
