@@ -25,15 +25,15 @@ from typing import Self
 
 
 class InfobipError(Exception):
-    """Everything that this package raises on purpose."""
+    """The base of every error that this package raises on purpose."""
 
 
 class GatewayRefusedError(InfobipError):
-    """The gateway answered, and its answer is no: nothing was carried out.
+    """The gateway answered no: nothing was carried out.
 
     Attributes:
-        code: the return code as the wire format at hand gives it, such as ``-3`` (§2/1.3),
-            ``10`` (§3.2) or ``"FAILED"`` (§4); the same number means different things in each.
+        code: the return code as the wire format has it, such as ``-3`` (§2/1.3), ``10`` (§3.2) or
+            ``"FAILED"`` (§4). The same number means different things in different formats.
         name: the document's name for the code, or ``"UNKNOWN"`` where it lists none.
         operation: what was asked, such as ``"send"`` or ``"submit_hlr"``.
     """
@@ -60,26 +60,26 @@ class NetworkNotCoveredError(GatewayRefusedError):
 
 
 class InvalidDestinationError(GatewayRefusedError):
-    """No recipient of a send, or not this number of a lookup, is a good destination."""
+    """No recipient of a send is a good destination, or the number of a lookup is none."""
 
 
 class InvalidRequestError(GatewayRefusedError):
-    """The gateway could not read the request, or misses a part of it."""
+    """The gateway could not read the request, or a part of it is missing."""
 
 
 class GatewayFailureError(GatewayRefusedError):
-    """A general error of the gateway's, or a code that the document does not list."""
+    """A general error of the gateway, or a code that the document does not list."""
 
 
 class GatewayUnreachableError(InfobipError):
-    """No answer came. The two subclasses say what that proves."""
+    """No answer came. The two subclasses say whether the request may have been carried out."""
 
 
 class NotSentError(GatewayUnreachableError):
-    """No byte of the request left this machine, so repeating it cannot do it twice.
+    """No byte of the request left this machine: it is safe to repeat it.
 
     Attributes:
-        final: whether it is of no use to repeat it: the client was closed.
+        final: the client is closed; retrying cannot succeed.
     """
 
     def __init__(self, message: str, *, final: bool = False) -> None:
@@ -88,10 +88,10 @@ class NotSentError(GatewayUnreachableError):
 
 
 class OutcomeUnknownError(GatewayUnreachableError):
-    """The request may or may not have been carried out; repeating it may do it twice.
+    """The request may have been carried out; repeating it may carry it out twice.
 
     Attributes:
-        message_ids: the client's message ids of the request, whose delivery reports can settle
+        message_ids: the client's message ids of the request. Delivery reports on them can settle
             the question later (§3). Empty where the request carried none.
     """
 
@@ -103,7 +103,7 @@ class OutcomeUnknownError(GatewayUnreachableError):
 class ProtocolError(InfobipError):
     """A rule of the document was broken. Never raised itself: see the two subclasses."""
 
-    def __new__(cls, *args: object, **kwargs: object) -> Self:  # noqa: D102 - as any other
+    def __new__(cls, *args: object, **kwargs: object) -> Self:  # noqa: D102 - like every error's
         if cls is ProtocolError:
             raise TypeError("raise LocalProtocolError or RemoteProtocolError")
         return super().__new__(cls, *args, **kwargs)
@@ -141,10 +141,10 @@ class RemoteProtocolError(ProtocolError):
 
 
 class LookupTimeoutError(InfobipError, TimeoutError):
-    """The query was accepted, and its report did not arrive in time (it may still come).
+    """The query was accepted, but its report did not arrive in time. It may still come.
 
     Attributes:
-        lookup_id: the gateway's id of the lookup, by which a late report can be told.
+        lookup_id: the gateway's id of the lookup; a late report has the same.
     """
 
     def __init__(self, message: str, *, lookup_id: str | None = None) -> None:

@@ -153,7 +153,7 @@ class Account:
     timeout: float
 
     def client(
-        self, *, ucs2: Ucs2Form = Ucs2Form.BINARY, close_timeout: float = 30.0
+        self, *, ucs2: Ucs2Form = Ucs2Form.BINARY, stop_timeout: float = 30.0
     ) -> "InfobipClient":
         """Make a client of the account."""
         from infobip_async import InfobipClient  # noqa: PLC0415 - brings httpx: `preview` needs none
@@ -168,7 +168,7 @@ class Account:
             proxy=self.proxy,
             read_timeout=self.timeout,
             ucs2=ucs2,
-            close_timeout=close_timeout,
+            stop_timeout=stop_timeout,
         )
 
 

@@ -186,7 +186,7 @@ async def command(
     if get and len(recipients) != 1:
         raise click.UsageError("--get takes one recipient")
     _announce(message, yes=yes)
-    client = account.client(ucs2=form, close_timeout=_LAST_WAIT)
+    client = account.client(ucs2=form, stop_timeout=_LAST_WAIT)
     sending = asyncio.create_task(_send(client, message, recipients, get=get, plain=plain))
     signals = await _stoppable(client, sending)
     code = _print(await sending)

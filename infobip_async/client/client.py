@@ -1,16 +1,14 @@
-"""The client: what to send, and what became of it."""
+"""The client: sends, the balance, delivery reports and HLR queries."""
 
 import asyncio
 import logging
 import os
 import ssl
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import suppress
 from datetime import tzinfo
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 
 import httpx
@@ -19,12 +17,11 @@ from infobip_async.bulk.items import SendResult
 from infobip_async.bulk.job import settle_doubts
 from infobip_async.bulk.run import BulkSend, Exclude, Source
 from infobip_async.client.composer import Composer
-from infobip_async.client.connections import default_transport
+from infobip_async.client.connections import make_sender
 from infobip_async.client.in_flight import InFlight
 from infobip_async.client.outcomes import Outcomes
 from infobip_async.client.reports import ReportQueue
-from infobip_async.client.transport import HttpSender
-from infobip_async.errors import GatewayUnreachableError, LocalProtocolError
+from infobip_async.errors import LocalProtocolError
 from infobip_async.models import (
     DeliveryReport,
     HlrSubmission,
@@ -35,7 +32,6 @@ from infobip_async.models import (
 )
 from infobip_async.protocol import commands, hlr_query, send_get, send_xml
 from infobip_async.protocol.exchange import Credentials, Endpoints
-from infobip_async.protocol.message_ids import IdKey
 from infobip_async.redaction import protect_logs
 from infobip_async.router import Router
 from infobip_async.runs.run import Run
@@ -48,39 +44,35 @@ _logger = logging.getLogger("infobip_async.client")
 class InfobipClient:
     """Sends messages, asks for the balance and for reports, and submits HLR queries.
 
-    Every method can be called concurrently. What is under way is not cancelled with its caller:
-    the exchange goes on by itself, and a message of several parts is finished. To be used as a
-    context manager, or closed with `aclose`.
+    Every method can be called concurrently. A request goes on when its caller is cancelled. Use the
+    client as a context manager, or close it with `aclose`.
 
-    Whenever no answer comes, every method raises `NotSentError` where no byte had left this
-    machine, and `OutcomeUnknownError` where some may have; the latter also where a send or a
-    query got an answer that cannot be read.
+    If no answer comes, every method raises `NotSentError` (no byte left this machine) or
+    `OutcomeUnknownError` (some may have left), the latter also for an unreadable answer to a send
+    or a query.
 
     Args:
         username: of the account.
         password: of the account.
-        endpoints: where the services are; the document's addresses over https by default.
-        http: an ``httpx.AsyncClient`` of the caller's to send through; it is not closed here, and
-            its own pool decides about connections.
-        concurrency: calls under way at the most; further ones wait for their turn.
-        connect_timeout: seconds to connect, and to agree on TLS; None waits for ever.
+        endpoints: the URLs of the services; the document's, over https, by default.
+        http: an ``httpx.AsyncClient`` of yours, with its own connections; it is not closed here.
+        concurrency: requests at once; further calls wait for their turn.
+        connect_timeout: seconds to connect and to agree on TLS; None waits for ever.
         read_timeout: seconds without an octet of the reply.
-        write_timeout: seconds without an octet of the request being taken.
-        connect_retries: times that a request is repeated of which no byte had left.
-        proxy: URL of an HTTP proxy. Proxies of the environment are not used.
+        write_timeout: seconds in which no octet of the request is accepted.
+        connect_retries: retries of a request that failed before any byte was sent.
+        proxy: URL of an HTTP proxy; those of the environment are not used.
         ssl_context: for https; certifi's certificates by default.
-        close_timeout: seconds that `aclose` waits for what is under way.
-        allow_insecure: let the password travel over plain http to other hosts than this one.
+        stop_timeout: seconds that `aclose` waits for requests in flight.
+        allow_insecure: send the password over plain http to other machines than this one.
         ucs2: how text beyond the GSM alphabet goes on the wire (§2/1.2).
         reference_width: bits of the reference that joins the parts of such a text, 8 or 16.
         zone: the gateway's time zone; without it the dates of reports are naive.
-        id_key: 16 octets or more, with which message ids are tagged, so that a receiver with the
-            same key tells reports on them from forged ones. Message ids of the caller's own must
-            then be made with `tag_message_id`.
+        id_key: 16 octets or more. Message ids are tagged with it, so that a receiver with the same
+            key refuses forged reports; ids of your own must come from `tag_message_id` then.
 
     Raises:
-        LocalProtocolError: a credential is empty, an endpoint is no URL or insecure, or a number
-            or the key is too small.
+        LocalProtocolError: a credential is empty, an endpoint is unfit, or an argument too small.
     """
 
     def __init__(
@@ -97,7 +89,7 @@ class InfobipClient:
         connect_retries: int = 1,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
-        close_timeout: float = 30.0,
+        stop_timeout: float = 30.0,
         allow_insecure: bool = False,
         ucs2: Ucs2Form = Ucs2Form.BINARY,
         reference_width: Literal[8, 16] = 8,
@@ -109,31 +101,17 @@ class InfobipClient:
             raise LocalProtocolError("see Endpoints.at and Endpoints.later", field="endpoints")
         self._credentials = Credentials(username, password)
         del password  # or the traceback of what is raised below could show it
-        key = None if id_key is None else IdKey(id_key)
+        self._composer = Composer(ucs2, reference_width, id_key)
         del id_key  # likewise
-        self._composer = Composer(ucs2, reference_width, key)
         if not (username and self._credentials.password):
             raise LocalProtocolError("username and password must be given", field="username")
-        if http is not None and (proxy or ssl_context):
-            raise LocalProtocolError("it brings its own proxy and TLS settings", field="http")
-        if concurrency < 1 or connect_retries < 0:
-            field = "concurrency" if concurrency < 1 else "connect_retries"
-            raise LocalProtocolError("is too small", field=field)
         self._endpoints.check(allow_insecure=allow_insecure)
         timeouts = {"connect": connect_timeout, "read": read_timeout, "write": write_timeout}
-        timeouts["pool"] = None  # the limit stands in front of it
-        self._transport: httpx.AsyncBaseTransport | None = None
-        if http is None:
-            self._transport = default_transport(proxy, ssl_context, concurrency)
-            # Past httpx's client layer, which logs URLs and costs as much as all the rest.
-            build, send = httpx.Request, self._transport.handle_async_request
-            sender = HttpSender(build, send, timeouts, connect_retries)
-        else:
-            # A redirect would repeat a send.
-            through = partial(http.send, stream=True, follow_redirects=False)
-            sender = HttpSender(http.build_request, through, timeouts, connect_retries)
+        sender, self._transport = make_sender(
+            http, timeouts, connect_retries, proxy=proxy, ssl_context=ssl_context, most=concurrency
+        )
         self._outcomes = Outcomes(sender, InFlight(concurrency))
-        self._close_timeout = close_timeout
+        self._stop_timeout = stop_timeout
         self._closing = asyncio.Event()
         dlr_url = self._endpoints.dlr_pull
         self._reports = ReportQueue(self._outcomes, dlr_url, self._credentials, zone)
@@ -141,13 +119,11 @@ class InfobipClient:
 
     @classmethod
     def from_env(cls, **options: object) -> Self:
-        """Make a client from the environment.
-
-        ``INFOBIP_USERNAME`` and ``INFOBIP_PASSWORD`` must be set; ``INFOBIP_BASE_URL``, where it
-        is, has the document's paths under it.
+        """Make a client of ``INFOBIP_USERNAME`` and ``INFOBIP_PASSWORD`` in the environment.
 
         Args:
-            options: the keyword arguments of the class.
+            options: the keyword arguments of the class. Without `endpoints`, the document's paths
+                are taken to be under ``INFOBIP_BASE_URL``, where that is set.
 
         Raises:
             LocalProtocolError: a variable is not set.
@@ -157,11 +133,8 @@ class InfobipClient:
                 raise LocalProtocolError("not set in the environment", field=name)
         if base := os.environ.get("INFOBIP_BASE_URL"):
             options.setdefault("endpoints", Endpoints.at(base))
-        return cls(
-            os.environ["INFOBIP_USERNAME"],
-            os.environ["INFOBIP_PASSWORD"],
-            **options,  # type: ignore[arg-type]  # checked by the class
-        )
+        username, password = os.environ["INFOBIP_USERNAME"], os.environ["INFOBIP_PASSWORD"]
+        return cls(username, password, **options)  # type: ignore[arg-type]  # checked by the class
 
     @property
     def username(self) -> str:
@@ -174,23 +147,18 @@ class InfobipClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Start nothing more, wait for what is under way, and close the connections.
+        """Start no further request, wait for those in flight, and close the connections.
 
-        What takes longer than `close_timeout` is cancelled, and raises `OutcomeUnknownError`. What
-        still waits for its turn, and what is called later, raises `NotSentError`.
+        A request that takes longer than `stop_timeout` is cancelled (`OutcomeUnknownError`). Calls
+        that wait for their turn, and later ones, raise `NotSentError`.
         """
         self._closing.set()
         try:
-            await self._outcomes.in_flight.drain(self._close_timeout)
+            await self._outcomes.in_flight.drain(self._stop_timeout)
         finally:
             if self._transport is not None:
                 await self._transport.aclose()
@@ -205,18 +173,17 @@ class InfobipClient:
         """Send a message to its recipients by XML POST (§2/1).
 
         Args:
-            message: what to send. A text is put into the GSM alphabet or UCS-2, and into parts,
-                as `preview` shows.
+            message: what to send. `preview` shows the alphabet and the parts of a text.
             recipients: up to 10,000, none of them twice.
-            registered: ask for delivery reports: each recipient gets a message id, a generated
-                one where it has none. Without, the plain form is sent, and no report comes.
+            registered: ask for delivery reports: a recipient without a message id gets a
+                generated one. Without it the plain form is sent, and no report comes.
 
         Raises:
             LocalProtocolError: a rule of the document is broken; nothing was sent.
             GatewayRefusedError: the gateway said no; nothing was sent.
             NotSentError: no byte left this machine.
-            OutcomeUnknownError: it may have been sent, whole or in part; its `message_ids` are
-                what reports will name.
+            OutcomeUnknownError: it may have been sent, whole or in part; reports will name its
+                `message_ids`.
         """
         addressed = self._composer.addressed(recipients, registered=registered)
         plan = self._composer.plan(message, addressed)
@@ -226,26 +193,19 @@ class InfobipClient:
             send_xml.decode_reply,
             tuple(one.message_id for _, to in plan for one in to if one.message_id),
         )
+        answered = zip(replies, plan, strict=True)
         return SendReceipt(
             addressed,
-            tuple(
-                PartReceipt(reply.accepted, reply.credits, to)
-                for reply, (_, to) in zip(replies, plan, strict=True)
-            ),
+            tuple(PartReceipt(one.accepted, one.credits, to) for one, (_, to) in answered),
         )
 
     async def send_one(self, message: Message, recipient: str) -> str:
-        """Send a message to one recipient by GET (§2/2), and get the gateway's id of it.
+        """Send a message to one recipient by GET (§2/2), and return the gateway's id of it.
 
-        The URL holds the password, and no delivery report can settle an unknown outcome, since
-        the client sets no message id: `send` has neither flaw. A text that goes out in several
-        requests has an id for each, of which this is the first.
-
-        Raises:
-            LocalProtocolError: a rule of the document is broken; nothing was sent.
-            GatewayRefusedError: the gateway said no; nothing was sent.
-            NotSentError: no byte left this machine.
-            OutcomeUnknownError: it may have been sent, whole or in part.
+        Prefer `send`: here the URL holds the password, and no delivery report can settle an
+        unknown outcome, since a GET carries no message id of the client's. A text that goes out
+        in several requests has an id for each, and the first one is returned. It raises the same
+        errors as `send`.
         """
         url = self._endpoints.send_get
         encoders = [
@@ -325,21 +285,20 @@ class InfobipClient:
         return BulkSend(self, source, settings, exclude).run()
 
     def make_message_id(self) -> str:
-        """Make a message id that no other message has."""
+        """Make a unique message id."""
         return self._composer.make_message_id()
 
     def message_ids(self, message: Message, message_id: str) -> tuple[str, ...]:
-        """The ids that delivery reports name of a message that is sent under an id (§3.1).
+        """The ids that delivery reports will name for a message that is sent under an id (§3.1).
 
-        They are that id alone, or of a text that goes out in several requests one for each.
+        They are the id itself, or one id per request where a text goes out in several.
 
         Raises:
             LocalProtocolError: the message breaks a rule of the document.
         """
         return self._composer.message_ids(message, message_id)
 
-    # --- the account ---
-
+    # --- the account, reports, lookups ---
     async def credits(self) -> Decimal:
         """Ask for the balance of the account (§2/2.1). The URL holds the password.
 
@@ -350,12 +309,11 @@ class InfobipClient:
         encode = partial(commands.encode_request, self._endpoints.command, self._credentials)
         return await self._outcomes.read(encode, commands.decode_reply)
 
-    # --- delivery reports ---
-
     async def pull_reports(self, message_ids: Iterable[str] = ()) -> tuple[DeliveryReport, ...]:
         """Take the delivery reports that wait at the gateway (§3.2). The URL holds the password.
 
-        The gateway gives each report once. What a cancelled call brought is kept for the next.
+        The gateway gives each report once. Reports that a cancelled call pulled are kept for the
+        next call.
 
         Args:
             message_ids: the messages to ask about; all where there are none.
@@ -364,8 +322,7 @@ class InfobipClient:
             AuthenticationError: the username or password is wrong or missing.
             RemoteProtocolError: the reply cannot be read; its `raw` may be the only copy.
         """
-        wanted = (message_ids,) if isinstance(message_ids, str) else tuple(message_ids)
-        return await self._reports.take(wanted)
+        return await self._reports.take(message_ids)
 
     async def reconcile(
         self,
@@ -376,14 +333,14 @@ class InfobipClient:
     ) -> Mapping[str, DeliveryReport]:
         """Ask about messages whose outcome is unknown (§3.2).
 
-        A report proves that its message was sent. No report proves nothing: it may be on its way,
-        have been taken before, or be pushed, if the account has a URL for that.
+        A report proves that its message was sent. No report proves nothing: it may come later,
+        have been taken before, or be pushed.
 
         Args:
             message_ids: of `OutcomeUnknownError`, or of `SendResult`.
-            router: gets the reports like any others; the gateway gives them once.
-            job: of `send_many`, while no run is at it: its unknown items are asked about, too, and
-                those that are proven are `SendOutcome.SENT` for the next run.
+            router: its handlers get the reports, which the gateway gives only once.
+            job: of `send_many`, while no run uses it. Its unknown items are asked about, too; those
+                with a report are `SendOutcome.SENT` for the next run.
 
         Returns:
             The latest report of each message that was sent, by its id.
@@ -392,8 +349,7 @@ class InfobipClient:
             AuthenticationError: the username or password is wrong or missing.
             RemoteProtocolError: a reply cannot be read; its `raw` may be the only copy.
             StorageUnavailableError: the job cannot be opened or written.
-            ExceptionGroup: what the router's handlers raised. What was pulled until then is
-                given again by the next call.
+            ExceptionGroup: of the router's handlers. The next call gives the same reports again.
         """
         ask = partial(self._reports.reconcile, router=router)
         proven = await ask(message_ids)
@@ -402,12 +358,11 @@ class InfobipClient:
                 await settle_doubts(job, ask, proven)
         return proven
 
-    async def poll_reports(self, *, interval: float = 60.0) -> AsyncGenerator[DeliveryReport, None]:
+    def poll_reports(self, *, interval: float = 60.0) -> AsyncGenerator[DeliveryReport, None]:
         """Pull delivery reports again and again, and yield them one by one.
 
-        It ends when the client is closed, and can be left at any time: reports that were pulled
-        and not yet yielded are kept for the next call. A gateway that cannot be reached is tried
-        again after the interval.
+        It ends when the client is closed, and can be left at any time: reports that were not
+        yielded are kept for the next call. A gateway that is away is tried again.
 
         Args:
             interval: seconds between two pulls.
@@ -416,26 +371,15 @@ class InfobipClient:
             AuthenticationError: the username or password is wrong or missing.
             RemoteProtocolError: a reply cannot be read; its `raw` may be the only copy.
         """
-        while not self._closing.is_set():
-            try:
-                await self._reports.pull()
-            except GatewayUnreachableError as fault:
-                _logger.warning("delivery reports could not be pulled: %s", fault)
-            while self._reports.waiting:
-                yield self._reports.waiting.popleft()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(interval):
-                    await self._closing.wait()
-
-    # --- lookups ---
+        return self._reports.poll(interval, self._closing)
 
     async def submit_hlr(
         self, destinations: Iterable[str], *, method: Literal["POST", "GET"] = "POST"
     ) -> tuple[HlrSubmission, ...]:
-        """Submit numbers for lookup (§4), whose reports are pushed later; see `HlrLookups`.
+        """Submit numbers for lookup (§4). The reports are pushed later; see `HlrLookups`.
 
         Args:
-            destinations: the numbers; the gateway judges each.
+            destinations: the numbers; the gateway judges each of them.
             method: POST keeps the password out of the URL.
 
         Returns:

@@ -1,4 +1,4 @@
-"""What one message becomes: its parts, its recipients, and their message ids."""
+"""The contents of requests: the parts of a message, its recipients, and their message ids."""
 
 import itertools
 import secrets
@@ -12,18 +12,18 @@ from infobip_async.text.segments import Ucs2Form, compose
 
 
 class Composer:
-    """Makes the contents of requests, with ids and references that no other message has.
+    """Makes the contents of requests, with unique message ids and references of parts.
 
     Args:
         ucs2: how text beyond the GSM alphabet goes on the wire (§2/1.2).
         reference_width: bits of the reference that joins the parts of such a text, 8 or 16.
-        id_key: tags message ids, and refuses those of callers that have no tag of it.
+        id_key: tags message ids. Ids of callers must have its tag, too.
     """
 
     def __init__(
-        self, ucs2: Ucs2Form, reference_width: Literal[8, 16], id_key: IdKey | None = None
+        self, ucs2: Ucs2Form, reference_width: Literal[8, 16], id_key: str | bytes | None = None
     ) -> None:
-        self._id_key = id_key
+        self._id_key = None if id_key is None else IdKey(id_key)
         self._ucs2 = ucs2
         self._reference_width: Literal[8, 16] = reference_width
         self._prefix = secrets.token_hex(8)
@@ -36,7 +36,7 @@ class Composer:
         return message_id if self._id_key is None else self._id_key.tag(message_id)
 
     def parts(self, message: Message) -> Sequence[Submission]:
-        """What one request after the other carries."""
+        """The contents of the requests that carry a message, in their order."""
         return compose(
             message,
             ucs2=self._ucs2,
@@ -45,11 +45,11 @@ class Composer:
         ).submissions
 
     def addressed(self, recipients: Recipients, *, registered: bool) -> tuple[Recipient, ...]:
-        """The recipients, each with a message id if delivery is registered.
+        """Make the recipients, each with a message id if delivery is registered.
 
         Raises:
-            LocalProtocolError: there is a message id, and delivery is not registered; or it has
-                no tag of the key, so that reports on it would be taken for forged ones.
+            LocalProtocolError: a recipient has a message id although delivery is not registered;
+                or its id has no tag of the key, so that the receiver would refuse its report.
         """
         several = recipients if isinstance(recipients, Iterable) else [recipients]
         if isinstance(several, str):
@@ -71,7 +71,7 @@ class Composer:
     def plan(
         self, message: Message, recipients: tuple[Recipient, ...]
     ) -> list[tuple[Submission, tuple[Recipient, ...]]]:
-        """What each request carries, and to whom, under the message ids of that part."""
+        """The content and the recipients of each request, with the message ids of its part."""
         parts = self.parts(message)
         total = len(parts)
         return [(part, _of_part(recipients, at, total)) for at, part in enumerate(parts, 1)]

@@ -1,7 +1,8 @@
 """Connections of the default client: one HTTP/1.1 connection for each exchange in flight.
 
-`SlotTransport` keeps idle connections in a free list: the cost of a request does not grow with
-concurrency, and a cancelled request costs at most its own connection.
+`SlotTransport` keeps idle connections in a free list. httpx's own pool walks all its requests for
+each request, and a request that is cancelled in it can cost its slot for good. Here the cost of a
+request does not grow with concurrency, and a cancelled request costs at most its own connection.
 
 `SocketNetwork` is httpcore's network interface over asyncio's own transports. httpcore's backend
 buffers unsolicited bytes, and the next request takes them for its reply. Here they make the
@@ -11,7 +12,7 @@ connection unusable. An exchange also gets a quarter cheaper.
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, cast
 
@@ -19,6 +20,9 @@ import attrs
 import httpcore
 import httpx
 from aiohappyeyeballs import start_connection
+
+from infobip_async.client.transport import HttpSender
+from infobip_async.errors import LocalProtocolError
 
 _NEXT_ADDRESS: Final = 0.25
 """Seconds after which the next address of a host is tried beside the first (RFC 8305)."""
@@ -28,8 +32,8 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     """One connection.
 
     Attributes:
-        answered: whether anything arrived since the last octets were written. A reply that is
-            read although nothing did is a leftover of what came before.
+        answered: whether anything arrived since the last octets were written. If nothing did,
+            a reply that is read is a leftover of an earlier exchange.
     """
 
     _transport: asyncio.Transport
@@ -43,46 +47,46 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._ended = False
         self._fault: Exception | None = None
 
-    # --- what asyncio tells ---
+    # --- called by asyncio ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, or the one over it after a TLS handshake."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
-        # A write lasts until the kernel has taken everything: that is what its timeout is about.
+        # So `write` lasts until the kernel has taken everything, and its timeout means that.
         self._transport.set_write_buffer_limits(high=1)
         self._drained.set()
 
     def data_received(self, data: bytes) -> None:
-        """Keep what arrived; no more of it is taken in than is read."""
+        """Keep what arrived."""
         self.answered = True
         self._received.append(data)
         self._arrived.set()
-        if len(self._received) > 1:
+        if len(self._received) > 1:  # nobody reads: the rest stays in the kernel
             self._transport.pause_reading()
 
     def eof_received(self) -> None:
-        """Nothing more arrives, and asyncio closes the connection."""
+        """Take the end of what the peer sends; asyncio then closes the connection."""
         self.connection_lost(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wake whoever waits."""
+        """Wake the reader and the writer."""
         self._ended = True
         self._fault = self._fault or exc
         self._arrived.set()
         self._drained.set()
 
     def pause_writing(self) -> None:
-        """The kernel takes no more for now."""
+        """Have the writer wait: the kernel takes no more for now."""
         self._drained.clear()
 
     def resume_writing(self) -> None:
-        """The kernel has taken everything."""
+        """Wake the writer: the kernel has taken everything."""
         self._drained.set()
 
-    # --- what httpcore asks ---
+    # --- called by httpcore ---
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109 - httpcore's
-        """Wait for octets and give all there are; none when the peer has closed."""
+        """Wait for octets, and give all that have arrived; none when the peer has closed."""
         if not self._transport.is_reading():
             self._transport.resume_reading()
         await _within(timeout, self._arrived, httpcore.ReadTimeout)
@@ -91,7 +95,7 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         if not self._ended:
             self._arrived.clear()
         elif self._fault and not received:
-            # Not an end: a reply without a length would pass for complete.
+            # A fault is not an end: a reply without a length would pass for complete.
             raise httpcore.ReadError from self._fault
         return received
 
@@ -110,10 +114,10 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
     ) -> httpcore.AsyncNetworkStream:
-        """Secure the connection; one that cannot be is closed."""
+        """Start TLS; if that fails, the connection is closed."""
         loop = asyncio.get_running_loop()
         if self._received:
-            # Anybody on the way could have put the beginning of a reply there.
+            # They are not authentic: anybody on the way could put the beginning of a reply there.
             self._transport.abort()
             raise httpcore.ConnectError("octets in front of the handshake")
         try:
@@ -123,7 +127,7 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
                 )
         except TimeoutError:
             raise httpcore.ConnectTimeout from None
-        except OSError as fault:  # what ssl raises is one
+        except OSError as fault:  # errors of ssl are OSErrors
             raise httpcore.ConnectError(fault) from fault
         if secured is None:
             raise httpcore.ConnectError("closed at the end of the handshake")
@@ -136,13 +140,13 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         await asyncio.sleep(0)  # asyncio closes the socket in its next round
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's
-        """Tell of the connection what httpcore asks for."""
-        if info == "is_readable":
+        """Answer a question of httpcore's about the connection."""
+        if info == "is_readable":  # asked before the connection is used again: then it is dead
             return self._ended or bool(self._received) or self._is_readable()
         return self._transport.get_extra_info(info)
 
     def _is_readable(self) -> bool:
-        """Whether something arrived, or the peer closed, in this round of the event loop."""
+        """Whether octets or the end have arrived that asyncio has not told of yet."""
         try:
             self._socket.recv(1, socket.MSG_PEEK)
         except OSError as fault:
@@ -194,7 +198,7 @@ _Free = list[httpcore.AsyncHTTPConnection]
 
 @attrs.define
 class _SlotStream(httpx.AsyncByteStream):
-    """The body of a reply; closing it gives the connection back."""
+    """The body of a reply. Closing it puts the connection back into the free list."""
 
     _body: httpcore.Response
     _give_back: Callable[[], Awaitable[None]]
@@ -211,15 +215,15 @@ class _SlotStream(httpx.AsyncByteStream):
 
 @attrs.define(eq=False)
 class SlotTransport(httpx.AsyncBaseTransport):
-    """One HTTP/1.1 connection per exchange in flight, and a free list of idle ones.
+    """One HTTP/1.1 connection for each exchange in flight, and a free list of idle ones.
 
-    It sets no limit of its own: whoever calls it limits the exchanges in flight. Failures are
-    httpcore's exceptions.
+    It has no limit of its own: `InFlight` limits the exchanges. Failures are httpcore's
+    exceptions.
 
     Attributes:
         ssl_context: for https; certifi's certificates where it is None.
-        keepalive_expiry: seconds that an idle connection is kept; below what servers allow, so
-            that they do not close it just when it is used again.
+        keepalive_expiry: seconds that an idle connection is kept. It is below what servers allow,
+            so that none closes a connection just when it is used again.
     """
 
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
@@ -250,7 +254,7 @@ class SlotTransport(httpx.AsyncBaseTransport):
                 )
             )
             _check_order(response)
-        except BaseException:
+        except BaseException:  # a cancellation, too: what the reply would be is still to come
             await connection.aclose()
             raise
         body = _SlotStream(response, partial(self._give_back, free, connection))
@@ -258,7 +262,7 @@ class SlotTransport(httpx.AsyncBaseTransport):
 
     async def _idle(self, free: _Free) -> httpcore.AsyncHTTPConnection | None:
         while free:
-            connection = free.pop()
+            connection = free.pop()  # the one used last is the least likely to have expired
             if connection.is_available() and not connection.has_expired():
                 return connection
             await connection.aclose()
@@ -279,7 +283,7 @@ class SlotTransport(httpx.AsyncBaseTransport):
             free.append(connection)
         else:
             await connection.aclose()
-        # The least recently used one stands first: after a burst the list shrinks from there.
+        # The one used longest ago stands first: after a burst the list shrinks from there.
         if len(free) > 1 and free[0].has_expired():
             await free.pop(0).aclose()
 
@@ -291,21 +295,56 @@ class SlotTransport(httpx.AsyncBaseTransport):
 
 
 def _check_order(response: httpcore.Response) -> None:
-    """Refuse a reply that was there before the request: it is a leftover of another exchange."""
+    """Refuse a reply that was there before the request: it belongs to another exchange."""
     stream = response.extensions.get("network_stream")
     if isinstance(stream, SocketStream) and not stream.answered:
         raise httpcore.RemoteProtocolError("the reply was there before the request")
 
 
-def default_transport(
-    proxy: str | None, ssl_context: ssl.SSLContext | None, concurrency: int
-) -> httpx.AsyncBaseTransport:
-    """A `SlotTransport`, or with a proxy httpx's own transport, which knows how to use one."""
-    if proxy is None:
-        return SlotTransport(ssl_context)
-    return httpx.AsyncHTTPTransport(
-        proxy=proxy,
-        verify=ssl_context or True,
-        trust_env=False,
-        limits=httpx.Limits(max_connections=concurrency),
-    )
+def make_sender(
+    http: httpx.AsyncClient | None,
+    timeouts: Mapping[str, float | None],
+    connect_retries: int,
+    *,
+    proxy: str | None,
+    ssl_context: ssl.SSLContext | None,
+    most: int,
+) -> tuple[HttpSender, httpx.AsyncBaseTransport | None]:
+    """Make what sends the requests of a client.
+
+    Args:
+        http: the caller's own; None for a `SlotTransport`, or with a proxy for httpx's own
+            transport, which knows how to use one.
+        timeouts: of `HttpSender`.
+        connect_retries: of `HttpSender`.
+        proxy: URL of an HTTP proxy.
+        ssl_context: for https.
+        most: requests at once.
+
+    Returns:
+        The sender, and the transport that is to be closed with the client.
+
+    Raises:
+        LocalProtocolError: a number is too small; or `http` is given, and so is a setting that it
+            brings itself.
+    """
+    if most < 1 or connect_retries < 0:
+        field = "concurrency" if most < 1 else "connect_retries"
+        raise LocalProtocolError("is too small", field=field)
+    timeouts = {**timeouts, "pool": None}  # a request starts only when there is room for it
+    if http is not None:
+        if proxy or ssl_context:
+            raise LocalProtocolError("it brings its own proxy and TLS settings", field="http")
+        through = partial(http.send, stream=True, follow_redirects=False)
+        return HttpSender(http.build_request, through, timeouts, connect_retries), None
+    transport: httpx.AsyncBaseTransport = SlotTransport(ssl_context)
+    if proxy is not None:
+        transport = httpx.AsyncHTTPTransport(
+            proxy=proxy,
+            verify=ssl_context or True,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=most),
+        )
+    # Past httpx's client layer, which logs URLs and costs as much as all the rest.
+    send = transport.handle_async_request
+    return HttpSender(httpx.Request, send, timeouts, connect_retries), transport

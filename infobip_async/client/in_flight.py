@@ -1,4 +1,4 @@
-"""What is under way: bounded, and finished even if its caller is cancelled."""
+"""Exchanges in flight: limited in number, and finished even if their callers are cancelled."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
+from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.errors import LocalProtocolError, NotSentError, OutcomeUnknownError
 
 T = TypeVar("T")
@@ -14,15 +15,18 @@ _logger = logging.getLogger("infobip_async.client")
 
 
 class InFlight:
-    """Bounds what is under way at once, and finishes it even if its caller is cancelled.
+    """Limits the exchanges in flight, and finishes each even if its caller is cancelled.
+
+    An exchange runs in a task of its own: a cancelled caller must not cut a request off that may
+    have been carried out, and the slot is free exactly when the exchange has ended.
 
     Args:
-        limit: how many at the most; the next one waits, and can be cancelled while it does.
+        limit: exchanges at once; the next one waits, and can be cancelled while it does.
     """
 
     def __init__(self, limit: int) -> None:
         self._slots = asyncio.Semaphore(limit)
-        self._running: set[asyncio.Task[Any]] = set()
+        self._running = TaskSet(self._ended)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
@@ -34,16 +38,16 @@ class InFlight:
     ) -> T:
         """Run a coroutine in a task of its own, and wait for it.
 
-        A caller that is cancelled waits no longer; the task goes on, and its end is logged.
+        If the caller is cancelled, the task goes on, and its end is logged.
 
         Args:
-            start: makes the coroutine, once it is its turn.
-            message_ids: what can settle an unknown outcome later.
+            start: makes the coroutine when there is a free slot.
+            message_ids: the ids that can settle an unknown outcome later.
 
         Raises:
-            LocalProtocolError: another event loop has the connections.
+            LocalProtocolError: the connections belong to another event loop.
             NotSentError: `drain` was called; nothing starts any more.
-            OutcomeUnknownError: `drain` has cancelled it.
+            OutcomeUnknownError: `drain` cancelled the task.
         """
         loop = asyncio.get_running_loop()
         self._loop = self._loop or loop
@@ -55,9 +59,7 @@ class InFlight:
         if self._closed:
             self._slots.release()
             raise NotSentError("the client is closed, nothing was sent", final=True)
-        task = asyncio.create_task(start())
-        self._running.add(task)
-        task.add_done_callback(self._ended)
+        task = self._running.start(start())
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError:
@@ -67,26 +69,26 @@ class InFlight:
             raise OutcomeUnknownError("the client was closed meanwhile", message_ids=message_ids)
         return task.result()
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
+    def _ended(self, _: asyncio.Task[Any]) -> None:
         self._slots.release()
 
-    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - the rest is cancelled after it
-        """Start nothing more, and wait for what is under way; cancel what takes longer."""
+    async def drain(self, seconds: float) -> None:
+        """Start nothing more, and wait for the exchanges in flight; cancel those that take longer.
+
+        Args:
+            seconds: how long to wait.
+        """
         self._closed = True
-        if running := set(self._running):
-            try:
-                await asyncio.wait(running, timeout=timeout)
-            finally:
-                for task in running:
-                    task.cancel()
-                await asyncio.gather(*running, return_exceptions=True)
+        try:
+            await self._running.drain(seconds)
+        finally:
+            await self._running.cancel()
 
 
 def _report(message_ids: tuple[str, ...], task: asyncio.Task[Any]) -> None:
-    """Say what became of an exchange whose caller no longer waits.
+    """Log how an exchange ended whose caller was cancelled.
 
-    The reply is not told: a gateway may repeat the request in it.
+    The reply is left out: a gateway may repeat the request in it.
     """
     ids = ", ".join(message_ids) or "none"
     if task.cancelled():

@@ -1,7 +1,7 @@
 """What an exchange means to the caller: an answer, a refusal, or one of the two ways to fail.
 
-`Outcomes.read` is for what changes nothing at the gateway: a reply that cannot be read is just
-that. `Outcomes.submit` is for sends and queries, where it leaves the outcome unknown.
+`Outcomes.read` is for requests that change nothing at the gateway: an unreadable reply to them is
+only unreadable. `Outcomes.submit` is for sends and queries: there it leaves the outcome unknown.
 """
 
 import itertools
@@ -21,21 +21,21 @@ T = TypeVar("T")
 
 @attrs.frozen
 class Outcomes:
-    """The exchanges of one client.
+    """Makes the exchanges of one client, and says what their replies and failures mean.
 
     Attributes:
-        sender: makes each of them.
-        in_flight: bounds them, and keeps them from being cancelled with their callers.
+        sender: makes each exchange.
+        in_flight: limits them, and lets them finish when their callers are cancelled.
     """
 
     sender: HttpSender
     in_flight: InFlight
 
     async def read(self, encode: Callable[[], HttpRequest], decode: Callable[[HttpReply], T]) -> T:
-        """Make an exchange that changes nothing.
+        """Make an exchange that changes nothing at the gateway.
 
         Args:
-            encode: makes the request; what it raises is raised before anything is sent.
+            encode: makes the request; its errors are raised before anything is sent.
             decode: reads the reply.
         """
         request = _without_traceback(encode)
@@ -51,13 +51,13 @@ class Outcomes:
         decode: Callable[[HttpReply], T],
         message_ids: tuple[str, ...] = (),
     ) -> list[T]:
-        """Make one exchange after the other, each of which does something at the gateway.
+        """Make exchanges that have an effect at the gateway, one after the other.
 
-        A failure after the first reply leaves the whole in doubt.
+        A failure after the first reply leaves the outcome of the whole unknown.
 
         Args:
-            encoders: make the requests, each when it is its turn; what the first one raises is
-                raised before anything is sent.
+            encoders: make the requests, each in its turn; errors of the first one are raised
+                before anything is sent.
             decode: reads a reply.
             message_ids: of all requests, for `OutcomeUnknownError`.
         """
@@ -77,7 +77,7 @@ class Outcomes:
 
 
 def _without_traceback(make: Callable[[], T]) -> T:
-    """Let no traceback lead inside, where frames hold the password, or a gateway's echo of it."""
+    """Cut the traceback off: frames inside hold the password, or a gateway's echo of it."""
     try:
         return make()
     except InfobipError as fault:
@@ -85,7 +85,13 @@ def _without_traceback(make: Callable[[], T]) -> T:
 
 
 def _raise_outcome(fault: InfobipError, done: int, message_ids: tuple[str, ...]) -> NoReturn:
-    """Raise what a failed exchange means, after so many that were carried out."""
+    """Raise the error that a failed exchange means to the caller.
+
+    Args:
+        fault: of the exchange.
+        done: exchanges of the same message that were carried out before.
+        message_ids: of all of them.
+    """
     if done:
         raise OutcomeUnknownError(
             f"{done} of several parts were sent, then: {fault}", message_ids=message_ids

@@ -1,14 +1,16 @@
-"""Delivery reports pulled from the gateway (§3.2), none of which gets lost on the way."""
+"""Delivery reports pulled from the gateway (§3.2); none is lost on the way to a caller."""
 
+import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import tzinfo
 from functools import partial
 from typing import Final
 
 from infobip_async.client.outcomes import Outcomes
+from infobip_async.errors import GatewayUnreachableError
 from infobip_async.models import DeliveryReport
 from infobip_async.protocol import dlr_pull
 from infobip_async.protocol.exchange import Credentials, HttpReply
@@ -16,7 +18,7 @@ from infobip_async.redaction import spellings
 from infobip_async.router import Router
 
 IDS_AT_ONCE: Final = 50
-"""Message ids that one pull asks about when many are: they stand in its URL."""
+"""Message ids that `reconcile` asks about in one pull: they stand in its URL."""
 
 _logger = logging.getLogger("infobip_async.client")
 
@@ -24,8 +26,8 @@ _logger = logging.getLogger("infobip_async.client")
 class ReportQueue:
     """Pulls reports into a queue, from which callers take them.
 
-    The gateway gives each report once, so what a caller does not take, because it was cancelled
-    or left its loop, waits for the next one.
+    The gateway gives each report once. So a report that its caller does not take, because it was
+    cancelled or left its loop, waits for the next caller.
 
     Args:
         outcomes: makes the requests.
@@ -44,26 +46,42 @@ class ReportQueue:
         self.waiting: deque[DeliveryReport] = deque()
 
     async def pull(self, message_ids: tuple[str, ...] = ()) -> None:
-        """Bring reports into the queue, even where the caller is cancelled meanwhile."""
+        """Bring reports into the queue, even if the caller is cancelled meanwhile."""
         await self._outcomes.read(partial(self._encode, message_ids), self._keep)
+
+    async def poll(
+        self, interval: float, closing: asyncio.Event
+    ) -> AsyncGenerator[DeliveryReport, None]:
+        """Pull again and again, and yield what comes, until the event is set."""
+        while not closing.is_set():
+            try:
+                await self.pull()
+            except GatewayUnreachableError as fault:
+                _logger.warning("delivery reports could not be pulled: %s", fault)
+            while self.waiting:
+                yield self.waiting.popleft()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(interval):
+                    await closing.wait()
 
     def _keep(self, reply: HttpReply) -> None:
         for row in dlr_pull.decode_reply(reply, zone=self._zone):
             if isinstance(row, DeliveryReport):
                 self.waiting.append(row)
             else:
-                # A gateway may repeat the request in it.
+                # A gateway may repeat the request in the row, and with it the password.
                 raw = self._password.sub("***", row.raw)
                 _logger.warning("an unreadable report was pulled: %s: %r", row.reason, raw)
 
-    async def take(self, message_ids: tuple[str, ...] = ()) -> tuple[DeliveryReport, ...]:
-        """Pull, and take what is there: all, or the reports of some messages."""
-        await self.pull(message_ids)
+    async def take(self, message_ids: Iterable[str] = ()) -> tuple[DeliveryReport, ...]:
+        """Pull, and take reports out of the queue: all, or those of some messages."""
+        ids = _several(message_ids)
+        await self.pull(ids)
         every = tuple(self.waiting)
         self.waiting.clear()
-        if not message_ids:
+        if not ids:
             return every
-        wanted = frozenset(message_ids)
+        wanted = frozenset(ids)
         self.waiting.extend(one for one in every if one.message_id not in wanted)
         return tuple(one for one in every if one.message_id in wanted)
 
@@ -71,7 +89,7 @@ class ReportQueue:
         self, message_ids: Iterable[str], router: Router | None
     ) -> dict[str, DeliveryReport]:
         """Ask about messages, some at a time, and hand their reports to a router's handlers."""
-        wanted = (message_ids,) if isinstance(message_ids, str) else tuple(message_ids)
+        wanted = _several(message_ids)
         proven: dict[str, DeliveryReport] = {}
         with self.kept(proven):
             for start in range(0, len(wanted), IDS_AT_ONCE):
@@ -83,9 +101,13 @@ class ReportQueue:
 
     @contextmanager
     def kept(self, reports: Mapping[str, DeliveryReport]) -> Iterator[None]:
-        """Keep reports for the next call if this one fails: there is no other copy."""
+        """Put reports back into the queue if this call fails: there is no other copy."""
         try:
             yield
         except BaseException:
             self.waiting.extend(reports.values())
             raise
+
+
+def _several(message_ids: Iterable[str]) -> tuple[str, ...]:
+    return (message_ids,) if isinstance(message_ids, str) else tuple(message_ids)

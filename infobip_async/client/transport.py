@@ -1,7 +1,7 @@
-"""One exchange: how a request leaves, and the evidence of what left.
+"""One exchange: a request out, a reply in, and the evidence whether any byte left.
 
-`HttpSender` makes one exchange and tells the two failures apart that matter to a sender: no byte
-left (`NotSentError`), or some may have (`OutcomeUnknownError`).
+`HttpSender` tells apart the two failures that matter to a sender: no byte left this machine
+(`NotSentError`), or some may have (`OutcomeUnknownError`).
 """
 
 import os
@@ -24,15 +24,15 @@ from infobip_async.protocol.exchange import HttpReply, HttpRequest
 from infobip_async.redaction import exchange_of_ours
 
 MAX_REPLY: Final = 64 * 1024 * 1024
-"""Octets of a reply that are read; ten times what 100,000 HLR rows take."""
+"""The most octets of a reply that are read: ten times the reply to 100,000 HLR numbers."""
 
 
 @attrs.define
 class _Evidence:
-    """What httpcore's trace tells of a request.
+    """What httpcore's trace proves about one request.
 
-    Exception classes cannot tell whether bytes left: a write error is swallowed, and shows as a
-    read error later. A transport that traces nothing proves nothing.
+    The class of an exception does not tell whether bytes left: httpcore swallows a write error,
+    and raises a read error later. A transport that traces nothing proves nothing.
     """
 
     traced: bool = False
@@ -41,7 +41,7 @@ class _Evidence:
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         self.traced = True
         if event.endswith("send_request_headers.started"):
-            # A proxy's CONNECT carries nothing of the request.
+            # The CONNECT for a proxy carries nothing of the request.
             self.started = self.started or info["request"].method != b"CONNECT"
 
     @property
@@ -51,13 +51,14 @@ class _Evidence:
 
 @attrs.frozen
 class HttpSender:
-    """Makes exchanges through whatever sends requests.
+    """Makes exchanges over an httpx client, or over a transport of ours.
 
     Attributes:
         build: makes a request, as ``httpx.Request`` and ``httpx.AsyncClient.build_request`` do.
-        dispatch: sends one and gives the response, its body unread, without following redirects.
+        dispatch: sends a request and gives its response, with the body unread. It must not
+            follow redirects: that would repeat a send.
         timeouts: seconds for ``connect``, ``read``, ``write`` and ``pool``, as httpx has them.
-        connect_retries: times that a request is tried again of which no byte had left.
+        connect_retries: retries of a request that failed before any byte was sent.
     """
 
     build: Callable[..., httpx.Request]
@@ -70,9 +71,9 @@ class HttpSender:
 
         Raises:
             LocalProtocolError: the request cannot be made: its URL is longer than httpx allows.
-            NotSentError: it failed, and no byte of the request had left.
-            OutcomeUnknownError: it failed after that, or nothing proves that it did not; or the
-                HTTP status is not 2xx, whatever stands behind it.
+            NotSentError: it failed before any byte of the request left.
+            OutcomeUnknownError: it failed later, or nothing proves that it failed before; or the
+                HTTP status is not 2xx, whoever answered.
         """
         exchange_of_ours.set(True)
         outcome = await self._attempt(request)
@@ -87,7 +88,7 @@ class HttpSender:
         return outcome
 
     async def _attempt(self, request: HttpRequest) -> HttpReply | GatewayUnreachableError:
-        """One attempt. The failure is returned, so that no traceback leads to the request."""
+        """Try once. A failure is returned, not raised: no traceback must lead to the request."""
         evidence = _Evidence()
         built = self._built(request, evidence)
         try:
@@ -114,7 +115,7 @@ class HttpSender:
             )
         except Exception as fault:  # noqa: BLE001 - any client can be given
             kind = type(fault).__name__
-        # Not from there: that traceback leads to the URL.
+        # Raised out here, since the traceback from inside leads to the URL.
         raise LocalProtocolError(f"the request cannot be made ({kind})", field="url")
 
 
@@ -132,7 +133,7 @@ async def _read(response: httpx.Response) -> bytes:
 
 
 def _failure(fault: Exception, evidence: _Evidence) -> GatewayUnreachableError:
-    """Say what failed without the text of the fault, which may repeat a URL or a body."""
+    """Describe a failure without the text of its exception, which may repeat a URL or a body."""
     kind = type(fault).__name__
     link: BaseException | None = fault
     while link is not None:

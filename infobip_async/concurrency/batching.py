@@ -1,4 +1,4 @@
-"""Many small writes made into few: what comes while one is under way goes into the next."""
+"""Makes few writes of many: items that come during one write go together into the next."""
 
 import asyncio
 import copy
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @attrs.define(eq=False)
 class _Round(Generic[T]):
-    """Items that are written at once, and how that went."""
+    """Items that are written together, and the outcome."""
 
     items: list[T] = attrs.field(factory=list)
     over: asyncio.Event = attrs.field(factory=asyncio.Event)
@@ -22,7 +22,7 @@ class _Round(Generic[T]):
 
 
 class Batcher(Generic[T]):
-    """Writes items in the order in which they come, as many at once as wait.
+    """Writes items in the order in which they come, all that wait at once.
 
     Args:
         write: writes items; what it raises goes to whoever waits for one of them.
@@ -34,10 +34,10 @@ class Batcher(Generic[T]):
         self._writing: asyncio.Task[None] | None = None
 
     def add(self, *items: T) -> asyncio.Event:
-        """Have items written, without waiting for it.
+        """Have items written, without waiting for the write.
 
         Returns:
-            What is set when that is over, well or not.
+            An event that is set when the write has ended, well or not.
         """
         self._next.items.extend(items)
         if self._writing is None:
@@ -45,11 +45,11 @@ class Batcher(Generic[T]):
         return self._next.over
 
     async def write(self, *items: T) -> None:
-        """Have items written, and wait for it; they are written though the caller is cancelled.
+        """Have items written, and wait for it. The write goes on if the caller is cancelled.
 
         Raises:
-            StorageUnavailableError: it was closed before.
-            Exception: what `write` raised.
+            StorageUnavailableError: the batcher was closed before the write ended.
+            Exception: what the write raised.
         """
         waited_for = self._next
         await self.add(*items).wait()
@@ -60,17 +60,17 @@ class Batcher(Generic[T]):
         try:
             while self._next.items:
                 now, self._next = self._next, _Round()
-                await self._settle(now)
+                await self._write_round(now)
         except asyncio.CancelledError:
-            self._next.fault = StorageUnavailableError("the journal was closed")
+            self._next.fault = StorageUnavailableError("closed before it was written")
             self._next.over.set()
             self._next = _Round()
             raise
         finally:
             self._writing = None
 
-    async def _settle(self, now: _Round[T]) -> None:
-        now.fault = StorageUnavailableError("the journal was closed")
+    async def _write_round(self, now: _Round[T]) -> None:
+        now.fault = StorageUnavailableError("closed before it was written")  # if it is cancelled
         try:
             await self._write(now.items)
             now.fault = None
@@ -80,7 +80,7 @@ class Batcher(Generic[T]):
             now.over.set()
 
     async def aclose(self, seconds: float) -> None:
-        """Wait until everything is written, and give up after so many seconds."""
+        """Wait until everything is written, and cancel the write after so many seconds."""
         if self._writing is not None:
             writing = {self._writing}
             _, late = await asyncio.wait(writing, timeout=seconds)

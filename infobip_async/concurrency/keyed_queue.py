@@ -1,4 +1,4 @@
-"""One thing at a time for each key, and so many at a time of all."""
+"""One item at a time for each ordering key, and a bounded number of items in all."""
 
 import asyncio
 from collections import deque
@@ -9,59 +9,62 @@ T = TypeVar("T")
 
 
 class KeyedQueue(Generic[T]):
-    """Items by key: the first of each key may be worked on, the others wait behind it."""
+    """Items by ordering key: the first of each key may be worked on, the others wait behind it."""
 
     def __init__(self) -> None:
-        # A key that is worked on, and what waits behind; no queue is made where nothing does.
-        self._behind: dict[Hashable, deque[T] | None] = {}
+        # The keys that are worked on, each with the items that wait. A key without any has None:
+        # most keys never have a second item, and an empty queue for each would cost memory.
+        self._waiting: dict[Hashable, deque[T] | None] = {}
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def enter(self, key: Hashable, item: T, *, first: bool = False) -> bool:
-        """Let an item in.
+    def add(self, key: Hashable, item: T, *, first: bool = False) -> bool:
+        """Add an item.
 
         Args:
-            key: its lane.
+            key: its ordering key.
             item: the item.
-            first: it goes before all that wait, though not before what is worked on.
+            first: whether it goes before the items that wait.
 
         Returns:
             Whether it may be worked on at once.
         """
         self._count += 1
-        if key not in self._behind:
-            self._behind[key] = None
+        if key not in self._waiting:
+            self._waiting[key] = None
             return True
-        waiting = self._behind[key]
+        waiting = self._waiting[key]
         if waiting is None:
-            waiting = self._behind[key] = deque()
+            waiting = self._waiting[key] = deque()
         if first:
             waiting.appendleft(item)
         else:
             waiting.append(item)
         return False
 
-    def leave(self, key: Hashable) -> T | None:
-        """Let out what was worked on.
+    def finish(self, key: Hashable) -> T | None:
+        """Remove the item of a key that was worked on.
 
         Returns:
-            The next item of the lane, to be worked on now; None where none waits.
+            The next item of the key, which is to be worked on now; None if none waits.
         """
         self._count -= 1
-        if waiting := self._behind[key]:
+        if waiting := self._waiting[key]:
             return waiting.popleft()
-        del self._behind[key]
+        del self._waiting[key]
         return None
 
 
 class WorkQueue(Generic[T]):
-    """Items that may be begun, for workers who need a place for each.
+    """Items for workers, who take a place with each piece of work.
+
+    A worker goes on to its next piece of work as soon as it has done one. The place is given back
+    later, when the outcome is on disk: so the places bound what would be repeated after a crash.
 
     Args:
-        places: how many there are. A place is taken with an item and given back later, perhaps
-            long after the worker went on.
+        places: how many pieces of work may have a place.
     """
 
     def __init__(self, places: int) -> None:
@@ -81,8 +84,12 @@ class WorkQueue(Generic[T]):
         self._wake()
 
     def _wake(self) -> None:
-        if self._items and self._free and self._idle:
-            self._idle.popleft().set_result(None)
+        """Wake one worker if there is something for it; a cancelled one cannot be woken."""
+        while self._items and self._free and self._idle:
+            waiter = self._idle.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
 
     async def get(self, most: Callable[[T], int], alike: Callable[[T, T], bool]) -> list[T]:
         """Wait for an item and a place, and take both.
@@ -92,13 +99,17 @@ class WorkQueue(Generic[T]):
             alike: whether another item may go with the first one.
 
         Returns:
-            One item or more; none when the line is closed.
+            At least one item; none once the queue is closed.
         """
         while not (self._closed or (self._items and self._free)):
-            # Whoever is woken may come too late.
+            # A worker that is not idle may take the item before the woken one runs: look again.
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.append(waiter)
-            await waiter
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                self._wake()  # another worker takes what this one may have been woken for
+                raise
         if self._closed:
             return []
         items = [self._items.popleft()]
@@ -110,8 +121,9 @@ class WorkQueue(Generic[T]):
         return items
 
     def close(self) -> None:
-        """Give out nothing more, and send the workers home."""
+        """Give out nothing more; every worker gets no items, which ends its work."""
         self._closed = True
         for waiter in self._idle:
-            waiter.set_result(None)
+            if not waiter.done():  # else its worker was cancelled
+                waiter.set_result(None)
         self._idle.clear()

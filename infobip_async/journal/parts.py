@@ -1,4 +1,4 @@
-"""Parts of inbound messages, kept apart until they are whole, and what is known of each."""
+"""Parts of inbound messages from a journal, joined without losing sight of where each one is."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -9,62 +9,64 @@ from infobip_async.models import InboundSms
 from infobip_async.text.reassembly import Parts, Reassembler
 
 
-class Joining:
+class StoredParts:
     """Joins items that are parts, and remembers of which items a message was made.
 
-    A message is only given up when all parts that arrived in its time have been seen: it is not
-    handed on incomplete because one of them waits in a lane, or on the disk.
+    The clock is the arrival of pushes, not the time of day. A part may have come in time and still
+    wait on disk, behind others of its sender, or for its next attempt; its message is handed on
+    incomplete only when all parts that arrived in its time have been added.
 
     Args:
         timeout: seconds that a message waits for its parts.
-        limit: messages that may wait at the same time.
+        limit: most messages that wait at the same time.
     """
 
     def __init__(self, timeout: float, limit: int) -> None:
         self._reassembler = Reassembler(timeout=timeout, limit=limit)
         self._waiting: dict[int, Item] = {}  # by the identity of the event
-        self._coming: OrderedDict[Item, None] = OrderedDict()
+        self._expected: OrderedDict[Item, None] = OrderedDict()
         self._time = 0.0
 
     def expect(self, item: Item) -> None:
-        """Say that a part will be taken in later; parts are expected in order of arrival."""
-        self._coming[item] = None
+        """Announce a part that will be added later; in the order of arrival."""
+        self._expected[item] = None
 
     def forget(self, item: Item) -> None:
-        """Say that a part will not be taken in after all, or that a whole message is given up."""
-        self._coming.pop(item, None)
+        """Give up an item: a part that will not be added, or a whole message that failed."""
+        self._expected.pop(item, None)
         for part in item.parts:
             self._reassembler.forget(_sms(part))
 
-    def take(self, item: Item, until: float) -> tuple[list[Item], State | None]:
-        """Take a part in.
+    def add(self, item: Item, arrived: float) -> tuple[list[Item], State | None]:
+        """Add a part whose own handlers have run.
 
         Args:
-            item: a part.
-            until: up to when everything that arrived is expected, or was taken in.
+            item: the part.
+            arrived: up to when all parts that arrived were announced; seconds since the epoch.
 
         Returns:
-            The messages to be handled next; and how the part stands: it is held, or done since
-            it came before, or one of those messages has it.
+            The messages that are to be handled next, and the state of the part: it is held; or it
+            is done, since it came before; or None, since one of those messages has it.
         """
         sms = _sms(item)
         self._waiting[id(sms)] = item
-        whole = self._join(self._reassembler.collect(sms, self._now(until)))
+        messages = self._join(self._reassembler.collect(sms, self._now(arrived)))
         self.forget(item)
         if id(sms) not in self._waiting:
-            return whole, None
+            return messages, None
         if self._reassembler.holds(sms):
-            return whole, State.HELD
+            return messages, State.HELD
         del self._waiting[id(sms)]
-        return whole, State.DONE
+        return messages, State.DONE
 
-    def give_up(self, until: float) -> list[Item]:
-        """The messages that waited too long, incomplete; `until` as for `take`."""
-        return self._join(self._reassembler.take_due(self._now(until)))
+    def take_due(self, arrived: float) -> list[Item]:
+        """Give the messages whose parts are late, incomplete; `arrived` is as for `add`."""
+        return self._join(self._reassembler.take_due(self._now(arrived)))
 
-    def _now(self, until: float) -> float:
-        oldest = next(iter(self._coming), None)
-        self._time = max(self._time, until if oldest is None else oldest.arrived)
+    def _now(self, arrived: float) -> float:
+        """Give the time up to which all parts were added. It never goes back."""
+        oldest = next(iter(self._expected), None)
+        self._time = max(self._time, arrived if oldest is None else oldest.arrived)
         return self._time
 
     def _join(self, messages: Iterable[Parts]) -> list[Item]:

@@ -1,4 +1,4 @@
-"""A journal elsewhere, with a file on this machine for the time that it is away."""
+"""A journal elsewhere, with a file on this machine for the time that the journal is away."""
 
 import asyncio
 import logging
@@ -18,49 +18,51 @@ _SECONDS_BETWEEN_ATTEMPTS: Final = 0.5
 
 
 class SpoolJournal:
-    """Keeps posts in a file while a journal cannot take them, and hands them on later, in order.
+    """Stores pushes in a file while a journal cannot take them, and hands them on later, in order.
 
     ::
 
         journal = SpoolJournal(NatsJournal("nats://broker:4222"), SqliteJournal("spool.db"))
 
-    What the gateway says once only (HLR reports and inbound SMS are not said to be sent again, §5,
-    §6) is then safe although the broker is away: it is acknowledged when it is on this machine's
-    disk. There it waits as long as this machine is away, so nobody else handles it meanwhile.
+    The document promises repetition for delivery reports only (§3.1), not for HLR reports and
+    inbound SMS (§5, §6). With a spool these survive a broker that is away: they are acknowledged
+    when they are on this machine's disk. There they wait as long as this machine is away, and
+    nobody else handles them meanwhile.
 
-    While anything waits in the file, what comes goes behind it. A post whose acknowledgement was
+    While anything waits in the file, new pushes go behind it. A push whose acknowledgement was
     lost may get into both; `NatsJournal` takes it once.
 
     Args:
-        journal: where the posts belong; it hands them to the router.
+        journal: where the pushes belong; it hands them to the router.
         spool: the file, of this journal alone.
     """
 
     def __init__(self, journal: Journal, spool: SqliteJournal) -> None:
         self._journal = journal
         self._spool = spool
+        # Whether the journal gets pushes directly: only while the file is empty, to keep the order.
         self._direct = False
         self._putting = 0
         self._news = asyncio.Event()
 
     async def put(self, push: RawPush) -> None:
-        """Keep a post here or there; it is durable on return, and may be acknowledged.
+        """Store a push here or there; it is durable on return, and may be acknowledged.
 
         Raises:
-            StorageUnavailableError: neither can keep it.
+            StorageUnavailableError: neither can store it.
         """
         if self._direct:
             try:
                 await self._journal.put(push)
             except StorageUnavailableError as fault:
-                self._say(fault)
+                self._stop_direct(fault)
             else:
                 return
         await self._put_here(push)
 
-    def _say(self, fault: StorageUnavailableError) -> None:
+    def _stop_direct(self, fault: StorageUnavailableError) -> None:
         if self._direct:
-            _logger.warning("posts are kept in the spool: %s", fault)
+            _logger.warning("pushes are stored in the spool: %s", fault)
             self._direct = False
 
     async def _put_here(self, push: RawPush) -> None:
@@ -73,21 +75,21 @@ class SpoolJournal:
 
     @asynccontextmanager
     async def serve(self, router: Router, decode: Decode) -> AsyncIterator[None]:
-        """Open both, hand on what waits here, and let the other one hand posts to the router.
+        """Open both; move pushes from the file, and let the journal hand pushes to the router.
 
         Raises:
             StorageUnavailableError: the file cannot be used.
         """
         async with self._spool, self._journal.serve(router, decode):
             self._direct = False
-            self._news.set()  # for what an earlier run left
-            moving = asyncio.create_task(self._move_again_and_again())
+            self._news.set()  # there may be pushes of an earlier run
+            moving = asyncio.create_task(self._move_repeatedly())
             try:
                 yield
             finally:
                 await _end(moving)
 
-    async def _move_again_and_again(self) -> None:
+    async def _move_repeatedly(self) -> None:
         while True:
             await self._news.wait()
             self._news.clear()
@@ -98,12 +100,13 @@ class SpoolJournal:
                 await asyncio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
                 continue
             if count:
-                _logger.info("handed %d posts on from the spool", count)
+                _logger.info("handed %d pushes on from the spool", count)
             if not self._putting and not self._news.is_set():
                 self._direct = True
 
 
 async def _end(task: "asyncio.Task[None]") -> None:
+    """Cancel a task until it ends: the library of a journal may lose a cancellation."""
     while not task.done():
-        task.cancel()  # which a journal's library may lose
+        task.cancel()
         await asyncio.wait([task], timeout=_SECONDS_BETWEEN_ATTEMPTS)

@@ -1,14 +1,27 @@
-"""The half of a journal that all storages share: from kept posts to handled events.
+"""The half of a journal that all storages share: from stored pushes to handled events.
 
-A post is read, its rows are told from those that came before, and its events go to the router:
-one at a time for each message id, in the order of arrival. What became of an event is on disk
-before the next of its id is begun.
+::
+
+    take, decode, claim ──► KeyedQueue ──► WorkQueue ──► handlers ──► Batcher: record
+                            one at a time  one for each                  │
+                            for each key   type                          │
+                                 ▲              ▲                        │
+                                 │ next of      │ same event,            │
+                                 └ the key ◄────┴ again later ◄──────────┘
+
+The order of these steps keeps the promises of a journal:
+
+- An event leaves its ordering key only when its state is on disk. So the next event of the key is
+  not begun before, and after a crash no event of a key is handled before an earlier one.
+- A worker goes on as soon as its handlers have ended; only the place in its `WorkQueue` waits for
+  the disk. So many events share a write, and at most `in_flight` are repeated after a crash.
+- A retry sleeps outside the workers, and keeps its ordering key meanwhile: it holds up the events
+  of its own key, and no others.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from types import TracebackType
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, Self, TypeVar
 
 import attrs
@@ -16,6 +29,7 @@ import attrs
 from infobip_async.concurrency.batching import Batcher
 from infobip_async.concurrency.keyed_queue import KeyedQueue, WorkQueue
 from infobip_async.concurrency.reusable_timeout import ReusableTimeout
+from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.errors import RemoteProtocolError
 from infobip_async.journal.base import (
     WHOLE_PUSH,
@@ -27,7 +41,7 @@ from infobip_async.journal.base import (
     StoredPush,
 )
 from infobip_async.journal.items import Item, digests_of, items_of
-from infobip_async.journal.parts import Joining
+from infobip_async.journal.parts import StoredParts
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.models import DeliveryReport, Event, HlrReport, InboundSms, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
@@ -40,92 +54,76 @@ _logger = logging.getLogger("infobip_async.journal")
 
 # Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
 _BIG: Final = 64 * 1024
-_POSTS_AT_ONCE: Final = 256
+_PUSHES_AT_ONCE: Final = 256
 _LONGEST_REASON: Final = 500
 _SECONDS_AFTER_A_FAULT: Final = 1.0
 _SECONDS_BETWEEN_EXPIRIES: Final = 10.0
 
 
 @attrs.frozen(eq=False)
-class _Ended:
-    """Items that went through their handlers together, and what is to be written down of it."""
+class _Handled:
+    """Items that went through their handlers together, and the states to record."""
 
     items: Sequence[Item]
-    marks: Sequence[EventState]
+    states: Sequence[EventState]
     failed: bool = False
 
 
 class JournalWorker:
-    """Hands what a storage keeps to a router, as a context.
+    """Hands what a storage holds to a router, as a context.
 
     Args:
-        storage: keeps the posts.
+        storage: holds the pushes.
         router: where the events go.
         decode: reads a push.
-        handling: the settings.
+        settings: how events are handled.
     """
 
     def __init__(
-        self, storage: Storage, router: Router, decode: Decode, handling: HandlerSettings
+        self, storage: Storage, router: Router, decode: Decode, settings: HandlerSettings
     ) -> None:
         self._storage = storage
         self._router = router
         self._decode = decode
-        self._handling = handling
-        self._ended: Batcher[_Ended] = Batcher(self._settle)
-        self._lanes: KeyedQueue[Item] = KeyedQueue()
+        self._settings = settings
+        self._recording: Batcher[_Handled] = Batcher(self._record)
+        self._order: KeyedQueue[Item] = KeyedQueue()
         self._room = asyncio.Event()
-        # A line for each type: slow handlers of one do not hold up another.
+        # A queue for each type: slow handlers of one type do not hold up another.
         types = (DeliveryReport, HlrReport, InboundSms, UnreadableRow)
-        self._lines: dict[type[Event], WorkQueue[Item]] = {
-            kind: WorkQueue(handling.in_flight) for kind in types
+        self._queues: dict[type[Event], WorkQueue[Item]] = {
+            kind: WorkQueue(settings.in_flight) for kind in types
         }
         self._warned: set[type[Event]] = set()
-        self._joining = Joining(router.parts_timeout, router.parts_limit)
+        self._parts = StoredParts(router.parts_timeout, router.parts_limit)
         self._last_arrival = 0.0
         self._caught_up = False
-        self._workers: set[asyncio.Task[None]] = set()
-        self._others: set[asyncio.Task[None]] = set()
+        self._workers = TaskSet(_log_end)
+        self._others = TaskSet(_log_end)
 
     async def __aenter__(self) -> Self:
-        for line in self._lines.values():
-            for _ in range(self._handling.concurrency):
-                self._start(self._work(line), self._workers)
-        self._start(self._take_in(), self._others)
-        self._start(self._expire(), self._others)
+        for queue in self._queues.values():
+            for _ in range(self._settings.concurrency):
+                self._workers.start(self._work(queue))
+        self._others.start(self._take_in())
+        self._others.start(self._expire())
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for line in self._lines.values():
-            line.close()
-        await _cancel(self._others)
-        seconds = self._handling.stop_timeout
-        if self._workers:
-            await asyncio.wait(self._workers, timeout=seconds)
-        if self._workers:
+    async def __aexit__(self, *_: object) -> None:
+        for queue in self._queues.values():
+            queue.close()
+        await self._others.cancel()
+        if not await self._workers.drain(self._settings.stop_timeout):
             _logger.warning("%d calls of handlers are cancelled", len(self._workers))
-            await _cancel(self._workers)
-        await self._ended.aclose(seconds)
-        await _cancel(self._others)  # attempts that were put off meanwhile
+            await self._workers.cancel()
+        await self._recording.aclose(self._settings.stop_timeout)
+        await self._others.cancel()  # retries that were put off meanwhile
 
-    @staticmethod
-    def _start(work: Coroutine[object, object, None], tasks: set[asyncio.Task[None]]) -> None:
-        def ended(task: asyncio.Task[None]) -> None:
-            tasks.discard(task)
-            if not task.cancelled() and (fault := task.exception()):
-                _logger.critical("a part of the journal has failed", exc_info=fault)
+    async def _until_it_answers(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Ask the storage, every second until it can answer.
 
-        task = asyncio.create_task(work)
-        tasks.add(task)
-        task.add_done_callback(ended)
-
-    async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Ask the storage until it can answer."""
+        A storage that is away for an hour must cost no event. Everything here waits for it then.
+        """
         told = False
         while True:
             try:
@@ -134,32 +132,34 @@ class JournalWorker:
                 if not told:
                     _logger.error("the journal cannot be used: %s", fault)  # noqa: TRY400 - no trace of ours
                     told = True
-                await self._handling.sleep(_SECONDS_AFTER_A_FAULT)
+                await self._settings.sleep(_SECONDS_AFTER_A_FAULT)
 
-    # --- from the storage into lanes ---
+    # --- from the storage into the queues ---
 
     async def _take_in(self) -> None:
         while True:
-            while len(self._lanes) >= self._handling.window:
+            while len(self._order) >= self._settings.window:
                 self._room.clear()
                 await self._room.wait()
-            posts = await self._insist(lambda: self._storage.take(_POSTS_AT_ONCE))
-            self._caught_up = not posts
-            if posts:
-                await self._admit_all(posts)
+            pushes = await self._until_it_answers(lambda: self._storage.take(_PUSHES_AT_ONCE))
+            self._caught_up = not pushes
+            if pushes:
+                await self._admit_all(pushes)
             else:
                 await self._storage.wait()
                 self._caught_up = False
 
-    async def _admit_all(self, posts: Sequence[StoredPush]) -> None:
-        read = [await self._read(post.push) for post in posts]
-        claims = [RowDigests(post, digests) for post, (_, digests) in zip(posts, read, strict=True)]
-        repeated = await self._insist(lambda: self._storage.claim(claims))
-        for post, (events, _), numbers in zip(posts, read, repeated, strict=True):
-            self._admit(post, events, numbers)
+    async def _admit_all(self, pushes: Sequence[StoredPush]) -> None:
+        read = [await self._read(stored.push) for stored in pushes]
+        claims = [
+            RowDigests(stored, digests) for stored, (_, digests) in zip(pushes, read, strict=True)
+        ]
+        repeated = await self._until_it_answers(lambda: self._storage.claim(claims))
+        for stored, (events, _), numbers in zip(pushes, read, repeated, strict=True):
+            self._admit(stored, events, numbers)
 
     async def _read(self, push: RawPush) -> tuple[list[tuple[int, Event]], dict[int, str]]:
-        """The events of a push by number, and the digests of its rows."""
+        """Give the events of a push by number, and the digests of its rows."""
         try:
             if len(push.body) > _BIG:
                 events = await asyncio.to_thread(self._decode, push)
@@ -172,37 +172,39 @@ class JournalWorker:
         return list(enumerate(events)), digests_of(events)
 
     def _admit(
-        self, kept: StoredPush, events: Sequence[tuple[int, Event]], repeated: frozenset[int]
+        self, stored: StoredPush, events: Sequence[tuple[int, Event]], repeated: frozenset[int]
     ) -> None:
-        """Let the events of a post into their lanes, but for those that are done with."""
-        self._last_arrival = kept.push.received_at
-        items = items_of(kept, events, repeated, join=self._router.joins)
+        """Queue the events of a push, except those with a final state and repeated rows."""
+        self._last_arrival = stored.push.received_at
+        items = items_of(stored, events, repeated, join=self._router.joins)
         if not items:
-            self._ended.add(_Ended((), (EventState(kept.id, WHOLE_PUSH, State.DONE, closes=True),)))
+            done = EventState(stored.id, WHOLE_PUSH, State.DONE, closes=True)
+            self._recording.add(_Handled((), (done,)))
         for item in items:
             if item.part:
-                self._joining.expect(item)
-            self._enter(item)
+                self._parts.expect(item)
+            self._enqueue(item)
 
-    def _enter(self, item: Item, *, first: bool = False) -> None:
-        if self._lanes.enter(item.key, item, first=first):
-            self._lines[type(item.event)].put(item)
+    def _enqueue(self, item: Item, *, first: bool = False) -> None:
+        if self._order.add(item.key, item, first=first):
+            self._queues[type(item.event)].put(item)
 
-    def _leave(self, item: Item) -> None:
-        following = self._lanes.leave(item.key)
+    def _finish(self, item: Item) -> None:
+        following = self._order.finish(item.key)
         if following is not None:
-            self._lines[type(following.event)].put(following)
+            self._queues[type(following.event)].put(following)
         self._room.set()
 
-    # --- from lanes to the router ---
+    # --- from the queues to the router ---
 
-    async def _work(self, line: WorkQueue[Item]) -> None:
-        limit = ReusableTimeout(self._handling.time_limit)
+    async def _work(self, queue: WorkQueue[Item]) -> None:
+        limit = ReusableTimeout(self._settings.time_limit)
         try:
-            while items := await line.get(self._most, Item.alike):
+            while items := await queue.get(self._most, Item.alike):
                 self._warn(type(items[0].event))
                 fault = await self._attempt(items, limit)
-                self._ended.add(_Ended(items, self._outcomes(items, fault), fault is not None))
+                # Not awaited: the worker goes on while the states are written.
+                self._recording.add(_Handled(items, self._states(items, fault), fault is not None))
         finally:
             limit.close()
 
@@ -215,23 +217,24 @@ class JournalWorker:
             _logger.warning("%s is acknowledged without a handler", kind.__name__)
 
     async def _attempt(self, items: Sequence[Item], limit: ReusableTimeout) -> Exception | None:
-        """Run the handlers; what goes wrong is given back."""
+        """Run the handlers once, and give what went wrong."""
         first = items[0]
         try:
             with limit:
                 if first.parts and isinstance(first.event, InboundSms):
                     await self._router.dispatch_whole(first.event)
-                elif not first.held:
+                elif not first.held:  # the handlers of a held part ran before a restart
                     await self._router.dispatch([item.event for item in items])
         except TimeoutError:
-            return TimeoutError(f"took longer than {self._handling.time_limit} s")
+            return TimeoutError(f"took longer than {self._settings.time_limit} s")
         except Exception as fault:  # noqa: BLE001 - handlers may raise what they like
             return fault
         return None
 
-    def _outcomes(self, items: Sequence[Item], fault: Exception | None) -> list[EventState]:
+    def _states(self, items: Sequence[Item], fault: Exception | None) -> list[EventState]:
+        """Make the states of items that went through their handlers together."""
         if fault is None:
-            return [mark for item in items for mark in self._outcome(item)]
+            return [state for item in items for state in self._states_of_success(item)]
         for item in items:
             item.attempts += 1
         _logger.warning(
@@ -241,70 +244,85 @@ class JournalWorker:
             items[0].attempts,
             exc_info=fault,
         )
-        return [mark for item in items for mark in self._outcome_of_a_fault(item, fault)]
+        return [state for item in items for state in self._states_of_failure(item, fault)]
 
-    def _outcome(self, item: Item) -> Iterable[EventState]:
-        """What becomes of an item that was handled."""
+    def _states_of_success(self, item: Item) -> Iterable[EventState]:
         if item.part:
-            if not item.held:
-                item.attempts = 0  # those of the whole message are counted anew
-            messages, state = self._joining.take(item, self._until())
-            self._hand_on(messages)
-            if state is None or (state is State.HELD and item.held):
-                return ()
-            return item.states(state)
+            return self._states_of_part(item)
         if isinstance(item.event, UnreadableRow):
             return self._quarantine(item, item.event)
         return item.states(State.DONE)
 
-    def _outcome_of_a_fault(self, item: Item, fault: Exception) -> Iterable[EventState]:
-        reason, now = _describe(fault), self._handling.clock()
+    def _states_of_part(self, item: Item) -> Iterable[EventState]:
+        """Join a part whose own handlers succeeded, and queue the messages that it completes.
+
+        A part gets its final state with the message that has it: until then it is held, so that it
+        is there again after a crash.
+        """
+        if not item.held:
+            item.attempts = 0  # attempts at the whole message are counted anew
+        messages, state = self._parts.add(item, self._arrived())
+        self._enqueue_first(messages)
+        if state is None or (state is State.HELD and item.held):
+            return ()  # nothing new to record
+        return item.states(state)
+
+    def _states_of_failure(self, item: Item, fault: Exception) -> Iterable[EventState]:
+        reason, now = _describe(fault), self._settings.clock()
         if not self._exhausted(item):
+            # The parts of a whole message stay held: their own handlers must not run again.
             return item.states(State.HELD if item.parts else State.FAILED, reason, now)
-        self._joining.forget(item)
+        self._parts.forget(item)
         if isinstance(item.event, UnreadableRow):
             return self._quarantine(item, item.event)
         _logger.error("%s is a dead letter of the journal", type(item.event).__name__)
         return item.states(State.DEAD, reason, now)
 
     def _exhausted(self, item: Item) -> bool:
-        return item.attempts >= self._handling.attempts
+        return item.attempts >= self._settings.attempts
 
     def _quarantine(self, item: Item, row: UnreadableRow) -> Iterable[EventState]:
-        _logger.warning("what cannot be read is in the journal's quarantine: %s", row.reason)
-        return item.states(State.QUARANTINED, row.reason, self._handling.clock())
+        _logger.warning("an unreadable row is in the journal's quarantine: %s", row.reason)
+        return item.states(State.QUARANTINED, row.reason, self._settings.clock())
 
-    async def _settle(self, ended: Sequence[_Ended]) -> None:
-        """Write down what became of items; then what waited for them can go on."""
-        if marks := [mark for one in ended for mark in one.marks]:
-            await self._insist(lambda: self._storage.record(marks))
-        for one in ended:
+    async def _record(self, handled: Sequence[_Handled]) -> None:
+        """Write states down; only then let go on what waited for them."""
+        if states := [state for one in handled for state in one.states]:
+            await self._until_it_answers(lambda: self._storage.record(states))
+        for one in handled:
             for item in one.items:
                 if one.failed and not self._exhausted(item):
-                    self._start(self._try_again(item), self._others)
+                    self._others.start(self._try_again(item))
                 else:
-                    self._leave(item)
+                    self._finish(item)
             if one.items:
-                self._lines[type(one.items[0].event)].give_back()
+                self._queues[type(one.items[0].event)].give_back()
 
     async def _try_again(self, item: Item) -> None:
-        await self._handling.sleep(self._handling.delay(item.attempts))
-        self._lines[type(item.event)].put(item)
+        await self._settings.sleep(self._settings.delay(item.attempts))
+        self._queues[type(item.event)].put(item)
 
     # --- parts of messages ---
 
-    def _until(self) -> float:
-        """Up to when everything that arrived is in a lane, or was handled."""
-        return self._handling.clock() if self._caught_up else self._last_arrival
+    def _arrived(self) -> float:
+        """Give the time up to which all pushes that arrived were read from the storage."""
+        return self._settings.clock() if self._caught_up else self._last_arrival
 
-    def _hand_on(self, messages: Iterable[Item]) -> None:
+    def _enqueue_first(self, messages: Iterable[Item]) -> None:
+        """Queue whole messages before later events of the same sender."""
         for message in messages:
-            self._enter(message, first=True)
+            self._enqueue(message, first=True)
 
     async def _expire(self) -> None:
         while True:
-            await self._handling.sleep(_SECONDS_BETWEEN_EXPIRIES)
-            self._hand_on(self._joining.give_up(self._until()))
+            await self._settings.sleep(_SECONDS_BETWEEN_EXPIRIES)
+            self._enqueue_first(self._parts.take_due(self._arrived()))
+
+
+def _log_end(task: "asyncio.Task[object]") -> None:
+    """Log the end of a task by a fault of our own: part of the work stands still then."""
+    if not task.cancelled() and (fault := task.exception()):
+        _logger.critical("a part of the journal has failed", exc_info=fault)
 
 
 def _unreadable(push: RawPush, reason: str) -> list[tuple[int, Event]]:
@@ -312,14 +330,7 @@ def _unreadable(push: RawPush, reason: str) -> list[tuple[int, Event]]:
 
 
 def _describe(fault: Exception) -> str:
-    """What went wrong, in one line."""
+    """Say in one line what went wrong."""
     if isinstance(fault, ExceptionGroup):
         return "; ".join(map(_describe, fault.exceptions))[:_LONGEST_REASON]
     return f"{type(fault).__name__}: {fault}"[:_LONGEST_REASON]
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
-    several = set(tasks)
-    for task in several:
-        task.cancel()
-    await asyncio.gather(*several, return_exceptions=True)

@@ -391,7 +391,7 @@ async def connect(gateway: FakeGateway) -> AsyncIterator[Callable[..., InfobipCl
             if kind != "default":
                 options["http"] = import_module(kind).AsyncClient(verify=False, trust_env=False)
                 stack.push_async_callback(options["http"].aclose)
-            options = {"endpoints": Endpoints.at(gateway.url), "close_timeout": 0.0} | options
+            options = {"endpoints": Endpoints.at(gateway.url), "stop_timeout": 0.0} | options
             client = InfobipClient("user", PASSWORD, **options)
             stack.push_async_callback(client.aclose)
             return client

@@ -22,7 +22,7 @@ def tasks_of(client) -> int:
 async def test_a_storm_of_cancellations_costs_no_slot_and_doubles_nothing(gateway, connect) -> None:
     """2,000 sends, each cancelled after a random number of rounds of the event loop."""
     chance = random.Random(2)
-    client = connect(concurrency=8, close_timeout=10)
+    client = connect(concurrency=8, stop_timeout=10)
     before = asyncio.all_tasks()
 
     async def cancelled(number: int) -> None:
@@ -157,7 +157,7 @@ async def test_a_cancelled_pull_brings_its_reports_with_the_next(gateway, connec
 async def test_closing_waits_for_what_is_under_way(gateway, connect, call) -> None:
     """Its caller gets the result."""
     gateway.gate.clear()
-    client = connect(close_timeout=5)
+    client = connect(stop_timeout=5)
     calling = asyncio.create_task(call.make(client))
     await gateway.until(lambda: gateway.busy)
     closing = asyncio.create_task(client.aclose())
@@ -174,7 +174,7 @@ async def test_what_takes_longer_than_closing_waits_has_an_unknown_outcome(
 ) -> None:
     """Its caller was not cancelled, and is not told so."""
     gateway.gate.clear()
-    client = connect(kind, close_timeout=0.01)
+    client = connect(kind, stop_timeout=0.01)
     calling = asyncio.create_task(call.make(client))
     await gateway.until(lambda: gateway.busy)
     await client.aclose()
@@ -186,7 +186,7 @@ async def test_what_takes_longer_than_closing_waits_has_an_unknown_outcome(
 async def test_a_closed_client_sends_nothing(gateway, connect, call) -> None:
     """Neither what waits for its turn, nor what is called later."""
     gateway.gate.clear()
-    client = connect(concurrency=1, close_timeout=5)
+    client = connect(concurrency=1, stop_timeout=5)
     first = asyncio.create_task(client.credits())
     waiting = asyncio.create_task(call.make(client))
     await gateway.until(lambda: gateway.busy)
@@ -205,7 +205,7 @@ async def test_a_closed_client_sends_nothing(gateway, connect, call) -> None:
 async def test_closing_can_be_cancelled(gateway, connect) -> None:
     """Then nothing is waited for, and nothing is left."""
     gateway.gate.clear()
-    client = connect(close_timeout=60)
+    client = connect(stop_timeout=60)
     before = asyncio.all_tasks()
     idle = asyncio.create_task(client.send(TEXT, NUMBER))
     await gateway.until(lambda: gateway.busy)
@@ -224,7 +224,7 @@ async def test_closing_can_be_cancelled(gateway, connect) -> None:
 async def test_a_late_exchange_of_nobody_is_logged(gateway, connect, caplog) -> None:
     """Its caller was cancelled, and then the client was closed."""
     gateway.gate.clear()
-    client = connect(close_timeout=0)
+    client = connect(stop_timeout=0)
     sending = asyncio.create_task(client.send(TEXT, Recipient(NUMBER, "an-id")))
     await gateway.until(lambda: gateway.busy)
     sending.cancel()

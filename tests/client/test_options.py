@@ -76,10 +76,10 @@ async def test_the_clients_timeouts_hold_for_an_injected_one(gateway, connect) -
         assert str(await asking) == "7.16"
 
 
-async def test_close_timeout(gateway, connect) -> None:
+async def test_stop_timeout(gateway, connect) -> None:
     """Closing waits so long for what is under way."""
     gateway.gate.clear()
-    client = connect(close_timeout=0.02)
+    client = connect(stop_timeout=0.02)
     asking = asyncio.create_task(client.credits())
     await gateway.until(lambda: gateway.busy)
     loop = asyncio.get_running_loop()

@@ -169,7 +169,7 @@ async def test_polling_ends_with_what_will_not_pass(gateway, connect, body, erro
 @pytest.mark.parametrize("held", [True, False], ids=["during a pull", "between pulls"])
 async def test_closing_the_client_ends_polling(gateway, connect, quiet, held, caplog) -> None:
     """Even a pull that takes too long."""
-    client = connect(close_timeout=0.01)
+    client = connect(stop_timeout=0.01)
     if held:
         gateway.gate.clear()
     waiting = asyncio.create_task(anext(client.poll_reports()))
@@ -188,7 +188,7 @@ async def test_closing_the_client_ends_polling_that_waits_for_its_turn(
 ) -> None:
     """Its turn never comes."""
     gateway.gate.clear()
-    client = connect(concurrency=1, close_timeout=0.01)
+    client = connect(concurrency=1, stop_timeout=0.01)
     asking = asyncio.create_task(client.credits())
     waiting = asyncio.create_task(anext(client.poll_reports()))
     await gateway.until(lambda: gateway.received)

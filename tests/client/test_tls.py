@@ -108,7 +108,7 @@ async def test_a_client_that_is_closed_during_a_handshake_leaves_no_socket(
     """The exchange is cancelled there."""
     gateway.once(then="hang", stage="connect")
     endpoints = Endpoints.at(f"https://127.0.0.1:{gateway.port}")
-    client = connect(ssl_context=trusting, endpoints=endpoints, close_timeout=0.0)
+    client = connect(ssl_context=trusting, endpoints=endpoints, stop_timeout=0.0)
     asking = asyncio.create_task(client.credits())
     await gateway.until(lambda: gateway.connections)
     await client.aclose()

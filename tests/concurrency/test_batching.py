@@ -88,60 +88,78 @@ async def test_closing_in_spite_of_what_is_under_way(target):
     assert target.writes == [[1]]
 
 
-def test_lanes():
+def test_ordering_keys():
     """The first of a key may go on, the others wait behind it; some go before others."""
-    lanes = KeyedQueue()
+    queue = KeyedQueue()
     entries = [("a", 1, {}), ("b", 2, {}), ("a", 3, {}), ("a", 4, {}), ("a", 5, {"first": True})]
-    assert [lanes.enter(key, item, **how) for key, item, how in entries] == [
+    assert [queue.add(key, item, **how) for key, item, how in entries] == [
         True,
         True,
         False,
         False,
         False,
     ]
-    assert len(lanes) == 5
-    assert [lanes.leave("a") for _ in range(4)] == [5, 3, 4, None]
-    assert len(lanes) == 1
-    assert lanes.leave("b") is None
-    assert lanes.enter("a", 6)
+    assert len(queue) == 5
+    assert [queue.finish("a") for _ in range(4)] == [5, 3, 4, None]
+    assert len(queue) == 1
+    assert queue.finish("b") is None
+    assert queue.add("a", 6)
 
 
-async def test_a_line_has_so_many_places():
+async def test_a_queue_has_so_many_places():
     """A worker waits for an item and a place."""
-    line = WorkQueue(1)
-    line.put("a")
-    line.put("b")
+    queue = WorkQueue(1)
+    queue.put("a")
+    queue.put("b")
 
     async def get() -> list[str]:
-        return await line.get(lambda _: 1, lambda *_: True)
+        return await queue.get(lambda _: 1, lambda *_: True)
 
     assert await get() == ["a"]
     second = asyncio.ensure_future(get())
     await asyncio.sleep(0)
     assert not second.done()
-    line.give_back()
+    queue.give_back()
     assert await second == ["b"]
 
 
-async def test_a_line_gives_several():
+async def test_a_queue_gives_several():
     """As many as may go with the first, as long as they are alike; the rest is another's."""
-    line = WorkQueue(10)
+    queue = WorkQueue(10)
     workers = [
-        asyncio.ensure_future(line.get(lambda _: 3, lambda one, other: one == other))
+        asyncio.ensure_future(queue.get(lambda _: 3, lambda one, other: one == other))
         for _ in range(4)
     ]
     await asyncio.sleep(0)
     for item in "aaaabb":
-        line.put(item)
+        queue.put(item)
     assert await asyncio.gather(*workers[:3]) == [list("aaa"), ["a"], list("bb")]
-    line.close()
+    queue.close()
     assert await workers[3] == []
 
 
-async def test_a_closed_line():
+async def test_a_closed_queue():
     """It gives nothing more, whatever is put into it."""
-    line = WorkQueue(10)
-    line.put("a")
-    line.close()
-    line.put("b")
-    assert await line.get(lambda _: 1, lambda *_: True) == []
+    queue = WorkQueue(10)
+    queue.put("a")
+    queue.close()
+    queue.put("b")
+    assert await queue.get(lambda _: 1, lambda *_: True) == []
+
+
+async def test_a_cancelled_worker_is_passed_over():
+    """What it was woken for goes to another one, and it hinders neither items nor the end."""
+    queue = WorkQueue(10)
+    gone, woken, first, second = (
+        asyncio.ensure_future(queue.get(lambda _: 1, lambda *_: True)) for _ in range(4)
+    )
+    await asyncio.sleep(0)
+    gone.cancel()
+    queue.put("a")  # wakes the second, since the first is gone
+    woken.cancel()
+    assert await first == ["a"]
+    second.cancel()
+    queue.close()
+    for worker in (gone, woken, second):
+        with pytest.raises(asyncio.CancelledError):
+            await worker

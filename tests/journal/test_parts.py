@@ -5,7 +5,7 @@ import pytest
 from infobip_async.journal import HandlerSettings
 from infobip_async.journal.base import State
 from infobip_async.journal.items import Item
-from infobip_async.journal.parts import Joining
+from infobip_async.journal.parts import StoredParts
 from infobip_async.models import InboundSms
 from infobip_async.protocol.inbound_sms import decode_push
 from infobip_async.text.reassembly import Reassembler
@@ -184,16 +184,16 @@ async def test_too_many_messages_that_wait(bench, whole):
 
 def test_a_part_that_is_given_up_is_not_waited_for(bench):
     """A dead letter holds no message up."""
-    joining = Joining(timeout=10.0, limit=10)
+    parts = StoredParts(timeout=10.0, limit=10)
     first, second = (
         Item(decode_push(bench.part(n, 2, "x").query), "key", [], arrived=n) for n in (1, 2)
     )
     for item in (first, second):
-        joining.expect(item)
-    assert joining.take(first, 100.0) == ([], State.HELD)
-    assert joining.give_up(100.0) == []
-    joining.forget(second)
-    (message,) = joining.give_up(100.0)
+        parts.expect(item)
+    assert parts.add(first, 100.0) == ([], State.HELD)
+    assert parts.take_due(100.0) == []
+    parts.forget(second)
+    (message,) = parts.take_due(100.0)
     assert message.parts == [first]
     assert message.event.missing == (2,)
 
