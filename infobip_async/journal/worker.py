@@ -20,8 +20,13 @@ The order of these steps keeps the promises of a journal:
 """
 
 import asyncio
+<<<<<<< HEAD
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+=======
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from types import TracebackType
+>>>>>>> merging
 from typing import Final, Self, TypeVar
 
 import attrs
@@ -46,11 +51,12 @@ from infobip_async.journal.settings import HandlerSettings
 from infobip_async.models import DeliveryReport, Event, HlrReport, InboundSms, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import unreadable
+from infobip_async.redaction import logger_of_faults
 from infobip_async.router import Router
 
 T = TypeVar("T")
 
-_logger = logging.getLogger("infobip_async.journal")
+_logger = logger_of_faults("infobip_async.journal")
 
 # Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
 _BIG: Final = 64 * 1024
