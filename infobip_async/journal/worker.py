@@ -6,7 +6,6 @@ before the next of its id is begun.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -32,11 +31,12 @@ from infobip_async.journal.settings import HandlerSettings
 from infobip_async.models import DeliveryReport, Event, HlrReport, InboundSms, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import unreadable
+from infobip_async.redaction import logger_of_faults
 from infobip_async.router import Router
 
 T = TypeVar("T")
 
-_logger = logging.getLogger("infobip_async.journal")
+_logger = logger_of_faults("infobip_async.journal")
 
 # Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
 _BIG: Final = 64 * 1024

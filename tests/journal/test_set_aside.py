@@ -3,6 +3,7 @@
 import pytest
 
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
+from infobip_async.journal import sqlite, sqlite_tables
 from infobip_async.journal.base import EventState, State
 from infobip_async.models import DeliveryReport, HlrReport, InboundSms
 from infobip_async.protocol import push as push_format
@@ -187,16 +188,20 @@ async def test_replay_of_a_post_that_was_put_back_in_part(bench, got, monkeypatc
     assert got.ids == ["a", "b", "b"]
 
 
-async def test_many_are_listed_in_pages(bench, got):
+@pytest.mark.parametrize("count", [10, pytest.param(600, marks=pytest.mark.proof)])
+async def test_many_are_listed_in_pages(bench, got, monkeypatch, count):
     """However big they are, few are in memory at a time; the order is that of arrival."""
+    if count == 10:
+        monkeypatch.setattr(sqlite_tables, "_OCTETS_AT_ONCE", 5_000)
+        monkeypatch.setattr(sqlite, "_AT_ONCE", 4)
     journal = await bench.start(attempts=1)
     for number in range(3):
-        await journal.put(bench.reports(*(f"{number} {'long' * 50} {n}" for n in range(600))))
+        await journal.put(bench.reports(*(f"{number} {'long' * 50} {n}" for n in range(count))))
     await bench.emptied(journal)
     found = [letter.id async for letter in journal.dead()]
-    assert found == [f"{post}:{number}" for post in (1, 2, 3) for number in range(600)]
+    assert found == [f"{post}:{number}" for post in (1, 2, 3) for number in range(count)]
     got.act = succeed
-    assert await journal.requeue() == 1_800
+    assert await journal.requeue() == 3 * count
     await bench.emptied(journal)
     assert await rows(journal) == 0
 
@@ -226,8 +231,8 @@ async def test_what_waits_is_listed(bench, got):
     assert post.wants(0)
 
 
-async def test_a_reason_of_any_text(bench, got):
-    """Handlers raise what they like."""
+async def test_a_reason_of_any_text(bench, got, caplog):
+    """Handlers raise what they like; it is kept, and logged, as UTF-8 can express it."""
 
     def act(_: object) -> None:
         raise ValueError("\0 \ud800 'quoted' " + "x" * 1_000)
@@ -239,6 +244,8 @@ async def test_a_reason_of_any_text(bench, got):
     (letter,) = [letter async for letter in journal.dead()]
     assert letter.reason.startswith("ValueError: \0 \\ud800 'quoted' xxx")
     assert len(letter.reason) < 600
+    assert "\\ud800 'quoted'" in caplog.text
+    assert "\ud800" not in caplog.text
 
 
 async def test_a_query_of_any_octets(bench):

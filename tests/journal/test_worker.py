@@ -6,8 +6,9 @@ import logging
 import pytest
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.journal import HandlerSettings
+from infobip_async.journal import HandlerSettings, SqliteJournal
 from infobip_async.models import DeliveryReport, HlrReport, InboundSms, UnreadableRow
+from infobip_async.router import Router
 
 
 async def test_everything_is_handled_and_forgotten(bench):
@@ -25,8 +26,7 @@ async def test_everything_is_handled_and_forgotten(bench):
 async def test_what_was_there_before_is_handled_in_order(bench):
     """A journal that is opened again goes on with what it kept."""
     async with bench.journal() as journal:
-        for number in range(300):
-            await journal.put(bench.reports(str(number)))
+        await asyncio.gather(*(journal.put(bench.reports(str(n))) for n in range(300)))
     got = bench.record(DeliveryReport)
     journal = await bench.start(window=50)
     await bench.emptied(journal)
@@ -313,6 +313,26 @@ async def test_a_stop_does_not_wait_for_ever(bench, caplog):
         assert len([post async for post in journal.waiting()]) == 1
 
 
+def test_a_loop_that_cancels_everything(tmp_path):
+    """As `asyncio.run` does at its end: the journal stops all the same, and frees its file."""
+    journal = SqliteJournal(tmp_path / "posts.db")
+    served = asyncio.Event()
+
+    async def serve() -> None:
+        async with journal.serve(Router(), lambda _: ()):
+            await asyncio.sleep(0)  # the workers wait for something to do
+            served.set()
+            await asyncio.Event().wait()
+
+    async def leave() -> "asyncio.Task[None]":
+        serving = asyncio.create_task(serve())
+        await served.wait()
+        return serving
+
+    assert asyncio.run(leave()).cancelled()
+    assert journal._writer._thread is None
+
+
 async def test_no_task_is_left(bench):
     """When a journal stops, nothing of it goes on."""
     before = asyncio.all_tasks()
@@ -358,12 +378,12 @@ async def test_events_that_can_be_handled_again_after_a_crash(bench):
     """No more are begun than that until it is on disk that they were handled."""
     got = bench.record(DeliveryReport)
     journal = await bench.start(in_flight=10)
-    settle = journal._storage.record
+    record = journal._storage.record
     open_again = asyncio.Event()
 
     async def held(marks):
         await open_again.wait()
-        await settle(marks)
+        await record(marks)
 
     journal._storage.record = held
     await journal.put(bench.reports(*map(str, range(50))))

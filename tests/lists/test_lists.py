@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 import pytest
-
 from infobip_async.cli.numbers import count_lines, read_numbers, tidy
 
 
