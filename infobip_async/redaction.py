@@ -1,12 +1,16 @@
-"""Secrets kept out of log records, of other libraries' first of all."""
+"""Keeps secrets out of log records, above all out of those of other libraries."""
 
 import logging
 import re
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Final
 
 exchange_of_ours: ContextVar[bool] = ContextVar("exchange_of_ours", default=False)
 """Whether what is logged in this context is about an exchange that may hold a password."""
+
+Replacement = tuple[re.Pattern[str], str]
+"""What log records must not hold, and what stands in its place."""
 
 _HPACK: Final = "hpack"
 _LOGGERS: Final = (
@@ -40,7 +44,7 @@ _REDACTION: Final = _Redaction()
 
 
 def spellings(*secrets: str) -> re.Pattern[str]:
-    """What matches secrets as they stand in URLs, forms and XML too, in any case of letters."""
+    """Make a pattern of secrets as they are written in texts, URLs, forms and XML, in any case."""
     longest_first = sorted(filter(None, secrets), key=len, reverse=True)
     spelt = ("".join(map(_spellings_of, secret)) for secret in longest_first)
     return re.compile("|".join(spelt) or "(?!)", re.IGNORECASE)
@@ -56,6 +60,52 @@ def _spellings_of(character: str) -> str:
         *([r"\+"] if character == " " else []),
     ]
     return f"(?:{'|'.join(dict.fromkeys(spelt))})"
+
+
+class LogMask(logging.Filter):
+    """Takes secrets out of the records of some loggers: out of messages, attributes and tracebacks.
+
+    Args:
+        replacements: are made one after the other.
+    """
+
+    def __init__(self, replacements: Sequence[Replacement]) -> None:
+        super().__init__()
+        self._replacements = replacements
+        self._loggers: set[logging.Logger] = set()
+
+    def guard(self, *loggers: logging.Logger | None) -> None:
+        """Filter what is logged there from now on; once is enough."""
+        for logger in loggers:
+            if logger and logger not in self._loggers:
+                self._loggers.add(logger)
+                logger.addFilter(self)
+
+    def release(self) -> None:
+        """Leave every logger as it was."""
+        for logger in self._loggers:
+            logger.removeFilter(self)
+
+    def _clean(self, value: object) -> object:
+        match value:
+            case str():
+                for pattern, replacement in self._replacements:
+                    value = pattern.sub(replacement, value)
+            case dict():
+                return {key: self._clean(item) for key, item in value.items()}
+        return value
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, without the secrets."""
+        message = record.getMessage()
+        if self._clean(message) != message:
+            record.msg, record.args = message, ()  # cleaned below, as all attributes are
+        if record.exc_info:
+            trace = logging.Formatter().formatException(record.exc_info)
+            if self._clean(trace) != trace:
+                record.exc_text, record.exc_info = trace, None
+        record.__dict__.update({key: self._clean(item) for key, item in record.__dict__.items()})
+        return True
 
 
 def protect_logs() -> None:

@@ -1,5 +1,6 @@
-"""User coroutines by event type, and nothing of how events arrive."""
+"""User coroutines by event type; how events arrive is of no matter here."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import groupby
@@ -7,9 +8,10 @@ from typing import Any, TypeVar, get_args, overload
 
 import attrs
 
+from infobip_async.concurrency.tasks import is_cancelled_from_outside
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models import Event, InboundSms
-from infobip_async.text.reassembly import Parts, Reassembler, is_part
+from infobip_async.text.reassembly import Reassembler, is_part
 
 E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Callable[..., Awaitable[None]])
@@ -20,20 +22,10 @@ Handler = Callable[[E], Awaitable[None]]
 BatchHandler = Callable[[Sequence[E]], Awaitable[None]]
 """A coroutine function that takes several events of one type, in the order of their arrival."""
 
-Judge = Callable[[BaseException], Exception]
-"""Gives what a handler raised as a fault of its own, or raises what is none."""
-
 
 def _registry() -> "defaultdict[type, list[Any]]":
     # The event type of a handler is checked where it is registered; here the types are mixed.
     return defaultdict(list)
-
-
-def default_judge(raised: BaseException) -> Exception:
-    """Take every `Exception` for the handler's fault, and nothing else."""
-    if isinstance(raised, Exception):
-        return raised
-    raise raised
 
 
 @attrs.define
@@ -48,10 +40,15 @@ class Router:
         async def delivered(report: DeliveryReport) -> None: ...
 
     Attributes:
-        reassembler: joins the parts of inbound messages for handlers that want them whole.
+        parts_timeout: seconds that the parts of an inbound message wait for the others, after the
+            first one that came. Then handlers of whole messages get it with parts missing.
+        parts_limit: most messages that wait for parts; beyond it the oldest is handed on.
+        reassembler: has the parts that wait in memory, which all receivers of the router share.
     """
 
-    reassembler: Reassembler = attrs.field(factory=Reassembler, repr=False)
+    parts_timeout: float = attrs.field(default=3600.0, kw_only=True, repr=False)
+    parts_limit: int = attrs.field(default=10_000, kw_only=True, repr=False)
+    reassembler: Reassembler = attrs.field(init=False, repr=False)
     _each: defaultdict[type, list[Handler[Any]]] = attrs.field(
         init=False, factory=_registry, repr=False
     )
@@ -59,6 +56,9 @@ class Router:
     _batches: defaultdict[type, list[tuple[int, BatchHandler[Any]]]] = attrs.field(
         init=False, factory=_registry, repr=False
     )
+
+    def __attrs_post_init__(self) -> None:
+        self.reassembler = Reassembler(timeout=self.parts_timeout, limit=self.parts_limit)
 
     @overload
     def on(
@@ -76,9 +76,9 @@ class Router:
         Args:
             event: `DeliveryReport`, `HlrReport`, `InboundSms`, or `UnreadableRow` for what was
                 set aside.
-            whole: of inbound messages in several parts, give the joined message. Parts that wait
-                for others are in memory only, unless a journal keeps them.
-            batch: give several events at once, up to so many.
+            whole: give inbound messages of several parts as one. Parts that wait for others are
+                in memory only, unless a journal stores them.
+            batch: most events to give at once.
 
         Raises:
             LocalProtocolError: no type of event; `whole` for another type, or with `batch`; a
@@ -104,7 +104,7 @@ class Router:
         return register
 
     def off(self, event: type[Event], handler: Callable[..., Awaitable[None]]) -> None:
-        """Take a handler back; one that is not registered is passed over."""
+        """Take a handler back; a handler that is not registered is ignored."""
         self._each[event] = [one for one in self._each[event] if one != handler]
         self._batches[event] = [one for one in self._batches[event] if one[1] != handler]
         if event is InboundSms:
@@ -125,24 +125,14 @@ class Router:
         """Whether any handler wants inbound messages whole."""
         return bool(self._whole)
 
-    async def dispatch(
-        self,
-        events: Iterable[Event],
-        *,
-        now: float = 0.0,
-        join: bool = True,
-        judge: Judge = default_judge,
-    ) -> None:
+    async def dispatch(self, events: Iterable[Event]) -> None:
         """Await every handler of every event, in order; batch handlers after the others.
 
-        All handlers run, even if one raises.
+        All handlers run, even if one raises. A part of an inbound message does not reach the
+        handlers of whole messages: joining is up to the caller, who calls `dispatch_whole`.
 
         Args:
             events: of any types.
-            now: seconds on a clock that does not go back, for parts of messages that wait.
-            join: False leaves the handlers out that want inbound messages whole, for a caller
-                who joins the parts himself and calls `dispatch_whole`.
-            judge: tells the fault of a handler from the end of the task that awaits it.
 
         Raises:
             ExceptionGroup: what the handlers raised, together.
@@ -155,84 +145,56 @@ class Router:
                 try:
                     await handler(event)
                 except BaseException as raised:  # noqa: BLE001 - it leaves with the others
-                    faults.append(judge(raised))
-            if join and self._whole and isinstance(event, InboundSms):
-                await self._join(event, now, faults, judge)
+                    faults.append(_fault_of_handler(raised))
+            if self._whole and isinstance(event, InboundSms) and not is_part(event):
+                await _run(self._whole, event, faults)
         for kind, batch in groupby(several, type) if any(self._batches.values()) else ():
             if self._batches[kind]:
-                await self._run_batches(self._batches[kind], list(batch), faults, judge)
+                await self._run_batches(self._batches[kind], list(batch), faults)
         if faults:
             raise ExceptionGroup("handlers failed", faults)
 
     async def dispatch_whole(self, sms: InboundSms) -> None:
-        """Await every handler that wants inbound messages whole.
+        """Await every handler that wants inbound messages whole, and no other.
+
+        Args:
+            sms: was joined from its parts.
 
         Raises:
             ExceptionGroup: what the handlers raised, together.
         """
         faults: list[Exception] = []
-        await _run(self._whole, sms, faults, default_judge)
+        await _run(self._whole, sms, faults)
         if faults:
             raise ExceptionGroup("handlers failed", faults)
-
-    async def _join(
-        self, sms: InboundSms, now: float, faults: list[Exception], judge: Judge
-    ) -> None:
-        """Give whole messages on; what could not be handled waits for its last part again."""
-        messages = self.reassembler.collect(sms, now)
-        for parts in messages:
-            if not parts.missing:
-                before = len(faults)
-                await _run(self._whole, parts.join(), faults, judge)
-                if len(faults) > before:
-                    self.reassembler.withdraw(sms, now)
-            else:  # a fault is not one of this message: `expire` gives what waits on again
-                await self._hand_on(parts, now, judge)
-        if not is_part(sms):
-            await _run(self._whole, sms, faults, judge)
-
-    async def _hand_on(self, parts: Parts, now: float, judge: Judge) -> list[Exception]:
-        """Give an incomplete message on; where that fails its parts wait on: nobody has others."""
-        faults: list[Exception] = []
-        await _run(self._whole, parts.join(), faults, judge)
-        if faults:
-            self.reassembler.keep(parts, now)
-        return faults
 
     @staticmethod
     async def _run_batches(
-        handlers: list[tuple[int, BatchHandler[Any]]],
-        batch: list[Event],
-        faults: list[Exception],
-        judge: Judge,
+        handlers: list[tuple[int, BatchHandler[Any]]], batch: list[Event], faults: list[Exception]
     ) -> None:
         for size, handler in handlers:
             for start in range(0, len(batch), size):
-                await _run([handler], batch[start : start + size], faults, judge)
-
-    async def expire(self, now: float) -> None:
-        """Give on the inbound messages whose missing parts have not come in time.
-
-        One whose handlers fail is given on again later.
-
-        Raises:
-            ExceptionGroup: what the handlers raised, together.
-        """
-        faults: list[Exception] = []
-        for parts in self.reassembler.take_due(now):
-            faults += await self._hand_on(parts, now, default_judge)
-        if faults:
-            raise ExceptionGroup("handlers failed", faults)
+                await _run([handler], batch[start : start + size], faults)
 
 
 async def _run(
-    handlers: Iterable[Callable[[Any], Awaitable[None]]],
-    value: object,
-    faults: list[Exception],
-    judge: Judge,
+    handlers: Iterable[Callable[[Any], Awaitable[None]]], value: object, faults: list[Exception]
 ) -> None:
     for handler in tuple(handlers):
         try:
             await handler(value)
         except BaseException as raised:  # noqa: BLE001 - it leaves in a group with the others
-            faults.append(judge(raised))
+            faults.append(_fault_of_handler(raised))
+
+
+def _fault_of_handler(raised: BaseException) -> Exception:
+    """Give what a handler raised as its fault, or raise it again if it is not.
+
+    A cancellation that nobody asked the current task for is a fault like any other: the handler
+    has cancelled something of its own, such as a task that it awaits.
+    """
+    if isinstance(raised, Exception):
+        return raised
+    if isinstance(raised, asyncio.CancelledError) and not is_cancelled_from_outside(raised):
+        return RuntimeError("a handler was cancelled by something of its own")
+    raise raised

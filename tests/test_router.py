@@ -1,5 +1,7 @@
 """Which coroutines get which events, and what becomes of their failures."""
 
+import asyncio
+
 import pytest
 
 from infobip_async.errors import LocalProtocolError
@@ -226,53 +228,51 @@ def part(number: int, text: str = "x") -> InboundSms:
 
 
 async def test_whole_messages(router, recorder):
-    """A handler of whole messages gets them joined, others get each part."""
+    """Handlers of whole messages get those in one part; joining parts is up to others."""
     router.on(InboundSms, whole=True)(recorder.handler("whole"))
     router.on(InboundSms)(recorder.handler("each"))
-    plain = InboundSms("1", text="plain")
+    plain, joined = InboundSms("1", text="plain"), InboundSms("1", text="ab")
 
-    await router.dispatch([part(2, "b"), plain, part(1, "a")], now=1.0)
+    await router.dispatch([part(1, "a"), plain])
+    await router.dispatch_whole(joined)
 
     names_and_texts = [(name, sms.text) for name, sms in recorder.calls]
     assert names_and_texts == [
-        ("each", "b"),
+        ("each", "a"),
         ("each", "plain"),
         ("whole", "plain"),
-        ("each", "a"),
         ("whole", "ab"),
     ]
 
 
-async def test_a_whole_message_that_is_not_handled(router, recorder):
-    """When the gateway repeats the part that was not acknowledged, the message is whole again."""
-    failing = recorder.handler("whole", ValueError("no"))
-    router.on(InboundSms, whole=True)(failing)
-    await router.dispatch([part(1, "a")], now=1.0)
-    for _ in range(2):
-        with pytest.raises(ExceptionGroup):
-            await router.dispatch([part(2, "b")], now=2.0)
-    router.off(InboundSms, failing)
-    router.on(InboundSms, whole=True)(recorder.handler("whole"))
+@pytest.mark.parametrize("settings", [{}, {"batch": 2}, {"whole": True}])
+async def test_a_handler_that_cancels_something_of_its_own(router, recorder, settings):
+    """It fails like any other: nobody has asked for the end of the task that awaits it."""
+    router.on(InboundSms, **settings)(recorder.handler("a", asyncio.CancelledError()))
+    router.on(InboundSms, **settings)(recorder.handler("b"))
 
-    await router.dispatch([part(2, "b")], now=3.0)
-    await router.dispatch([part(2, "b")], now=4.0)  # a repetition of what was acknowledged
+    with pytest.raises(ExceptionGroup) as caught:
+        await router.dispatch([InboundSms("1")])
 
-    assert [sms.text for _, sms in recorder.calls] == ["ab"] * 3
+    assert [name for name, _ in recorder.calls] == ["a", "b"]
+    assert "cancelled by something of its own" in str(caught.value.exceptions)
 
 
-async def test_incomplete_messages(router, recorder):
-    """What waits is handed on when its time is up, and failures leave together."""
-    router.on(InboundSms, whole=True)(recorder.handler("whole", ValueError("no")))
-    timeout = router.reassembler.timeout
-    await router.dispatch([part(1, "a")], now=1.0)
+async def test_a_dispatch_that_is_cancelled(router, recorder):
+    """It ends at once."""
 
-    await router.expire(timeout)
+    @router.on(DeliveryReport)
+    async def hang(_: DeliveryReport) -> None:
+        await asyncio.Event().wait()
+
+    router.on(DeliveryReport)(recorder.handler("b"))
+    dispatching = asyncio.create_task(router.dispatch([REPORT]))
+    await asyncio.sleep(0)
+    dispatching.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await dispatching
     assert recorder.calls == []
-    with pytest.raises(ExceptionGroup, match="handlers failed"):
-        await router.expire(timeout + 1.0)
-    await router.expire(timeout + 2.0)
-
-    assert [(sms.text, sms.missing) for _, sms in recorder.calls] == [("a", (2,))]
 
 
 async def test_off_takes_back_every_kind(router, recorder):
@@ -300,18 +300,18 @@ def test_handles_every_kind(router, recorder, settings):
     assert not router.handles(DeliveryReport)
 
 
-async def test_a_caller_who_joins_the_parts_himself(router, recorder):
-    """Then the router hands whole messages on as they are given, and keeps no part."""
+def test_joins(router, recorder):
+    """A router tells whether anybody wants the parts of messages joined."""
     assert not router.joins
     router.on(InboundSms, whole=True)(recorder.handler("whole"))
-    router.on(InboundSms)(recorder.handler("each"))
     assert router.joins
 
-    await router.dispatch([part(1, "a")], join=False)
-    await router.dispatch_whole(InboundSms("1", text="ab"))
 
-    assert [(name, sms.text) for name, sms in recorder.calls] == [("each", "a"), ("whole", "ab")]
-    assert router.reassembler.deadline is None
+def test_limits_of_joining():
+    """How long, and how many, messages wait for parts is set once, for whoever joins them."""
+    router = Router(parts_timeout=60.0, parts_limit=5)
+
+    assert (router.reassembler.timeout, router.reassembler.limit) == (60.0, 5)
 
 
 async def test_a_whole_message_that_fails(router, recorder):

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 
 from infobip_async import HlrLookups, InfobipClient, Router
-from infobip_async.jetstream.feed import ReportFeed
+from infobip_async.jetstream import ReportFeed
 
 
 async def main(first: int, count: int = 1_000) -> None:

@@ -5,7 +5,7 @@ import os
 from aiohttp import web
 
 from infobip_async import DeliveryReport, HlrReport, Router
-from infobip_async.jetstream.journal import NatsJournal
+from infobip_async.jetstream import NatsJournal
 from infobip_async.webhook import webhook_app
 
 router = Router()

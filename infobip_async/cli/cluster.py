@@ -12,7 +12,7 @@ from rich.console import Console
 
 from infobip_async import Router
 from infobip_async.cli.job import GROUP, Row
-from infobip_async.cli.numbers import check_country, header_option, read_numbers, tidy
+from infobip_async.cli.list_options import check_country, header_option
 from infobip_async.cli.output import Output, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.receiving import (
@@ -22,9 +22,8 @@ from infobip_async.cli.receiving import (
     secret_option,
 )
 from infobip_async.cli.running import POSITIVE, Account, account_options, runs
-from infobip_async.jetstream import HlrJob, JobResult
-from infobip_async.jetstream.feed import ReportFeed
-from infobip_async.jetstream.journal import NatsJournal
+from infobip_async.jetstream import HlrJob, JobResult, NatsJournal, ReportFeed
+from infobip_async.lists import read_list
 
 _AGAIN: Final = "may have been looked up more than once"
 
@@ -76,10 +75,16 @@ async def collect(
     check_files(getattr(file, "name", None), output)
     check_output(output)
     console = Console(stderr=True)
-    tidied = partial(tidy, country=country) if normalise or country else str
+    numbers = read_list(
+        file,
+        recipient=column,
+        header=header,
+        normalise=normalise,
+        country=country,
+        errors="replace",
+    )
     async with HlrJob(cluster, job) as shared:
-        numbers = read_numbers(file, column, tidied, header=header)
-        total = await shared.load(numbers, chunk_size=chunk_size)
+        total = await shared.load(numbers.numbers(), chunk_size=chunk_size)
         with ExitStack() as stack:
             out = Output(open=lambda: stack.enter_context(open_output(output)), form=form)
             bar = stack.enter_context(ProgressBar(console, total.numbers, hidden=output is None))
@@ -97,7 +102,7 @@ async def _write(job: HlrJob, out: Output, bar: ProgressBar) -> int:
     async with aclosing(job.results()) as results:
         async for one in results:
             rows.append(_row(one))
-            again += one.again
+            again += one.possibly_repeated
             if len(rows) == GROUP:
                 out.write(rows)
                 done += len(rows)
@@ -109,7 +114,7 @@ async def _write(job: HlrJob, out: Output, bar: ProgressBar) -> int:
 
 def _row(one: JobResult) -> Row:
     result = one.result
-    if one.again:
+    if one.possibly_repeated:
         result = attrs.evolve(
             result, reason=f"{result.reason}; {_AGAIN}" if result.reason else _AGAIN
         )
@@ -134,8 +139,8 @@ def _row(one: JobResult) -> Row:
 @click.option("--report-timeout", type=POSITIVE, default=60, show_default=True)
 @click.option(
     "--on-doubt",
-    type=click.Choice(["again", "park"]),
-    default="again",
+    type=click.Choice(["repeat", "report"]),
+    default="repeat",
     show_default=True,
     help="What to do with numbers that a worker who died may have submitted.",
 )
@@ -152,7 +157,7 @@ async def work(
     secret: str | None,
     chunks: int,
     report_timeout: float,
-    on_doubt: Literal["again", "park"],
+    on_doubt: Literal["repeat", "report"],
 ) -> None:
     """Make the lookups of a job, as one of several workers, until all of it is done.
 
@@ -165,14 +170,14 @@ async def work(
         ReportFeed(cluster, router),
         HlrJob(cluster, job) as shared,
     ):
-        working = partial(shared.work, client, router, chunks=chunks, timeout=report_timeout)
+        working = partial(shared.work, client, router, concurrency=chunks, timeout=report_timeout)
         if receive is None:
-            done = await working(on_doubt=on_doubt)
+            done = await working(on_unknown=on_doubt)
         else:
             journal = NatsJournal(cluster, handles=False)
             async with receiving(
                 Router(), receive, secret=secret, public=public_url, journal=journal
             ) as urls:
                 click.echo(f"Enter in the account's profile page: {urls.hlr_reports}", err=True)
-                done = await working(on_doubt=on_doubt)
+                done = await working(on_unknown=on_doubt)
     click.echo(f"the job is done; {done:,} chunks of it here", err=True)

@@ -20,14 +20,7 @@ from infobip_async.cli.bulk import (
     Source,
 )
 from infobip_async.cli.job import Job, Passing
-from infobip_async.cli.numbers import (
-    behind,
-    check_country,
-    count_lines,
-    header_option,
-    read_numbers,
-    tidy,
-)
+from infobip_async.cli.list_options import check_country, header_option, prepend
 from infobip_async.cli.output import Form, Output, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.receiving import (
@@ -46,6 +39,7 @@ from infobip_async.cli.running import (
     runs,
 )
 from infobip_async.cli.summary import Summary
+from infobip_async.lists import read_list
 from infobip_async.numbering import NumberRanges
 
 
@@ -154,7 +148,7 @@ async def _look_up(
                     bar=bar,
                     signals=signals,
                 )
-                await run.look_up(behind(first, numbers), router)
+                await run.look_up(prepend(first, numbers), router)
     return run
 
 
@@ -236,12 +230,19 @@ async def command(
             ranges=_ranges() if ranges else None,
         )
         recorder = Recorder(results, out.write)
-        tidied = partial(tidy, country=country) if normalise or country else str
-        source = Source(read_numbers(file, column, tidied, header=header), results)
+        numbers = read_list(
+            file,
+            recipient=column,
+            header=header,
+            normalise=normalise,
+            country=country,
+            errors="replace",
+        )
+        source = Source(numbers.numbers(), results)
         if job:  # which brings results in order by itself
             settings = attrs.evolve(settings, ordered=False)
         hidden = output in {None, "-"} and sys.stdout.isatty()
-        bar = ProgressBar(console, count_lines(file), hidden=hidden)
+        bar = ProgressBar(console, numbers.count_lines(), hidden=hidden)
         run = await _look_up(account, receiver, settings, source, recorder, bar=bar)
         await recorder.flush(gaps=True)
         out.write(())

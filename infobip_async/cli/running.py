@@ -44,6 +44,8 @@ _EXIT_CODES: Final[tuple[tuple[type[InfobipError], int], ...]] = (
     (NotSentError, 4),
     (OutcomeUnknownError, 5),
 )
+_OPTIONS: Final = {"allow_insecure=True": "--allow-insecure", "header=False": "--no-header"}
+"""What the library calls an argument, and what it is called here."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 SIGNALLED: Final = 128
 """Exit code of a program that a signal ended, less the signal's number."""
@@ -51,7 +53,9 @@ SIGNALLED: Final = 128
 
 def fail(error: InfobipError) -> NoReturn:
     """Say on standard error what went wrong, and leave with its exit code."""
-    what = str(error).replace("allow_insecure=True", "--allow-insecure")  # as it is called here
+    what = str(error)
+    for name, option in _OPTIONS.items():
+        what = what.replace(name, option)
     click.secho(f"{type(error).__name__}: {what}", fg="red", err=True)
     for message_id in getattr(error, "message_ids", ()):
         click.echo(f"  may have been sent: {message_id}", err=True)

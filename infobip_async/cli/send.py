@@ -27,8 +27,8 @@ from infobip_async.cli.running import (
     cancelled_by_signals,
     runs,
 )
-from infobip_async.cli.send_csv import Options, Sheet, options, send_csv
-from infobip_async.numbering.msisdn import check_sender
+from infobip_async.cli.send_csv import Options, options, send_csv
+from infobip_async.numbering import check_sender
 
 if TYPE_CHECKING:
     from infobip_async import InfobipClient
@@ -180,7 +180,8 @@ async def command(
     check_sender(sender)
     many.check(text, single=bool(recipients) or get or plain)
     if many.csv is not None:
-        await send_csv(account, Sheet(many, text, make), many.csv, ucs2=form, yes=yes)
+        template = make(many.template(text))
+        await send_csv(account, many, many.csv, template, ucs2=form, yes=yes)
     message = make(text)
     if get and len(recipients) != 1:
         raise click.UsageError("--get takes one recipient")

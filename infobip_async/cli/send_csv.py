@@ -2,10 +2,9 @@
 
 import asyncio
 import io
-import re
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack, aclosing
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -21,7 +20,6 @@ from infobip_async import (
     InfobipError,
     LocalProtocolError,
     Message,
-    Outgoing,
     Router,
     SendOutcome,
     SendResult,
@@ -29,7 +27,7 @@ from infobip_async import (
     preview,
 )
 from infobip_async.bulk.settings import BulkOptions, Guarantee
-from infobip_async.cli.numbers import check_country, check_encoding, header_option, read_rows, tidy
+from infobip_async.cli.list_options import check_country, check_encoding, header_option
 from infobip_async.cli.output import Form, Lines, Threaded, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.running import (
@@ -41,12 +39,12 @@ from infobip_async.cli.running import (
     cancelled_by_signals,
     options_of,
 )
+from infobip_async.lists import ListItem, NumberList, read_list
 
 if TYPE_CHECKING:
     from infobip_async import InfobipClient
 
 _COLUMNS: Final = ("position", "recipient", "key", "outcome", "message_ids", "reason")
-_FIELD: Final = re.compile(r"\{([^{}]+)\}")
 _TICK: Final = 0.1
 """Seconds between two looks at what is to be written and shown."""
 _MOST: Final = 1_000
@@ -101,6 +99,26 @@ class Options:
             raise click.UsageError("give either --text or --text-column")
         if self.reconcile and self.job is None:
             raise click.UsageError("--reconcile goes with --job")
+
+    def template(self, text: str | None) -> str | None:
+        """The text for everyone, with the names of columns in braces.
+
+        Args:
+            text: of the option ``--text``.
+        """
+        return text if self.text_column is None else f"{{{self.text_column}}}"
+
+    def people(self, source: io.BufferedReader) -> NumberList:
+        """The list to send to."""
+        return read_list(
+            source,
+            recipient=self.recipient_column,
+            key=self.key_column,
+            header=self.header,
+            normalise=self.normalise,
+            country=self.country,
+            encoding=self.encoding,
+        )
 
     def bulk(self, stop: asyncio.Event) -> BulkOptions:
         """How the client is to send."""
@@ -178,63 +196,12 @@ options: Final = options_of(
 )
 
 
-@attrs.frozen
-class _Item(Outgoing):
-    """A row of the CSV.
-
-    Attributes:
-        position: of it, from 1.
-    """
-
-    position: int = 0
-
-
-@attrs.frozen
-class Sheet:
-    """The CSV, and what becomes of a row.
-
-    Attributes:
-        options: which columns there are.
-        template: the text, with the names of columns in braces; where it is None, the text is in
-            a column, or the same message goes to everyone.
-        make: makes the message of a text.
-    """
-
-    options: Options
-    template: str | None
-    make: Callable[[str | None], Message]
-
-    async def items(self, source: io.BufferedReader) -> AsyncGenerator[_Item, None]:
-        """Yield the item of each row.
-
-        Raises:
-            click.UsageError: a column is missing, or the CSV cannot be read.
-        """
-        options, position = self.options, 0
-        national = options.normalise or options.country
-        tidied: Callable[[str], str] = partial(tidy, country=options.country) if national else str
-        named = (options.text_column, options.key_column, *_FIELD.findall(self.template or ""))
-        columns = [options.recipient_column, *(name for name in named if name is not None)]
-        rows = read_rows(source, columns, options.encoding, header=options.header)
-        async for row in rows:
-            position += 1
-            recipient = tidied(row[options.recipient_column].strip())
-            key = None if options.key_column is None else row[options.key_column]
-            yield _Item(self.make(self._text(row)), recipient, key, position)
-
-    def _text(self, row: dict[str, str]) -> str | None:
-        if self.options.text_column is not None:
-            return row[self.options.text_column]
-        if self.template is None:
-            return None
-        return _FIELD.sub(lambda field: row[field[1]], self.template)
-
-    async def survey(self, source: io.BufferedReader) -> Counter[int]:
-        """Count the items by their parts; by 0 those that break a rule."""
-        parts: Counter[int] = Counter()
-        async for item in self.items(source):
-            parts[_parts(item.message)] += 1
-        return parts
+async def _survey(people: NumberList, template: Message) -> Counter[int]:
+    """Count the items by their parts; by 0 those that break a rule."""
+    parts: Counter[int] = Counter()
+    async for item in people.messages(template):
+        parts[_parts(item.message)] += 1
+    return parts
 
 
 @lru_cache(maxsize=1_000)
@@ -278,7 +245,7 @@ class Run:
     )
     bar: ProgressBar
     outcomes: Counter[SendOutcome] = attrs.field(factory=Counter, init=False)
-    refusal: InfobipError | click.UsageError | None = attrs.field(default=None, init=False)
+    refusal: InfobipError | None = attrs.field(default=None, init=False)
     _rows: list[Sequence[object]] = attrs.field(factory=list, init=False)
 
     async def send(self, results: AsyncGenerator[SendResult, None], stop: asyncio.Event) -> None:
@@ -299,7 +266,7 @@ class Run:
             await asyncio.gather(taking, return_exceptions=True)
         try:
             await taking
-        except click.UsageError as fault:
+        except LocalProtocolError as fault:
             if not self.outcomes:
                 raise
             self.refusal = fault
@@ -327,7 +294,7 @@ class Run:
 
 def _row(result: SendResult) -> Sequence[object]:
     item = result.item
-    position = item.position if isinstance(item, _Item) else None
+    position = item.row.position if isinstance(item, ListItem) else None
     ids = " ".join(result.message_ids)
     return position, item.recipient, item.key, result.outcome.value, ids, result.reason
 
@@ -352,15 +319,20 @@ def _tell(bar: ProgressBar, signals: int) -> None:
 
 
 async def send_csv(
-    account: Account, sheet: Sheet, source: io.BufferedReader, *, ucs2: Ucs2Form, yes: bool
+    account: Account,
+    options: Options,
+    source: io.BufferedReader,
+    template: Message,
+    *,
+    ucs2: Ucs2Form,
+    yes: bool,
 ) -> NoReturn:
     """Send to everyone in a CSV, and leave with the exit code that tells what came of it."""
-    options, total = sheet.options, None
+    people, total = options.people(source), None
     check_files(getattr(source, "name", None), options.output, options.job)
     check_output(options.output)
     if source.seekable():
-        parts = await sheet.survey(source)
-        source.seek(0)
+        parts = await _survey(people, template)
         total = parts.total()
         _announce(parts, yes=yes)
     with ExitStack() as stack:
@@ -374,7 +346,7 @@ async def send_csv(
             if options.reconcile and options.job:
                 await _reconcile(client, options.job)
             with bar, cancelled_by_signals(partial(_tell, bar)) as signals:
-                async with aclosing(sheet.items(source)) as items:
+                async with aclosing(people.messages(template)) as items:
                     stop = asyncio.Event()
                     await run.send(client.send_many(items, **options.bulk(stop)), stop)
     _end(run, options, signals)

@@ -1,4 +1,4 @@
-"""Journals, lookups and jobs for several machines, on NATS JetStream; needs the extra ``nats``."""
+"""A journal, lookups and jobs that several machines share, on NATS JetStream (extra ``nats``)."""
 
 from infobip_async.jetstream.connection import ConnectOptions
 from infobip_async.jetstream.feed import ReportFeed

@@ -1,67 +1,54 @@
-"""A connection to a NATS broker that is always being kept up.
+"""A connection to a NATS broker that is renewed after every fault.
 
-After any fault a new connection is made, and nothing of the old one is left: no message waits in
-a buffer to be sent behind the back of a caller who was told that it failed.
+A fault ends the connection and everything on it. So no message waits in a buffer and goes out
+after its caller was told that it failed.
 """
 
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from types import TracebackType
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, Self, TypeVar
 
 import attrs
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, Header, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
+from infobip_async.concurrency.tasks import Interrupt, cancel
 from infobip_async.errors import StorageUnavailableError
 from infobip_async.redaction import logger_of_faults
 
 T = TypeVar("T")
 
-logger = logger_of_faults("infobip_async.jetstream")
-
-PAUSE: Final = 0.25
+RETRY_SECONDS: Final = 0.25
 """Seconds between two attempts."""
 
 _PING_SECONDS: Final = 5
 _CONNECT_SECONDS: Final = 2
-_NAME_IN_USE: Final = 10058
 _WRONG_LAST_SEQUENCE: Final = 10071
+
+_logger = logger_of_faults("infobip_async.jetstream")
 
 
 class ConflictError(Exception):
-    """A subject was to get its first message, and has one."""
-
-
-@attrs.frozen
-class Acknowledgement:
-    """What the broker says to a message.
-
-    Attributes:
-        sequence: its number in the stream; that of the first one where it is a duplicate.
-        duplicate: whether one of the same id came before, in the time that ids are known for.
-    """
-
-    sequence: int
-    duplicate: bool
+    """A message was to be the first of its subject, but the subject has one already."""
 
 
 @attrs.frozen(kw_only=True)
 class ConnectOptions:
-    """How to get at a broker.
+    """How to connect to a broker.
 
     Attributes:
-        servers: URLs such as ``nats://127.0.0.1:4222``, of any servers of one cluster; they may
-            hold a user and a password.
-        credentials: the path of a file with a user's credentials.
-        tls: for ``tls://`` URLs, where the system's certificates are not to be used.
-        timeout: seconds that the broker may take to answer.
+        servers: URLs such as ``nats://127.0.0.1:4222`` of servers of one cluster; a URL may hold
+            a user and a password.
+        credentials: the path of a NATS credentials file.
+        tls: the TLS settings for ``tls://`` URLs; the system's certificates by default.
+        timeout: seconds to wait for an answer.
     """
 
     servers: Sequence[str] = attrs.field(repr=False)
@@ -70,196 +57,198 @@ class ConnectOptions:
     timeout: float = 5.0
 
 
-def connect_options(servers: str | Sequence[str] | ConnectOptions) -> ConnectOptions:
-    """What the arguments of users mean: one URL, several, or all there is to say."""
+Servers = str | Sequence[str] | ConnectOptions
+"""What users give: the URL of one server, several URLs, or all options."""
+
+
+def connect_options(servers: Servers) -> ConnectOptions:
+    """Make options of what a user gave."""
     if isinstance(servers, ConnectOptions):
         return servers
     return ConnectOptions(servers=(servers,) if isinstance(servers, str) else tuple(servers))
 
 
-def _let_go() -> None:
-    """Let a cancellation through that nats-py has lost, as it does while it writes."""
+@contextmanager
+def _swallowed_cancellation_raised() -> Iterator[None]:
+    """Re-raise a cancellation that nats-py swallowed while writing.
+
+    nats-py drops every `CancelledError` in `Client._flush_pending`, which all calls that write
+    come through. The caller's task then goes on as if nobody had cancelled it.
+    """
     task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+    # A task that is cancelled already may clean up: only a further cancellation counts.
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
-async def end(tasks: Collection["asyncio.Task[None]"]) -> None:
-    """Cancel tasks that use a broker, and wait until they are over."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        # One can still be lost, in calls of nats-py that are not made by `Connection`.
-        _, pending = await asyncio.wait(pending, timeout=PAUSE)
-
-
-async def _pass_over(_: Exception) -> None:
-    """What nats-py tells of on the way; the outcome is told in its place."""
+async def _ignore_error(_: Exception) -> None:
+    """Ignore a fault that nats-py reports in passing; each caller gets an exception of its own."""
 
 
 class Connection:
-    """A broker, as a context: connected while it can be, and ready once `declare` has passed.
+    """A connection to a broker, as a context; it is renewed whenever it is lost.
 
     Args:
-        access: how to get at it.
-        declare: makes sure of what is needed there, on each new connection.
+        options: how to connect.
+        declare: creates what is needed on the broker; called after each connect. The connection
+            is ready once it returns.
     """
 
     def __init__(
-        self, access: ConnectOptions, declare: Callable[["Connection"], Awaitable[None]]
+        self, options: ConnectOptions, declare: Callable[["Connection"], Awaitable[None]]
     ) -> None:
-        self._access = access
+        self._options = options
         self._declare = declare
-        self._connected: Client | None = None
+        self._client: Client | None = None
         self._ready = asyncio.Event()
-        self._open: set[asyncio.Timeout] = set()
+        self._lost = Interrupt()  # a new one for each connection: it ends the waits for answers
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._keep_up())
-        with suppress(StorageUnavailableError):  # said in the log, and tried again
-            await self.wait()
+        """Connect; a broker that is away is tried again in the background."""
+        await self._enter(required=False)
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+    async def connect(self) -> None:
+        """Enter the context, but only if the broker is there.
+
+        Raises:
+            StorageUnavailableError: the broker is away; the connection is closed.
+        """
+        await self._enter(required=True)
+
+    async def _enter(self, *, required: bool) -> None:
+        self._task = asyncio.create_task(self._keep_up())
+        try:
+            async with asyncio.timeout(self._options.timeout):
+                await self.until_ready()
+        except TimeoutError:
+            if required:
+                await self.aclose()
+                raise StorageUnavailableError("the broker is away") from None
+        except BaseException:
+            await self.aclose()
+            raise
 
     async def aclose(self) -> None:
         """Disconnect."""
         task, self._task = self._task, None
         if task is not None:
-            await end([task])
+            await cancel([task])
 
     @property
     def ready(self) -> bool:
-        """Whether it can be used now."""
-        client = self._connected
-        return self._ready.is_set() and client is not None and client.is_connected
+        """Whether the connection is up, and `declare` has returned."""
+        return self._ready.is_set() and self._client is not None and self._client.is_connected
 
-    @property
-    def max_payload(self) -> int:
-        """Octets of a message at the most."""
-        return self.client.max_payload
+    async def until_ready(self) -> None:
+        """Wait until the connection is ready, however long that takes."""
+        await self._ready.wait()
 
     @property
     def client(self) -> Client:
-        """The connection of now.
+        """The client of the present connection.
 
         Raises:
-            StorageUnavailableError: there is none.
+            StorageUnavailableError: there is no connection.
         """
-        client = self._connected
+        client = self._client
         if client is None or not client.is_connected:
             raise StorageUnavailableError("the broker is away")
         return client
 
-    async def wait(self, seconds: float | None = None) -> None:
-        """Wait until it can be used.
-
-        Raises:
-            StorageUnavailableError: it cannot, in so many seconds.
-        """
-        try:
-            async with asyncio.timeout(self._access.timeout if seconds is None else seconds):
-                await self._ready.wait()
-        except TimeoutError:
-            raise StorageUnavailableError("the broker is away") from None
-
-    async def wait_for_ever(self) -> None:
-        """Wait until it can be used, however long that takes."""
-        await self._ready.wait()
-
-    # --- the connection ---
+    # --- keeping the connection up ---
 
     async def _keep_up(self) -> None:
-        told = False
+        logged = False
         while True:
             try:
                 await self._serve()
-                told = False
+                logged = False
             except Exception as fault:  # noqa: BLE001 - whatever it is, it is tried again
-                if not told:
-                    # Not its text: it may quote a URL with a password.
-                    logger.error("the broker cannot be used: %s", type(fault).__name__)  # noqa: TRY400
-                    told = True
-            await asyncio.sleep(PAUSE)
+                if not logged:
+                    # Its text may quote a URL with a password.
+                    _logger.error("the broker cannot be used: %s", type(fault).__name__)  # noqa: TRY400
+                    logged = True
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _serve(self) -> None:
-        """Connect, and come back when the connection is lost."""
-        lost = asyncio.Event()
+        """Connect, and return when the connection is lost."""
+        client, self._lost = Client(), Interrupt()
+        fault = StorageUnavailableError("lost the connection to the broker")
 
         async def closed() -> None:
-            self._ready.clear()
-            lost.set()
-            for timeout in self._open:  # nothing comes any more
-                timeout.reschedule(0)
+            self._lost.set(fault)
 
-        client = Client()
         try:
-            async with asyncio.timeout(_CONNECT_SECONDS * (1 + len(self._access.servers))):
-                await client.connect(closed_cb=closed, **self._options())
-            self._connected = client
+            with _swallowed_cancellation_raised():
+                async with asyncio.timeout(_CONNECT_SECONDS * (1 + len(self._options.servers))):
+                    await client.connect(closed_cb=closed, **self._settings())
+            self._client = client
             await self._declare(self)
-            if not lost.is_set():
-                self._ready.set()
-                logger.info("connected to the broker")
-            while client.is_connected and not lost.is_set():  # of which nothing tells older nats-py
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(lost.wait(), PAUSE)
-            await closed()
-            logger.warning("lost the broker")
+            self._ready.set()
+            _logger.info("connected to the broker")
+            await self._until_lost(client)
+            _logger.warning("lost the connection to the broker")
         finally:
             self._ready.clear()
-            self._connected = None
-            with suppress(Exception):
-                await asyncio.wait_for(client.close(), self._access.timeout)
+            self._client = None
+            self._lost.set(fault)
+            with suppress(Exception), _swallowed_cancellation_raised():
+                async with asyncio.timeout(self._options.timeout):
+                    await client.close()
 
-    def _options(self) -> dict[str, Any]:
+    async def _until_lost(self, client: Client) -> None:
+        # nats-py does not call `closed_cb` if closing the socket fails. So look, too.
+        while client.is_connected:
+            with suppress(TimeoutError, StorageUnavailableError):
+                async with self.within(RETRY_SECONDS):
+                    await asyncio.Event().wait()
+
+    def _settings(self) -> dict[str, Any]:
         return {
-            "servers": list(self._access.servers),
-            "user_credentials": self._access.credentials,
-            "tls": self._access.tls,
+            "servers": list(self._options.servers),
+            "user_credentials": self._options.credentials,
+            "tls": self._options.tls,
             "allow_reconnect": False,
             "max_reconnect_attempts": 1,
-            "reconnect_time_wait": PAUSE,
+            "reconnect_time_wait": RETRY_SECONDS,
             "connect_timeout": _CONNECT_SECONDS,
             "ping_interval": _PING_SECONDS,
-            "error_cb": _pass_over,
+            "error_cb": _ignore_error,
             "name": "infobip_async",
         }
 
-    # --- what is asked of it ---
+    # --- core NATS ---
 
     @asynccontextmanager
     async def within(self, seconds: float) -> AsyncIterator[None]:
-        """Limit the time of something, which ends when the connection is lost.
+        """Limit the time of a wait for the broker.
 
         Raises:
-            TimeoutError: it took longer.
+            StorageUnavailableError: the connection was lost.
+            TimeoutError: the wait took longer.
         """
-        async with asyncio.timeout(seconds) as timeout:
-            self._open.add(timeout)
-            try:
+        async with asyncio.timeout(seconds), self._lost.scope():
+            with _swallowed_cancellation_raised():
                 yield
-                _let_go()
-            finally:
-                self._open.discard(timeout)
 
     async def request(
         self, subject: str, payload: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Msg:
-        """Ask, and await the answer.
+        """Publish a message, and wait for the answer.
 
         Raises:
-            StorageUnavailableError: none came.
+            StorageUnavailableError: no answer came.
         """
-        client, seconds = self.client, self._access.timeout
+        client, seconds = self.client, self._options.timeout
         fields = dict(headers) if headers else None
         try:
             async with self.within(seconds):
@@ -267,19 +256,45 @@ class Connection:
         except (nats.errors.Error, OSError, TimeoutError) as fault:
             raise StorageUnavailableError(f"no answer of the broker: {_name(fault)}") from None
 
-    async def tell(self, subject: str, payload: bytes = b"", reply: str = "") -> None:
-        """Send without an answer.
+    async def publish(self, subject: str, payload: bytes = b"", reply: str = "") -> None:
+        """Publish a message, and wait for no answer.
+
+        Args:
+            subject: where the message goes.
+            payload: what it says.
+            reply: where answers go.
 
         Raises:
             StorageUnavailableError: there is no connection.
         """
         try:
-            await self.client.publish(subject, payload, reply=reply)
-            _let_go()
+            with _swallowed_cancellation_raised():
+                await self.client.publish(subject, payload, reply=reply)
         except (nats.errors.Error, OSError) as fault:
             raise StorageUnavailableError(f"the broker is away: {_name(fault)}") from None
 
-    async def publish(
+    @asynccontextmanager
+    async def subscribe(self, subject: str) -> AsyncIterator[asyncio.Queue[Msg]]:
+        """Receive the messages of a subject in a queue.
+
+        Raises:
+            StorageUnavailableError: there is no connection.
+        """
+        messages: asyncio.Queue[Msg] = asyncio.Queue()
+        try:
+            with _swallowed_cancellation_raised():
+                subscription = await self.client.subscribe(subject, cb=messages.put)
+        except (nats.errors.Error, OSError) as fault:
+            raise StorageUnavailableError(f"the broker is away: {_name(fault)}") from None
+        try:
+            yield messages
+        finally:
+            with suppress(nats.errors.Error, OSError), _swallowed_cancellation_raised():
+                await subscription.unsubscribe()
+
+    # --- streams and consumers ---
+
+    async def store(
         self,
         stream: str,
         subject: str,
@@ -288,20 +303,20 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         message_id: str | None = None,
         first: bool = False,
-    ) -> Acknowledgement:
-        """Have a stream keep a message.
+    ) -> None:
+        """Store a message in a stream.
 
         Args:
-            stream: the stream that must take it.
+            stream: the stream that must take the message.
             subject: of the message.
             payload: of the message.
             headers: of the message.
-            message_id: no other message of this id is kept.
-            first: it must be the first of its subject.
+            message_id: the stream drops the message if it has one of this id.
+            first: the message must be the first of its subject.
 
         Raises:
-            ConflictError: it is not the first of its subject.
-            StorageUnavailableError: it was not acknowledged; it may have been kept all the same.
+            ConflictError: the subject has a message already.
+            StorageUnavailableError: the broker did not confirm; it may have stored the message.
         """
         fields = {**(headers or {}), Header.EXPECTED_STREAM.value: stream}
         if message_id is not None:
@@ -313,37 +328,38 @@ class Connection:
         if fault and fault.get("err_code") == _WRONG_LAST_SEQUENCE:
             raise ConflictError(subject)
         if fault or answer.get("stream") != stream:
-            reason = fault.get("description") if fault else "no acknowledgement of the stream"
+            reason = fault.get("description") if fault else "another stream took the message"
             raise StorageUnavailableError(f"the broker refuses: {reason}")
-        return Acknowledgement(answer["seq"], answer.get("duplicate", False))
 
-    async def manage(self, call: Callable[[nats.js.JetStreamContext], Awaitable[Any]]) -> Any:  # noqa: ANN401 - of nats-py
+    async def call(self, api: Callable[[JetStreamContext], Awaitable[T]]) -> T:
         """Make one of nats-py's calls for streams and consumers.
 
         Raises:
-            NotFoundError: what it is about is not there.
-            StorageUnavailableError: anything else.
+            NotFoundError: the stream, consumer or message does not exist.
+            StorageUnavailableError: any other fault.
         """
-        context = self.client.jetstream(timeout=self._access.timeout)
+        seconds = self._options.timeout
+        context = self.client.jetstream(timeout=seconds)
         try:
-            return await call(context)
+            async with self.within(2 * seconds):
+                return await api(context)
         except NotFoundError:
             raise
         except (nats.errors.Error, OSError, TimeoutError) as fault:
             raise StorageUnavailableError(f"the broker refuses: {_name(fault)}") from fault
 
-    async def insist(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Ask until there is an answer, however long the broker is away."""
+    async def retry(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a call until the broker answers, however long it is away."""
         while True:
-            await self.wait_for_ever()
+            await self.until_ready()
             try:
                 return await call()
             except StorageUnavailableError as fault:
-                logger.info("to be asked again: %s", fault)
-                await asyncio.sleep(PAUSE)
+                _logger.info("a call is repeated: %s", fault)
+                await asyncio.sleep(RETRY_SECONDS)
 
-    async def last(self, stream: str, subject: str) -> Msg | None:
-        """The last message of a subject, if it has any.
+    async def last_message(self, stream: str, subject: str) -> Msg | None:
+        """Get the last message of a subject; None where there is none.
 
         Raises:
             StorageUnavailableError: no answer came.
@@ -351,22 +367,21 @@ class Connection:
         answer = await self.request(f"$JS.API.DIRECT.GET.{stream}.{subject}")
         return None if (answer.headers or {}).get(Header.STATUS.value) == "404" else answer
 
-    async def stream(self, config: StreamConfig) -> StreamInfo:
-        """Give what is known of a stream, which is made where it is missing."""
+    async def ensure_stream(self, config: StreamConfig) -> StreamInfo:
+        """Get the state of a stream, which is created if it is missing."""
         name = config.name or ""
         try:
-            info: StreamInfo = await self.manage(lambda js: js.stream_info(name))
+            return await self.call(lambda js: js.stream_info(name))
         except NotFoundError:
-            info = await self.manage(lambda js: js.add_stream(config))
-        return info
+            return await self.call(lambda js: js.add_stream(config))
 
-    async def consumer(self, stream: str, config: ConsumerConfig) -> None:
-        """Make a durable consumer where it is missing."""
+    async def ensure_consumer(self, stream: str, config: ConsumerConfig) -> None:
+        """Create a durable consumer if it is missing."""
         name = config.durable_name or ""
         try:
-            await self.manage(lambda js: js.consumer_info(stream, name))
+            await self.call(lambda js: js.consumer_info(stream, name))
         except NotFoundError:
-            await self.manage(lambda js: js.add_consumer(stream, config))
+            await self.call(lambda js: js.add_consumer(stream, config))
 
 
 def _name(fault: BaseException) -> str:

@@ -1,159 +1,156 @@
-"""Messages pulled from JetStream consumers, through any fault of the broker."""
+"""Consumers of JetStream that go on reading after any fault of the broker."""
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing
 from typing import Final
 
 import attrs
 import nats
 from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy, Header
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
 from nats.js.errors import NotFoundError
 
 from infobip_async.errors import StorageUnavailableError
-from infobip_async.jetstream.connection import PAUSE, Connection, logger
+from infobip_async.jetstream.connection import RETRY_SECONDS, Connection
 
 _EXPIRES: Final = 20.0
 _HEARTBEAT: Final = 2.0
-_OCTETS: Final = 64 * 1024 * 1024
-_AT_ONCE: Final = 500
+_MAX_OCTETS: Final = 64 * 1024 * 1024
+_ORDERED_BATCH: Final = 500
 _INACTIVE_SECONDS: Final = 60.0
 _SECOND: Final = 1_000_000_000  # in the nanoseconds of the protocol
 
+_logger = logging.getLogger("infobip_async.jetstream")
+
+Handle = Callable[[Msg], Awaitable[None]]
+"""Takes a message; the next one is read once it returns."""
+
 
 class LostError(Exception):
-    """The consumer cannot be read any further as it is."""
+    """The consumer is gone or skipped messages; create a new one."""
 
 
 @attrs.define
-class Pull:
-    """Asks a consumer for messages.
+class PullConsumer:
+    """Reads messages of a consumer, as many at a time as there is room for.
 
     Attributes:
-        broker: the broker.
+        connection: to the broker.
         stream: the stream.
-        consumer: gives the name of the consumer on it, made anew where needed.
+        ensure: makes sure that the consumer exists, and gives its name; called again after
+            each fault.
     """
 
-    broker: Connection
+    connection: Connection
     stream: str
-    consumer: Callable[[], Awaitable[str]]
+    ensure: Callable[[], Awaitable[str]]
 
-    async def run(
-        self, take: Callable[[Msg], Awaitable[None]], room: Callable[[], Awaitable[int]]
-    ) -> None:
-        """Take messages for ever.
+    async def run(self, handle: Handle, capacity: Callable[[], Awaitable[int]]) -> None:
+        """Read messages until cancelled.
 
         Args:
-            take: takes one; it must not raise, but for `LostError`.
-            room: waits until there is room, and says for how many.
+            handle: takes a message; it may raise nothing but `LostError`.
+            capacity: waits until there is room for messages, and says for how many.
         """
         while True:
-            await self.broker.wait_for_ever()
+            await self.connection.until_ready()
             try:
-                await self._read(take, room)
+                await self._read(handle, capacity)
             except LostError as fault:
-                logger.info("a consumer is to be read anew: %s", fault)
+                _logger.info("a consumer is created anew: %s", fault)
             except (nats.errors.Error, NotFoundError, StorageUnavailableError, OSError) as fault:
-                logger.info("a consumer cannot be read: %s", type(fault).__name__)
-            await asyncio.sleep(PAUSE)
+                _logger.info("a consumer cannot be read: %s", type(fault).__name__)
+            await asyncio.sleep(RETRY_SECONDS)
 
-    async def _read(
-        self, take: Callable[[Msg], Awaitable[None]], room: Callable[[], Awaitable[int]]
-    ) -> None:
-        client = self.broker.client
-        consumer = await self.consumer()
-        inbox = client.new_inbox()
-        messages: asyncio.Queue[Msg] = asyncio.Queue()
-        subscription = await client.subscribe(inbox, cb=messages.put)
-        try:
+    async def _read(self, handle: Handle, capacity: Callable[[], Awaitable[int]]) -> None:
+        consumer = await self.ensure()
+        inbox = self.connection.client.new_inbox()
+        async with self.connection.subscribe(inbox) as messages:
             while True:
-                wanted = await room()
-                await self._ask(consumer, inbox, wanted)
-                async for message in self._answer(messages, wanted):
-                    await take(message)
-        finally:
-            with suppress(nats.errors.Error, OSError):
-                await subscription.unsubscribe()
+                count = await capacity()
+                await self._request(consumer, inbox, count)
+                async with aclosing(self._batch(messages, count)) as batch:
+                    async for message in batch:
+                        await handle(message)
 
-    async def _ask(self, consumer: str, inbox: str, wanted: int) -> None:
+    async def _request(self, consumer: str, inbox: str, count: int) -> None:
+        """Ask for so many messages."""
         request = {
-            "batch": wanted,
-            "max_bytes": _OCTETS,
+            "batch": count,
+            "max_bytes": _MAX_OCTETS,
             "expires": int(_EXPIRES * _SECOND),
             "idle_heartbeat": int(_HEARTBEAT * _SECOND),
         }
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{consumer}"
-        await self.broker.tell(subject, json.dumps(request).encode(), inbox)
+        await self.connection.publish(subject, json.dumps(request).encode(), inbox)
 
-    async def _answer(self, messages: asyncio.Queue[Msg], wanted: int) -> AsyncGenerator[Msg, None]:
-        """The messages that answer a request, up to its end."""
-        while wanted:
+    async def _batch(self, messages: asyncio.Queue[Msg], count: int) -> AsyncGenerator[Msg, None]:
+        """Yield the messages that answer a request, until it is fulfilled or over."""
+        while count:
             message = await self._next(messages)
             headers = message.headers or {}
             status = headers.get(Header.STATUS.value)
             text = headers.get(Header.DESCRIPTION.value, "")
             if status is None:
-                wanted -= 1
+                count -= 1
                 yield message
             elif status in {"404", "408"} or "MaxBytes" in text:
-                return  # nothing more of this request
-            elif status != "100" and text != "Batch Completed":
+                return  # the request is over
+            elif status != "100" and text != "Batch Completed":  # 100 is a heartbeat
                 raise LostError(f"{status} {text}")
 
     async def _next(self, messages: asyncio.Queue[Msg]) -> Msg:
         if not messages.empty():
             return messages.get_nowait()
         try:
-            async with self.broker.within(3 * _HEARTBEAT):
+            async with self.connection.within(3 * _HEARTBEAT):
                 return await messages.get()
         except TimeoutError:
-            raise LostError("no sign of life") from None
+            raise LostError("no heartbeat of the broker") from None
 
 
 class OrderedConsumer:
     """Reads every message of some subjects of a stream, in order and without gaps.
 
-    The broker's consumer is made anew behind the last message whenever it is gone, or a message
-    is missing.
+    Its consumer on the broker is created anew behind the last message whenever it is gone, or
+    skipped a message.
 
     Args:
-        broker: the broker.
+        connection: to the broker.
         stream: the stream.
-        subject: the subjects to read, with ``*`` for any.
+        subject: the subjects to read; ``*`` stands for any token.
 
     Attributes:
-        last: the number in the stream of the last message that was read.
+        last: the sequence number of the last message that was handled.
     """
 
-    def __init__(self, broker: Connection, stream: str, subject: str) -> None:
+    def __init__(self, connection: Connection, stream: str, subject: str) -> None:
         self.last = 0
-        self._broker = broker
+        self._connection = connection
         self._stream = stream
         self._subject = subject
         self._delivered = 0
 
-    async def run(self, take: Callable[[Msg], Awaitable[None]]) -> None:
-        """Read for ever.
+    async def run(self, handle: Handle) -> None:
+        """Read messages until cancelled."""
 
-        Args:
-            take: takes a message; the next is read when it is done with it.
-        """
-
-        async def take_next(message: Msg) -> None:
+        async def handle_next(message: Msg) -> None:
             sequence = message.metadata.sequence
+            # The consumer numbers its deliveries: a gap is a message that got lost on the way.
             if sequence.consumer != self._delivered + 1:
-                raise LostError("messages are missing")
+                raise LostError("a message was skipped")
             self._delivered += 1
-            await take(message)
+            await handle(message)
             self.last = sequence.stream
 
-        await Pull(self._broker, self._stream, self._consumer).run(take_next, _room)
+        consumer = PullConsumer(self._connection, self._stream, self._create)
+        await consumer.run(handle_next, _capacity)
 
-    async def _consumer(self) -> str:
-        """Make a consumer behind what was read last."""
+    async def _create(self) -> str:
+        """Create a consumer that begins behind the last message that was handled."""
         config = ConsumerConfig(
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=self.last + 1,
@@ -163,12 +160,10 @@ class OrderedConsumer:
             mem_storage=True,
             num_replicas=1,
         )
-        info: ConsumerInfo = await self._broker.manage(
-            lambda js: js.add_consumer(self._stream, config)
-        )
+        info = await self._connection.call(lambda js: js.add_consumer(self._stream, config))
         self._delivered = 0
         return info.name
 
 
-async def _room() -> int:
-    return _AT_ONCE
+async def _capacity() -> int:
+    return _ORDERED_BATCH

@@ -1,57 +1,76 @@
-"""What a journal in JetStream has set aside: dead letters, and what could not be read."""
+"""The stream of what a journal has set aside: dead letters and quarantined events."""
 
+import re
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable
+from typing import Final
 
 import attrs
 from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
+from infobip_async.errors import LocalProtocolError
 from infobip_async.jetstream import messages
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.storage import NatsStorage
-from infobip_async.journal.base import SetAside, State, place_of, set_aside_id
+from infobip_async.journal.base import WHOLE_PUSH, SetAside, State
 from infobip_async.protocol.exchange import RawPush
+
+_ID: Final = re.compile("([0-9]{1,18})(?::([0-9]{1,9}))?")
 
 
 @attrs.frozen
 class SetAsidePush:
-    """Events of one post that are set aside together.
+    """Events of one push that were set aside together.
 
     Attributes:
-        sequence: the number of the message that holds them.
-        message: that message.
+        message: the message that holds them.
     """
 
-    sequence: int
     message: RawStreamMsg
 
     @property
+    def sequence(self) -> int:
+        """The sequence number of the message."""
+        return self.message.seq or 0
+
+    @property
     def subject(self) -> str:
-        """The subject of its message."""
+        """The subject of the message."""
         return self.message.subject or ""
 
     @property
+    def state(self) -> str:
+        """What became of the events."""
+        return self.subject.split(".")[1]
+
+    @property
+    def payload(self) -> bytes:
+        """The payload of the message."""
+        return self.message.data or b""
+
+    @property
     def headers(self) -> dict[str, str]:
-        """The headers of its message."""
-        return self.message.headers or {}
+        """The headers of the message that are ours."""
+        headers = self.message.headers or {}
+        return {name: value for name, value in headers.items() if name.startswith("Infobip-")}
 
     @property
     def push(self) -> RawPush:
         """The push."""
-        return messages.decode(self.subject, self.message.data or b"", self.headers)
+        return messages.decode(self.subject, self.payload, self.headers)
 
     @property
     def numbers(self) -> frozenset[int]:
-        """The numbers of its events that were set aside."""
+        """The numbers of the events."""
         return frozenset(map(int, self.headers[messages.WANTED].split(",")))
 
     def events(self) -> list[SetAside]:
-        """The events that were set aside."""
+        """The events, in the order of the push."""
         headers, push = self.headers, self.push
         return [
             SetAside(
-                set_aside_id(self.sequence, number),
+                str(self.sequence) if number == WHOLE_PUSH else f"{self.sequence}:{number}",
                 push,
                 number,
                 int(headers[messages.ATTEMPTS]),
@@ -63,54 +82,53 @@ class SetAsidePush:
 
 
 _Decision = Callable[[SetAsidePush, frozenset[int]], Awaitable[None]]
-"""What is done to some events of a post before they leave the shelf."""
+"""What is done with some events of a push before they leave the stream."""
 
 
 @attrs.define
 class DeadLetters:
-    """Looks into what is set aside, puts it back, or forgets it.
+    """Lists the events that were set aside, and puts them back or discards them.
 
     Attributes:
-        broker: keeps it.
-        names: what it is called there.
-        storage: takes what is put back.
+        connection: to the broker.
+        subjects: the names of the streams.
+        storage: stores what is put back.
     """
 
-    broker: Connection
-    names: messages.Names
+    connection: Connection
+    subjects: messages.StreamSubjects
     storage: NatsStorage
 
     async def events(self, state: State) -> AsyncGenerator[SetAside, None]:
-        """The events in a state, in the order in which they got there."""
+        """Yield the events in a state, the oldest first."""
         after = 0
-        subject = self.names.set_aside(state.value, "*")
-        while kept := await self._get(after + 1, subject):
-            for event in kept.events():
+        subject = self.subjects.set_aside(state.value)
+        while found := await self._get(after + 1, subject):
+            for event in found.events():
                 yield event
-            after = kept.sequence
+            after = found.sequence
 
     async def _get(self, sequence: int, subject: str | None = None) -> SetAsidePush | None:
-        """A message; with a subject, the next one of that from there."""
+        """Get a message; with a subject, the first one of that subject from there on."""
+        stream, following = self.subjects.set_aside_stream, subject is not None
         try:
-            message: RawStreamMsg = await self.broker.manage(
-                lambda js: js.get_msg(
-                    self.names.kept, seq=sequence, subject=subject, next=subject is not None
-                )
+            message = await self.connection.call(
+                lambda js: js.get_msg(stream, seq=sequence, subject=subject, next=following)
             )
         except NotFoundError:
             return None
-        return SetAsidePush(message.seq or 0, message)
+        return SetAsidePush(message)
 
     async def put_back(self, state: State, ids: Iterable[str] | None) -> int:
-        """Have events handled again; as `SqliteJournal.requeue`."""
+        """Have events handled again; see `SqliteJournal.requeue`."""
 
-        async def again(kept: SetAsidePush, numbers: frozenset[int]) -> None:
-            await self.storage.put_back(kept.push, numbers, kept.sequence)
+        async def again(found: SetAsidePush, numbers: frozenset[int]) -> None:
+            await self.storage.put_back(found.push, numbers, found.sequence)
 
         return await self._decide([state], ids, again)
 
     async def discard(self, ids: Iterable[str] | None) -> int:
-        """Forget events; as `SqliteJournal.discard`."""
+        """Delete events; see `SqliteJournal.discard`."""
 
         async def nothing(_: SetAsidePush, __: frozenset[int]) -> None: ...
 
@@ -123,30 +141,41 @@ class DeadLetters:
             ids = [event.id for state in states async for event in self.events(state)]
         wanted: defaultdict[int, set[int]] = defaultdict(set)
         for one in ids:
-            sequence, number = place_of(one)
+            sequence, number = _parse(one)
             wanted[sequence].add(number)
-        several = {state.value for state in states}
-        return sum([await self._take_out(several, *one, decision) for one in wanted.items()])
+        names = {state.value for state in states}
+        return sum([await self._take_out(names, *one, decision) for one in wanted.items()])
 
     async def _take_out(
         self, states: Container[str], sequence: int, wanted: set[int], decision: _Decision
     ) -> int:
-        kept = await self._get(sequence)
-        if kept is None or kept.subject.split(".")[1] not in states:
+        """Take some events out of a message, which is replaced by one with the others."""
+        found = await self._get(sequence)
+        if found is None or found.state not in states:
             return 0
-        found = kept.numbers & wanted
-        if not found:
+        taken = found.numbers & wanted
+        if not taken:
             return 0
-        if rest := kept.numbers - found:
+        stream = self.subjects.set_aside_stream
+        # The message goes last: if this is interrupted, nothing is lost. The ids of messages
+        # keep a second attempt from storing anything twice.
+        if rest := found.numbers - taken:
             numbers = messages.join_numbers(rest)
-            await self.broker.publish(
-                self.names.kept,
-                kept.subject,
-                kept.message.data or b"",
-                headers={k: v for k, v in kept.headers.items() if k.startswith("Infobip-")}
-                | {messages.WANTED: numbers},
+            await self.connection.store(
+                stream,
+                found.subject,
+                found.payload,
+                headers=found.headers | {messages.WANTED: numbers},
                 message_id=f"rest {sequence} {numbers}",
             )
-        await decision(kept, found)
-        await self.broker.manage(lambda js: js.delete_msg(self.names.kept, sequence))
-        return len(found)
+        await decision(found, taken)
+        await self.connection.call(lambda js: js.delete_msg(stream, sequence))
+        return len(taken)
+
+
+def _parse(event_id: str) -> tuple[int, int]:
+    """Read the sequence number and the event's number from an id."""
+    match = _ID.fullmatch(event_id)
+    if match is None:
+        raise LocalProtocolError(f"{event_id!r} is no id of the journal", field="ids")
+    return int(match[1]), WHOLE_PUSH if match[2] is None else int(match[2])

@@ -1,4 +1,4 @@
-"""Reports for processes that wait for them, although they are posted to another one.
+"""HLR reports for processes that wait for them while other processes receive them.
 
 ::
 
@@ -8,113 +8,92 @@
     ):
         result = await lookups.lookup("38598514674")
 
-Every process reads all HLR reports that the receivers' `NatsJournal` keeps, from the moment on
-at which it opens its feed, and takes its own. So a report cannot come before its feed is open, nor
-before its query is in flight, and `HlrLookups` keeps it until the reply is there. It counts
-those of other processes as ``unclaimed``, and keeps them as early ones while a query is in flight:
-let `early_limit` be more than the reports that all processes together get in the time of the
-slowest query.
+Every process reads all HLR reports that any receiver's `NatsJournal` stores after the process has
+opened its feed, and picks its own. A report is in the feed although it came before the reply to its
+query: the query starts after the feed, and `HlrLookups` keeps early reports until the reply.
+`HlrLookups` counts the reports of other processes as ``unclaimed``, and keeps them as early ones
+while a query is in flight. Make `early_limit` greater than the number of reports that all processes
+together get during the slowest query.
 """
 
-import asyncio
-from collections.abc import Sequence
-from types import TracebackType
+import logging
 from typing import Self
 
 from nats.aio.msg import Msg
 
+from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.errors import RemoteProtocolError
 from infobip_async.jetstream import messages
-from infobip_async.jetstream.connection import (
-    Connection,
-    ConnectOptions,
-    connect_options,
-    end,
-    logger,
-)
+from infobip_async.jetstream.connection import Connection, Servers, connect_options
 from infobip_async.jetstream.consumers import OrderedConsumer
-from infobip_async.jetstream.journal import declare_posts
-from infobip_async.journal.base import DEDUP_WINDOW
+from infobip_async.jetstream.journal import DEDUP_WINDOW, declare_pushes
 from infobip_async.protocol.exchange import PushKind
 from infobip_async.protocol.push import PushFormat, decode
 from infobip_async.router import Router
 
+_logger = logging.getLogger("infobip_async.jetstream")
+
 
 class ReportFeed:
-    """Hands the HLR reports that any receiver takes in to a router, as a context.
+    """Hands the HLR reports that any receiver stores to a router, as a context.
 
-    It has a cursor of its own, which is made anew behind the last report after any fault of the
-    broker: none is left out, as long as the broker keeps it (see `NatsJournal`). A report can come
-    twice, as pushes can anyway. Handlers are called one after the other, and not again when they
-    fail: work that must be done belongs to the journal's workers.
+    After a fault of the broker it goes on behind the last report: it misses none that the broker
+    still has (see `NatsJournal`). A report can come twice, as pushes can anyway. Handlers are
+    called one after the other, and are not called again if they fail: work that must be done
+    belongs to the journal's workers.
 
     Args:
-        servers: URLs of the broker's servers, or `ConnectOptions` for more than that.
-        router: gets the reports; best one that has no other handlers for them.
-        stream: the one of the receivers' journal.
+        servers: URLs of the broker's servers, or `ConnectOptions`.
+        router: gets the reports; best one without other handlers for them.
+        stream: the stream of the receivers' journal.
 
     Attributes:
-        read: reports that were handed on.
+        dispatched: how many reports the router got.
+
+    Raises:
+        LocalProtocolError: the stream's name is out of range.
     """
 
-    def __init__(
-        self,
-        servers: str | Sequence[str] | ConnectOptions,
-        router: Router,
-        *,
-        stream: str = "infobip",
-    ) -> None:
-        self.read = 0
+    def __init__(self, servers: Servers, router: Router, *, stream: str = "infobip") -> None:
+        self.dispatched = 0
         self._router = router
-        self._names = messages.Names(stream)
-        self._broker = Connection(connect_options(servers), self._declare)
-        subject = self._names.post(PushKind.HLR_REPORTS)
-        self._cursor = OrderedConsumer(self._broker, stream, subject)
-        self._begun = False
-        self._task: asyncio.Task[None] | None = None
+        self._subjects = messages.StreamSubjects(stream)
+        self._connection = Connection(connect_options(servers), self._declare)
+        subject = self._subjects.push(PushKind.HLR_REPORTS)
+        self._consumer = OrderedConsumer(self._connection, stream, subject)
+        self._began = False
+        self._tasks = TaskSet()
 
     async def __aenter__(self) -> Self:
-        """Begin to read.
+        """Begin to read, behind the last report that is stored now.
 
         Raises:
-            StorageUnavailableError: the broker is away, so that there is no place to begin at.
+            StorageUnavailableError: the broker is away, and cannot say which report is the last.
         """
-        await self._broker.__aenter__()
-        try:
-            await self._broker.wait()
-        except BaseException:
-            await self._broker.aclose()
-            raise
-        self._task = asyncio.create_task(self._cursor.run(self._take))
+        await self._connection.connect()
+        self._tasks.start(self._consumer.run(self._dispatch))
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._task is not None:
-            await end([self._task])
-        await self._broker.aclose()
+    async def __aexit__(self, *_: object) -> None:
+        await self._tasks.cancel()
+        await self._connection.aclose()
 
-    async def _declare(self, broker: Connection) -> None:
-        await declare_posts(broker, self._names, DEDUP_WINDOW, 1)
-        info = await broker.manage(lambda js: js.stream_info(self._names.stream))
-        if not self._begun:
-            self._cursor.last = info.state.last_seq
-            self._begun = True
-        elif info.state.last_seq < self._cursor.last:
-            logger.error("the broker has lost posts: it ends before what was read from it")
-            self._cursor.last = 0
+    async def _declare(self, connection: Connection) -> None:
+        last = await declare_pushes(connection, self._subjects, DEDUP_WINDOW, replicas=1)
+        if not self._began:
+            self._consumer.last = last
+            self._began = True
+        elif last < self._consumer.last:
+            _logger.error("the broker has lost pushes: the stream ends before the last one read")
+            self._consumer.last = 0
 
-    async def _take(self, message: Msg) -> None:
+    async def _dispatch(self, message: Msg) -> None:
         try:
             push = messages.decode(message.subject, message.data, message.headers)
             events = decode(push, PushFormat())
-            self.read += len(events)
+            self.dispatched += len(events)
             await self._router.dispatch(events)
         except RemoteProtocolError:
-            logger.info("a post cannot be read; the journal's workers put it into quarantine")
+            _logger.info("a push cannot be read; the journal's workers put it into quarantine")
         except ExceptionGroup:
-            logger.exception("handlers failed on reports of the feed")
+            _logger.exception("handlers failed on reports of the feed")

@@ -9,30 +9,22 @@
     async with HlrJob(url, "spring") as job, ReportFeed(url, router):
         await job.work(client, router)                # as many processes as you like
 
-All of them can be killed and started again at any time. A chunk is loaded once, however often the
-loader runs, and has one result. It is looked up by one worker, who says so before its query goes
-out; when that one dies, another finds the mark, and the numbers may have been looked up already:
-they are looked up again, or parked, and flagged in either case. So is a chunk that a worker
-put back because it was stopped.
+All of them can be killed and started again at any time. A chunk of numbers is loaded once, however
+often the loader runs, and has one result. One worker looks it up, and announces that before its
+query goes out. If this worker dies, or is stopped, another one finds the announcement: the numbers
+may have been looked up already. `on_unknown` decides whether they are looked up again. Their
+results are marked in either case.
 
-What is acknowledged is safe from the death of any process; for losses of power see
-`infobip_async.jetstream.journal`. A job stays in the broker until it is deleted: some 15 octets
-a number, and 150 when it has its result.
+What the broker confirmed survives the death of any process; on losses of power see
+`infobip_async.jetstream.journal`. A job stays in the broker until it is deleted: it takes some 15
+octets for each number, and 150 once the number has its result.
 """
 
 import asyncio
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Iterable,
-    Mapping,
-    Sequence,
-)
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
-from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Self, get_args
 
 import attrs
 from nats.aio.msg import Msg
@@ -40,30 +32,31 @@ from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
-from infobip_async.errors import LocalProtocolError, StorageUnavailableError
+from infobip_async.concurrency.tasks import TaskSet
+from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.queries import HlrClient
 from infobip_async.hlr.results import HlrResult
 from infobip_async.jetstream.connection import (
     ConflictError,
     Connection,
-    ConnectOptions,
+    Servers,
     connect_options,
-    end,
 )
 from infobip_async.jetstream.consumers import OrderedConsumer
 from infobip_async.jetstream.hlr_messages import (
     MAX_CHUNK,
     POSITION,
     ChunkResult,
-    Names,
+    JobSubjects,
     Total,
-    number_of,
+    chunk_number,
 )
-from infobip_async.jetstream.hlr_worker import Worker, WorkerSettings
+from infobip_async.jetstream.hlr_worker import HlrWorker
 from infobip_async.router import Router
+from infobip_async.runs.settings import OnUnknown, check_positive, check_range
 
-_AHEAD: Final = 16
-_LOOK_SECONDS: Final = 0.5
+_READ_AHEAD: Final = 16  # chunks
+_POLL_SECONDS: Final = 0.5
 
 
 @attrs.frozen
@@ -72,111 +65,105 @@ class JobResult:
 
     Attributes:
         position: of the number in the source, from 0.
-        result: what came of it.
-        again: whether it may have been looked up more than once, since a worker died.
+        result: what came of the lookup.
+        possibly_repeated: whether the number may have been looked up more than once, because a
+            worker stopped in the middle.
     """
 
     position: int
     result: HlrResult
-    again: bool
+    possibly_repeated: bool
 
 
 class HlrJob:
-    """A job, as a context: connected while it can be.
+    """A job of lookups in a broker, as a context.
 
     Args:
-        servers: URLs of the broker's servers, or `ConnectOptions` for more than that.
+        servers: URLs of the broker's servers, or `ConnectOptions`.
         name: of the job: 1 to 64 letters, digits, ``-`` and ``_``.
-        stream: of all jobs; made where it is missing.
+        stream: the stream of all jobs; created if it is missing.
         replicas: copies of the stream in a cluster of brokers: 1, 3 or 5.
 
     Raises:
-        LocalProtocolError: that is no name.
+        LocalProtocolError: the name of the job or of the stream is out of range.
         StorageUnavailableError: on entry: the broker is away.
     """
 
     def __init__(
         self,
-        servers: str | Sequence[str] | ConnectOptions,
+        servers: Servers,
         name: str,
         *,
         stream: str = "infobip_jobs",
         replicas: int = 1,
     ) -> None:
-        self._names = Names(stream, name)
+        self._subjects = JobSubjects(stream, name)
         self._replicas = replicas
-        self._broker = Connection(connect_options(servers), self._declare)
+        self._connection = Connection(connect_options(servers), self._declare)
 
     async def __aenter__(self) -> Self:
-        await self._broker.__aenter__()
-        if not self._broker.ready:
-            await self._broker.aclose()
-            raise StorageUnavailableError("the broker is away")
+        await self._connection.connect()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._broker.aclose()
+    async def __aexit__(self, *_: object) -> None:
+        await self._connection.aclose()
 
-    async def _declare(self, broker: Connection) -> None:
-        name = self._names.stream
+    async def _declare(self, connection: Connection) -> None:
+        name = self._subjects.stream
         config = StreamConfig(
             name=name,
             subjects=[f"{name}.>"],
             storage=StorageType.FILE,
+            # A full stream refuses new messages: it must not delete results.
             discard=DiscardPolicy.NEW,
             num_replicas=self._replicas,
             allow_direct=True,
         )
-        await broker.stream(config)
+        await connection.ensure_stream(config)
 
     # --- the loader ---
 
     async def load(
         self, numbers: Iterable[str] | AsyncIterable[str], *, chunk_size: int = 1_000
     ) -> Total:
-        """Put numbers into the job. What an earlier run has put there stays as it is.
+        """Put numbers into the job; those that an earlier call put there stay as they are.
 
         A broker that goes away meanwhile is waited for.
 
         Args:
-            numbers: the source; always the same one for a job.
-            chunk_size: numbers of a query, up to 5,000.
+            numbers: the source; a job has the same one always.
+            chunk_size: numbers of a query, 1 to 5,000.
 
         Returns:
-            What there is of the job.
+            The size of the job.
 
         Raises:
-            LocalProtocolError: a chunk size out of range; or the job has other numbers.
+            LocalProtocolError: `chunk_size` is out of range, or the job has other numbers.
         """
-        if not 1 <= chunk_size <= MAX_CHUNK:
-            raise LocalProtocolError(f"must be from 1 to {MAX_CHUNK}", field="chunk_size")
+        check_range("chunk_size", chunk_size, 1, MAX_CHUNK)
         chunks = count = 0
         async for chunk in _chunks(numbers, chunk_size):
-            head = {POSITION: str(count)}
-            await self._put(self._names.one("chunk", chunks), "\n".join(chunk).encode(), head)
+            headers = {POSITION: str(count)}
+            subject = self._subjects.of("chunk", chunks)
+            await self._store_once(subject, "\n".join(chunk).encode(), headers)
             chunks += 1
             count += len(chunk)
         total = Total(chunks, count, chunk_size)
-        await self._put(self._names.total, total.encode())
+        await self._store_once(self._subjects.total, total.encode())
         return total
 
-    async def _put(
+    async def _store_once(
         self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Have the first message of a subject kept, or find the same one there."""
-        stream, broker = self._names.stream, self._broker
+        """Store the first message of a subject, or find the same message there."""
+        stream, connection = self._subjects.stream, self._connection
         try:
-            await broker.insist(
-                lambda: broker.publish(stream, subject, payload, headers=headers, first=True)
+            await connection.retry(
+                lambda: connection.store(stream, subject, payload, headers=headers, first=True)
             )
         except ConflictError:
-            there = await broker.insist(lambda: broker.last(stream, subject))
-            if there is None or there.data != payload:
+            found = await connection.retry(lambda: connection.last_message(stream, subject))
+            if found is None or found.data != payload:
                 raise LocalProtocolError(
                     "the job has other numbers, or chunks of another size", field="numbers"
                 ) from None
@@ -188,98 +175,121 @@ class HlrJob:
         client: HlrClient,
         router: Router,
         *,
-        chunks: int = 8,
+        concurrency: int = 8,
         timeout: float = 60.0,  # noqa: ASYNC109 - of each lookup
-        on_doubt: Literal["again", "park"] = "again",
+        on_unknown: OnUnknown = "repeat",
         ack_wait: float = 30.0,
     ) -> int:
-        """Look chunks up until the whole job is done.
+        """Look up chunks of the job until every chunk has its result.
+
+        A broker or a gateway that cannot be reached is waited for.
 
         Args:
             client: submits the queries.
-            router: brings the reports, as from a `ReportFeed`.
-            chunks: chunks, and so queries, under way at the most.
-            timeout: seconds from a query to the last report that is waited for.
-            on_doubt: what to do with a chunk that another worker may have submitted: look it up
-                again, which may cost a second time, or park it: its numbers are
-                `HlrOutcome.UNKNOWN`.
+            router: brings the reports, such as that of a `ReportFeed`.
+            concurrency: most chunks, and so queries, under way; 1 or more.
+            timeout: seconds to wait for the reports of a query.
+            on_unknown: what becomes of a chunk that another worker may have submitted: ``repeat``
+                looks it up again, which may cost a second time; ``report`` gives its numbers the
+                outcome `HlrOutcome.UNKNOWN`.
             ack_wait: seconds after which the chunks of a worker that died go to others.
 
         Returns:
-            How many chunks this process had.
+            How many chunks this call has done.
 
         Raises:
-            GatewayRefusedError: the gateway refuses queries as such, as for want of credits; what
-                was in hand goes to other workers.
+            LocalProtocolError: a setting is out of its range.
+            GatewayRefusedError: the gateway refuses a whole query, such as for want of credits;
+                other workers get the chunks that this one had.
         """
-        settings = WorkerSettings(
-            chunks=chunks, timeout=timeout, on_doubt=on_doubt, ack_wait=ack_wait
+        check_range("concurrency", concurrency, 1)
+        check_positive("timeout", timeout)
+        check_positive("ack_wait", ack_wait)
+        if on_unknown not in get_args(OnUnknown):
+            raise LocalProtocolError("must be report or repeat", field="on_unknown")
+        worker = HlrWorker(
+            connection=self._connection,
+            subjects=self._subjects,
+            client=client,
+            router=router,
+            concurrency=concurrency,
+            timeout=timeout,
+            on_unknown=on_unknown,
+            ack_wait=ack_wait,
         )
-        return await Worker(self._broker, self._names, client, router, settings).run()
+        return await worker.run()
 
     # --- results ---
 
     async def total(self) -> Total | None:
-        """How much there is of it; None until it is loaded.
+        """The size of the job; None until it is loaded.
 
         Raises:
             StorageUnavailableError: the broker is away.
         """
-        message = await self._broker.last(self._names.stream, self._names.total)
+        message = await self._connection.last_message(self._subjects.stream, self._subjects.total)
         return None if message is None else Total.decode(message.data)
 
     async def results(self) -> AsyncGenerator[JobResult, None]:
-        """All results from the first one on, as they come, until the job is done.
+        """Yield all results from the first one on, as they come, until the job is done.
 
-        Those of a chunk come together. A broker that goes away meanwhile is waited for.
+        The results of a chunk come together. A job that is not loaded, and a broker that goes
+        away, are waited for.
         """
-        async with self._messages() as messages:
-            left: int | None = None
+        async with self._chunk_results() as messages:
+            chunks: int | None = None
             seen = 0
-            while left is None or seen < left:
+            while chunks is None or seen < chunks:
                 try:
-                    async with asyncio.timeout(_LOOK_SECONDS):
+                    async with asyncio.timeout(_POLL_SECONDS):
                         message = await messages.get()
                 except TimeoutError:
-                    total = await self._broker.insist(self.total)
-                    left = None if total is None else total.chunks
+                    total = await self._connection.retry(self.total)
+                    chunks = None if total is None else total.chunks
                     continue
                 seen += 1
-                for result in await self._broker.insist(partial(self._flagged, message)):
+                for result in await self._connection.retry(partial(self._read, message)):
                     yield result
 
     @asynccontextmanager
-    async def _messages(self) -> AsyncIterator[asyncio.Queue[Msg]]:
-        messages: asyncio.Queue[Msg] = asyncio.Queue(_AHEAD)
-        cursor = OrderedConsumer(self._broker, self._names.stream, self._names.all("result"))
-        async with AsyncExitStack() as stack:
-            task = asyncio.create_task(cursor.run(messages.put))
-            stack.push_async_callback(end, [task])
+    async def _chunk_results(self) -> AsyncIterator[asyncio.Queue[Msg]]:
+        messages: asyncio.Queue[Msg] = asyncio.Queue(_READ_AHEAD)
+        subjects = self._subjects.of("result")
+        consumer = OrderedConsumer(self._connection, self._subjects.stream, subjects)
+        tasks = TaskSet()
+        tasks.start(consumer.run(messages.put))
+        try:
             yield messages
+        finally:
+            await tasks.cancel()
 
-    async def _flagged(self, message: Msg) -> list[JobResult]:
-        """The results of a chunk; what others tried after it was begun is in its last mark."""
+    async def _read(self, message: Msg) -> list[JobResult]:
+        """Read the results of a chunk.
+
+        The result of a chunk knows the attempts that came before it. Attempts that came later
+        are seen from the last attempt, which then is another one.
+        """
         chunk = ChunkResult.decode(message.data)
-        subject = self._names.one("mark", number_of(message.subject))
-        mark = await self._broker.last(self._names.stream, subject)
-        again = chunk.again or mark is None or mark.data != chunk.attempt.encode()
+        subject = self._subjects.of("attempt", chunk_number(message.subject))
+        last = await self._connection.last_message(self._subjects.stream, subject)
+        repeated = chunk.repeated or last is None or last.data != chunk.attempt.encode()
         return [
-            JobResult(position, result, again)
+            JobResult(position, result, repeated)
             for position, result in enumerate(chunk.results, chunk.position)
         ]
 
     async def delete(self) -> None:
-        """Forget the job and its results.
+        """Delete the job and its results.
 
         Raises:
             StorageUnavailableError: the broker is away.
         """
-        names = self._names
-        for subject in (names.total, *map(names.all, ("chunk", "mark", "result"))):
-            await self._broker.manage(partial(_purge, names.stream, subject))
+        stream, consumer = self._subjects.stream, self._subjects.consumer
+        for subject in self._subjects.all:
+            await self._connection.call(partial(_purge, stream, subject))
         try:
-            await self._broker.manage(lambda js: js.delete_consumer(names.stream, names.consumer))
-        except NotFoundError:  # nobody has worked on it
+            await self._connection.call(lambda js: js.delete_consumer(stream, consumer))
+        except NotFoundError:  # no worker has started
             return
 
 

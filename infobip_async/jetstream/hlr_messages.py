@@ -1,85 +1,82 @@
-"""What a job of lookups is in a JetStream stream.
+"""How a job of lookups is written as messages of a JetStream stream.
 
 ::
 
-    <stream>.chunk.<job>.<n>    numbers, one a line              put there by the loader, once
-    <stream>.total.<job>        how many there are               when it has read the source
-    <stream>.mark.<job>.<n>     the id of an attempt             before its query goes out
-    <stream>.result.<job>.<n>   what came of it                  once
+    <stream>.chunk.<job>.<n>      numbers, one a line          from the loader; one message
+    <stream>.total.<job>          how many there are           from the loader, at the end
+    <stream>.attempt.<job>.<n>    the id of an attempt         from a worker, before its query
+    <stream>.result.<job>.<n>     what came of the numbers     from a worker; one message
 """
 
 import json
-import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 
-from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.results import HlrOutcome, HlrResult
+from infobip_async.jetstream.messages import check_name
 from infobip_async.models import HlrReport, HlrStatus
 
 MAX_CHUNK: Final = 5_000
-"""Numbers of a chunk at the most: its results have to fit into one message of the broker."""
+"""Most numbers of a chunk: its results have to fit into one message of the broker."""
 
 POSITION: Final = "Infobip-Position"
-"""The header of a chunk that has the position of its first number in the source."""
-
-_NAME: Final = re.compile("[A-Za-z0-9_-]{1,64}")
+"""The header of a chunk with the position of its first number in the source."""
 
 
 @attrs.frozen
-class Names:
-    """The subjects of a job.
+class JobSubjects:
+    """The subjects of one job.
 
     Attributes:
         stream: the stream of all jobs.
-        job: its name: 1 to 64 letters, digits, ``-`` and ``_``.
+        job: the name of the job.
 
     Raises:
-        LocalProtocolError: one of them is no name.
+        LocalProtocolError: a name that cannot be a part of a subject.
     """
 
     stream: str
     job: str
 
     def __attrs_post_init__(self) -> None:
-        for field, name in (("stream", self.stream), ("job", self.job)):
-            if not _NAME.fullmatch(name):
-                raise LocalProtocolError("1 to 64 letters, digits, - and _", field=field)
+        check_name("stream", self.stream)
+        check_name("job", self.job)
 
     @property
     def consumer(self) -> str:
-        """The durable consumer that its workers share."""
+        """The durable consumer that the workers of the job share."""
         return f"workers_{self.job}"
 
     @property
     def total(self) -> str:
-        """Where it is said how many chunks and numbers there are."""
+        """The subject of the total."""
         return f"{self.stream}.total.{self.job}"
 
-    def all(self, kind: str) -> str:
-        """The subjects of all chunks, marks or results."""
-        return self.one(kind, "*")
+    def of(self, kind: Literal["chunk", "attempt", "result"], number: int | None = None) -> str:
+        """The subject of a chunk, its attempts or its result; without a number, of all."""
+        return f"{self.stream}.{kind}.{self.job}.{'*' if number is None else number}"
 
-    def one(self, kind: str, number: int | str) -> str:
-        """The subject of a chunk, its marks or its result."""
-        return f"{self.stream}.{kind}.{self.job}.{number}"
+    @property
+    def all(self) -> tuple[str, ...]:
+        """The subjects of all messages of the job."""
+        return (self.total, self.of("chunk"), self.of("attempt"), self.of("result"))
 
 
-def number_of(subject: str) -> int:
-    """The number of a chunk in a subject."""
+def chunk_number(subject: str) -> int:
+    """Read the number of the chunk from a subject."""
     return int(subject.rpartition(".")[2])
 
 
 @attrs.frozen
 class Total:
-    """How much there is of a job.
+    """The size of a job.
 
     Attributes:
-        chunks: the number of chunks.
-        numbers: the number of numbers.
-        chunk_size: numbers of a chunk, but for the last one.
+        chunks: how many chunks it has.
+        numbers: how many numbers it has.
+        chunk_size: numbers in each chunk; the last one may have fewer.
     """
 
     chunks: int
@@ -87,42 +84,42 @@ class Total:
     chunk_size: int
 
     def encode(self) -> bytes:
-        """As a message."""
+        """Write the payload of the message."""
         return json.dumps(attrs.astuple(self)).encode()
 
     @classmethod
     def decode(cls, payload: bytes) -> "Total":
-        """From a message."""
+        """Read the payload of the message."""
         return cls(*json.loads(payload))
 
 
 @attrs.frozen
 class ChunkResult:
-    """What came of a chunk.
+    """What came of the numbers of a chunk.
 
     Attributes:
-        attempt: the id of the attempt that brought it.
-        again: whether there were others before it.
-        position: of its first number in the source, from 0.
+        attempt: the id of the attempt that brought the results.
+        repeated: whether another attempt came before.
+        position: of the first number in the source, from 0.
         results: one for each number, in the order of the source.
     """
 
     attempt: str
-    again: bool
+    repeated: bool
     position: int
     results: Sequence[HlrResult]
 
     def encode(self) -> bytes:
-        """As a message."""
+        """Write the payload of the message."""
         rows = [_row(result) for result in self.results]
-        value = [self.attempt, self.again, self.position, rows]
+        value = [self.attempt, self.repeated, self.position, rows]
         return json.dumps(value, separators=(",", ":")).encode()
 
     @classmethod
     def decode(cls, payload: bytes) -> "ChunkResult":
-        """From a message."""
-        attempt, again, position, rows = json.loads(payload)
-        return cls(attempt, again, position, [_result(*row) for row in rows])
+        """Read the payload of the message."""
+        attempt, repeated, position, rows = json.loads(payload)
+        return cls(attempt, repeated, position, [_result(*row) for row in rows])
 
 
 def _row(result: HlrResult) -> list[Any]:
@@ -138,10 +135,12 @@ def _result(
     outcome: str,
     lookup_id: str | None,
     reason: str | None,
-    *said: Any,  # noqa: ANN401 - of JSON
+    *fields: Any,  # noqa: ANN401 - of JSON
 ) -> HlrResult:
     report = None
-    if said:
-        number, own_id, status, *rest = said
+    if fields:
+        number, own_id, status, *rest = fields
         report = HlrReport(number, own_id, HlrStatus(status), *rest)
-    return HlrResult(destination, HlrOutcome(outcome), lookup_id, report, reason)
+    return HlrResult(
+        destination, HlrOutcome(outcome), lookup_id=lookup_id, report=report, reason=reason
+    )

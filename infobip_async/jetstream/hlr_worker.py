@@ -1,40 +1,36 @@
-"""A worker: takes chunks of a job, looks their numbers up, and hands the results in."""
+"""A worker of a job: takes chunks, looks their numbers up, and stores the results."""
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final, Literal
+from functools import partial
+from typing import Final
 from uuid import uuid4
 
 import attrs
 from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo
 
-from infobip_async.errors import GatewayRefusedError, NotSentError, StorageUnavailableError
+from infobip_async.errors import GatewayRefusedError, NotSentError
 from infobip_async.hlr.lookups import HlrLookups
 from infobip_async.hlr.pending import MAX_BATCH
 from infobip_async.hlr.queries import HlrClient
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.jetstream.connection import ConflictError, Connection, end
-from infobip_async.jetstream.consumers import Pull
-from infobip_async.jetstream.hlr_messages import POSITION, ChunkResult, Names, Total, number_of
+from infobip_async.jetstream.connection import ConflictError, Connection
+from infobip_async.jetstream.hlr_messages import (
+    POSITION,
+    ChunkResult,
+    JobSubjects,
+    Total,
+    chunk_number,
+)
+from infobip_async.jetstream.lease import Lease
 from infobip_async.models import HlrSubmission
 from infobip_async.router import Router
+from infobip_async.runs.settings import OnUnknown
 
 _PAUSE: Final = 1.0
-_LOOK_SECONDS: Final = 0.5
-_BEATS: Final = 3
-_PARKED: Final = "a worker died while it was being submitted"
-
-
-@attrs.frozen(kw_only=True)
-class WorkerSettings:
-    """How a worker works; see `HlrJob.work`."""
-
-    chunks: int
-    timeout: float
-    on_doubt: Literal["again", "park"]
-    ack_wait: float
+_POLL_SECONDS: Final = 0.5
+_POSSIBLY_SUBMITTED: Final = "another worker stopped while it submitted this number"
 
 
 @attrs.define
@@ -43,13 +39,13 @@ class _Guard:
 
     Attributes:
         client: submits.
-        fault: why the gateway refuses queries as such.
-        refused: set when it does.
+        refused: set when the gateway refuses a query as such.
+        fault: the refusal.
     """
 
     client: HlrClient
+    refused: asyncio.Event
     fault: GatewayRefusedError | None = None
-    refused: asyncio.Event = attrs.field(factory=asyncio.Event)
 
     async def submit_hlr(self, destinations: Sequence[str], /) -> Sequence[HlrSubmission]:
         """Submit numbers, unless the gateway refused some before."""
@@ -63,168 +59,154 @@ class _Guard:
             raise NotSentError("the gateway refuses queries") from fault
 
 
-class Worker:
-    """Works on a job until all of it is done.
+@attrs.define(kw_only=True, eq=False)
+class HlrWorker:
+    """Works on a job until all of it is done; see `HlrJob.work`.
 
-    Args:
-        broker: has the job.
-        names: what it is called there.
+    Attributes:
+        connection: to the broker.
+        subjects: the subjects of the job.
         client: submits the queries.
         router: brings the reports.
-        settings: how.
+        concurrency: most chunks under way.
+        timeout: seconds to wait for the reports of a query.
+        on_unknown: what to do with a chunk that another worker may have submitted.
+        ack_wait: seconds after which the broker gives the chunks of a dead worker to others.
     """
 
-    def __init__(
-        self,
-        broker: Connection,
-        names: Names,
-        client: HlrClient,
-        router: Router,
-        settings: WorkerSettings,
-    ) -> None:
-        self._broker = broker
-        self._names = names
-        self._guard = _Guard(client)
-        self._settings = settings
+    connection: Connection
+    subjects: JobSubjects
+    client: HlrClient
+    router: Router
+    concurrency: int
+    timeout: float
+    on_unknown: OnUnknown
+    ack_wait: float
+    _stopped: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _fault: Exception | None = attrs.field(default=None, init=False)
+    _room: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _done: int = attrs.field(default=0, init=False)
+    _guard: _Guard = attrs.field(init=False)
+    _lookups: HlrLookups = attrs.field(init=False)
+    _lease: Lease = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._guard = _Guard(self.client, self._stopped)
         self._lookups = HlrLookups(
             self._guard,
-            router,
+            self.router,
             batch_size=MAX_BATCH,
             window=MAX_BATCH,
-            queries=settings.chunks,
+            concurrency=self.concurrency,
             stop_timeout=0,
         )
-        self._in_hand: dict[int, Msg] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._room_again = asyncio.Event()
-        self._done = 0
+        self._lease = Lease(
+            connection=self.connection,
+            stream=self.subjects.stream,
+            consumer=self.subjects.consumer,
+            subject=self.subjects.of("chunk"),
+            ack_wait=self.ack_wait,
+        )
 
     async def run(self) -> int:
-        """Work; see `HlrJob.work`."""
-        pull = Pull(self._broker, self._names.stream, self._consumer)
-        async with self._lookups:
-            beside = [
-                asyncio.create_task(pull.run(self._take, self._room)),
-                asyncio.create_task(self._beat()),
-            ]
-            try:
-                await self._until_done()
-            finally:
-                await end([*beside, *self._tasks])
-                await self._give_back()
-        if self._guard.fault is not None:
-            raise self._guard.fault
+        """Work; gives the number of chunks that this worker has done."""
+        async with self._lookups, self._lease.open(self._begin, self._capacity):
+            await self._until_done()
+        if fault := self._guard.fault or self._fault:
+            raise fault
         return self._done
 
     async def _until_done(self) -> None:
-        """Wait until no chunk is left, or the gateway refuses."""
-        while not self._guard.refused.is_set():
+        """Wait until no chunk of the job is left, or this worker cannot go on."""
+        while not self._stopped.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._guard.refused.wait(), _LOOK_SECONDS)
-            if not self._in_hand and await self._broker.insist(self._nothing_left):
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self._stopped.wait()
+            if not self._lease and await self.connection.retry(self._nothing_left):
                 return
 
     async def _nothing_left(self) -> bool:
-        stream = self._names.stream
-        total = await self._broker.last(stream, self._names.total)
-        if total is None:
+        """Whether the job is loaded, and every chunk of it is acknowledged."""
+        stream = self.subjects.stream
+        message = await self.connection.last_message(stream, self.subjects.total)
+        if message is None:
             return False
-        name = await self._consumer()
-        info: ConsumerInfo = await self._broker.manage(lambda js: js.consumer_info(stream, name))
-        done = info.delivered.stream_seq if info.delivered else 0
-        begun = done or not Total.decode(total.data).chunks
+        name = await self._lease.declare()
+        info = await self.connection.call(lambda js: js.consumer_info(stream, name))
+        # A consumer that was just created has nothing pending for a moment.
+        delivered = info.delivered.stream_seq if info.delivered else 0
+        begun = delivered or not Total.decode(message.data).chunks
         return bool(begun) and not info.num_pending and not info.num_ack_pending
-
-    async def _consumer(self) -> str:
-        config = ConsumerConfig(
-            durable_name=self._names.consumer,
-            filter_subject=self._names.all("chunk"),
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=self._settings.ack_wait,
-            max_deliver=-1,
-            max_ack_pending=-1,
-        )
-        await self._broker.consumer(self._names.stream, config)
-        return self._names.consumer
-
-    async def _room(self) -> int:
-        while not (room := self._settings.chunks - len(self._in_hand)):
-            self._room_again.clear()
-            await self._room_again.wait()
-        return room
-
-    async def _take(self, message: Msg) -> None:
-        sequence = message.metadata.sequence.stream
-        known = sequence in self._in_hand
-        self._in_hand[sequence] = message
-        if known:  # the broker has not heard of it for long, but it is in work
-            return
-        task = asyncio.create_task(self._look_up(sequence))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _beat(self) -> None:
-        """Let the broker know that what is in hand is in work."""
-        while True:
-            await asyncio.sleep(self._settings.ack_wait / _BEATS)
-            with suppress(StorageUnavailableError):
-                for message in tuple(self._in_hand.values()):
-                    await self._broker.tell(message.reply, b"+WPI")
-
-    async def _give_back(self) -> None:
-        with suppress(StorageUnavailableError):
-            for message in self._in_hand.values():
-                await self._broker.tell(message.reply, b"-NAK")
 
     # --- one chunk ---
 
-    async def _look_up(self, sequence: int) -> None:
-        broker, message = self._broker, self._in_hand[sequence]
-        number, attempt = number_of(message.subject), uuid4().hex
-        again = await self._mark(number, attempt)
-        if not (again and await self._has_result(number)):
+    async def _capacity(self) -> int:
+        while not (free := self.concurrency - len(self._lease)):
+            self._room.clear()
+            await self._room.wait()
+        return free
+
+    async def _begin(self, message: Msg) -> None:
+        self._lease.tasks.start(self._work(message))
+
+    async def _work(self, message: Msg) -> None:
+        try:
+            await self._look_up(message)
+        except Exception as fault:  # noqa: BLE001 - `run` raises it, and others get the chunk
+            self._fault = fault
+            self._stopped.set()
+
+    async def _look_up(self, message: Msg) -> None:
+        number, attempt = chunk_number(message.subject), uuid4().hex
+        repeated = await self._announce(number, attempt)
+        if not (repeated and await self._has_result(number)):
             numbers = message.data.decode().split("\n")
-            if again and self._settings.on_doubt == "park":
-                results = [HlrResult(one, HlrOutcome.UNKNOWN, reason=_PARKED) for one in numbers]
+            if repeated and self.on_unknown == "report":
+                results = [
+                    HlrResult(one, HlrOutcome.UNKNOWN, reason=_POSSIBLY_SUBMITTED)
+                    for one in numbers
+                ]
             else:
                 results = await self._results(numbers)
             position = int((message.headers or {}).get(POSITION, "0"))
-            await self._hand_in(number, ChunkResult(attempt, again, position, results))
-        await broker.insist(lambda: broker.request(self._in_hand[sequence].reply, b"+ACK"))
-        del self._in_hand[sequence]
-        self._room_again.set()
+            await self._store(number, ChunkResult(attempt, repeated, position, results))
+        sequence = message.metadata.sequence.stream
+        await self.connection.retry(partial(self._lease.acknowledge, sequence))
+        self._room.set()
         self._done += 1
 
-    async def _mark(self, number: int, attempt: str) -> bool:
-        """Say that a chunk is about to be submitted; whether somebody else has said so before."""
-        stream, subject = self._names.stream, self._names.one("mark", number)
-        broker, payload = self._broker, attempt.encode()
+    async def _announce(self, number: int, attempt: str) -> bool:
+        """Say that a chunk is about to be submitted; whether any worker said so before.
+
+        The message has to be there before the query: whoever gets the chunk after this worker
+        died must know that its numbers may have been looked up.
+        """
+        connection, payload = self.connection, attempt.encode()
+        stream, subject = self.subjects.stream, self.subjects.of("attempt", number)
         try:
-            await broker.insist(lambda: broker.publish(stream, subject, payload, first=True))
+            await connection.retry(lambda: connection.store(stream, subject, payload, first=True))
         except ConflictError:
-            last = await broker.insist(lambda: broker.last(stream, subject))
-            if last is not None and last.data == payload:  # an acknowledgement of ours was lost
+            last = await connection.retry(lambda: connection.last_message(stream, subject))
+            if last is not None and last.data == payload:  # the broker's answer to it was lost
                 return False
-            await broker.insist(
-                lambda: broker.publish(stream, subject, payload, message_id=attempt)
+            await connection.retry(
+                lambda: connection.store(stream, subject, payload, message_id=attempt)
             )
             return True
         return False
 
     async def _has_result(self, number: int) -> bool:
-        subject = self._names.one("result", number)
-        return (
-            await self._broker.insist(lambda: self._broker.last(self._names.stream, subject))
-            is not None
-        )
+        stream, subject = self.subjects.stream, self.subjects.of("result", number)
+        found = await self.connection.retry(lambda: self.connection.last_message(stream, subject))
+        return found is not None
 
     async def _results(self, numbers: Sequence[str]) -> list[HlrResult]:
-        """Look numbers up, and again for as long as the gateway cannot be reached."""
+        """Look numbers up, and wait for a gateway that cannot be reached."""
         results: dict[int, HlrResult] = {}
         left = list(range(len(numbers)))
         while left:
             stream = self._lookups.stream(
-                [numbers[place] for place in left], timeout=self._settings.timeout, ordered=True
+                [numbers[place] for place in left], timeout=self.timeout, ordered=True
             )
             found = [result async for result in stream]
             results.update(zip(left, found, strict=True))
@@ -233,8 +215,8 @@ class Worker:
                 await asyncio.sleep(_PAUSE)
         return [results[place] for place in range(len(numbers))]
 
-    async def _hand_in(self, number: int, result: ChunkResult) -> None:
-        stream, subject = self._names.stream, self._names.one("result", number)
-        broker, payload = self._broker, result.encode()
-        with suppress(ConflictError):  # another worker was first, or an acknowledgement was lost
-            await broker.insist(lambda: broker.publish(stream, subject, payload, first=True))
+    async def _store(self, number: int, result: ChunkResult) -> None:
+        connection, payload = self.connection, result.encode()
+        stream, subject = self.subjects.stream, self.subjects.of("result", number)
+        with suppress(ConflictError):  # another worker was first, or the broker's answer was lost
+            await connection.retry(lambda: connection.store(stream, subject, payload, first=True))

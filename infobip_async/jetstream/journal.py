@@ -1,4 +1,4 @@
-"""A journal in NATS JetStream: several receivers and workers, on any machines, share it.
+"""A journal in NATS JetStream that several receivers and workers share, on any machines.
 
 ::
 
@@ -7,53 +7,55 @@
     journal = NatsJournal("nats://127.0.0.1:4222")
     app.add_subapp("/infobip", webhook_app(router, secret=secret, journal=journal))
 
-Every process that serves it takes posts in, and handles posts, whichever process took them in.
+Every process that serves the journal accepts pushes and handles pushes, whichever process accepted
+them.
 
 What is promised
 ----------------
-- A post is acknowledged after the broker has said that it keeps it, in the stream that was
-  meant. While the broker is away posts are answered with 503, and the gateway sends them again
-  (§3.1); `SpoolJournal` keeps them on this machine's disk instead.
-- It stays there until all handlers of all of its events succeeded, or it is a dead letter or in
-  quarantine, which are kept without a limit of time. A full stream refuses new posts.
-- The death of any process, the broker included, costs nothing: posts in hand are given to another
-  worker after `ack_wait`, or at once by a clean stop.
+- A push is acknowledged after the broker has confirmed that it stored the push in the right
+  stream. While the broker is away pushes are answered with 503, and the gateway sends them again
+  (§3.1). `SpoolJournal` stores them on the local disk instead.
+- A push stays in the stream until all handlers of all its events succeeded, or the events are dead
+  letters or in quarantine, which are kept without a limit of time. A full stream refuses new
+  pushes.
+- The death of a process, the broker included, costs nothing. The broker gives the pushes of a
+  worker that died to another one after `ack_wait`; a clean stop gives them back at once.
 
 What is not
 -----------
-- **Power.** A single broker writes to its disk every two minutes unless told otherwise; what it
-  acknowledged since is lost with the power, though not with the process. Set
-  ``jetstream { sync_interval: always }``, or run three of them and `replicas=3`.
-- **Duplicates.** A delivery report or HLR post is taken once if it comes again octet for octet
-  within `dedup_window` (26 hours; the gateway tries for 24). Rows that come again in another post
-  are handled again, unlike with `SqliteJournal`. So are the events of posts that were in hand of a
-  worker that died, all of a post's: handlers must be able to take an event twice. Inbound SMS that
-  are given a second time have ``possible_duplicate=True``.
-- **Order.** Events of one message id that arrive in different posts can be handled by two workers
-  at a time. Go by `DeliveryReport.done_at`, not by the order of calls.
-- **Parts.** Parts of an inbound SMS can get to different workers, so handlers that want messages
-  whole (``whole=True``) are refused.
+- **Power.** A single broker syncs its disk every two minutes by default. If the power fails, what
+  it stored since is lost; if only the process dies, nothing is. Set
+  ``jetstream { sync_interval: always }``, or run three brokers with `replicas=3`.
+- **Duplicates.** A delivery report or HLR push that comes again, octet for octet, within
+  `dedup_window` (26 hours; the gateway tries for 24) is handled once. Rows that come again in a
+  different push are handled again, unlike with `SqliteJournal`. So are all events of the pushes
+  that a worker had in hand when it died: handlers must be able to take an event twice. An inbound
+  SMS that is given to a second worker has ``possible_duplicate=True``.
+- **Order.** Two workers can handle events of one message id at the same time if they arrive in
+  different pushes. Go by `DeliveryReport.done_at`, not by the order of calls.
+- **Parts.** The parts of an inbound SMS can get to different workers. So handlers with
+  ``whole=True`` are refused.
 
 Sizes
 -----
-Posts stay for `dedup_window` after they were handled, which is what the broker knows them by after
-a restart of its own, and for `ReportFeed`. A post takes its body and about 250 octets; 50 million
-HLR reports of a day, 100 to a post, take some 4 GB. The id of a post takes about 150 octets of the
-broker's memory. Its default ``max_payload`` of 1 MiB takes posts of up to 960 KiB, some 10,000
-HLR reports; bigger ones are refused with 503, so raise it to 4 MiB if your `Limits` are bigger.
+A push stays for `dedup_window` after it was handled: a broker that restarts recognises repeated
+pushes by those that it has, and `ReportFeed` reads them. It takes its body and about 250 octets;
+50 million HLR reports a day, 100 in a push, take some 4 GB. The id of a push takes about 150 octets
+of the broker's memory. The broker's default ``max_payload`` of 1 MiB takes pushes of up to 960 KiB,
+some 10,000 HLR reports; bigger ones are refused with 503. Raise it to 4 MiB if your `Limits` are
+bigger.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
 from typing import Final, Self
 
 from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
-    ConsumerInfo,
     DeliverPolicy,
     DiscardPolicy,
     RetentionPolicy,
@@ -62,54 +64,56 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
+from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
-from infobip_async.jetstream import messages
-from infobip_async.jetstream.connection import (
-    Connection,
-    ConnectOptions,
-    connect_options,
-    end,
-    logger,
-)
+from infobip_async.jetstream.connection import Connection, Servers, connect_options
 from infobip_async.jetstream.dead_letters import DeadLetters
+from infobip_async.jetstream.messages import StreamSubjects
 from infobip_async.jetstream.storage import CONSUMER, NatsStorage
-from infobip_async.journal.base import DEDUP_WINDOW, Decode, SetAside, State
+from infobip_async.journal.base import Decode, SetAside, State
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.worker import JournalWorker
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.router import Router
 
+DEDUP_WINDOW: Final = 26 * 3600.0
+"""Seconds; the gateway sends again for a little more than 24 hours (§3.1)."""
+
 _PURGE_SECONDS: Final = 600.0
-_KEPT_IDS: Final = 3600.0
+_SET_ASIDE_DEDUP_WINDOW: Final = 3600.0  # the worker repeats a store for much less than that
 _DEFAULT_SETTINGS: Final = HandlerSettings()
+
+_logger = logging.getLogger("infobip_async.jetstream")
 
 
 class NatsJournal:
-    """Keeps accepted posts in NATS JetStream until one of several workers has handled them.
+    """Stores accepted pushes in NATS JetStream until one of several workers has handled them.
 
-    What it makes in the broker where it is missing: the streams ``<stream>`` and
-    ``<stream>_kept``, and a durable consumer. Those that are there stay as they are.
+    It creates the streams ``<stream>`` and ``<stream>_set_aside`` and a durable consumer on the
+    broker if they are missing. It leaves existing ones as they are.
 
-    To look into it without serving it, use it as a context manager of its own.
+    To look into a journal without serving it, use the journal itself as a context manager.
 
     Args:
-        servers: URLs of the broker's servers, or `ConnectOptions` for more than that.
-        stream: a name for everything that belongs together.
-        account: tells equal posts of several accounts from each other that share a stream.
-        handles: whether this process handles posts, or takes them in only.
+        servers: URLs of the broker's servers, or `ConnectOptions`.
+        stream: the name that all processes of one journal give: 1 to 64 letters, digits, ``-``
+            and ``_``.
+        account: makes equal pushes of two accounts different, if they share a stream.
+        handles: whether this process handles pushes, or only accepts them.
         replicas: copies of the streams in a cluster of brokers: 1, 3 or 5.
         settings: how events are handled.
-        ack_wait: seconds after which the posts in hand of a worker that died go to others.
-        deliveries: times that a post is given to workers, at the most; then it is a dead letter.
-        dedup_window: seconds that posts are kept after they were handled, and told from others.
+        ack_wait: seconds after which the broker gives the pushes of a worker that died to others.
+        max_deliveries: times that a push is given to workers before it is a dead letter.
+        dedup_window: seconds that a push is kept after it was handled, and recognised if it comes
+            again.
 
     Raises:
-        LocalProtocolError: the stream has a name that the broker does not take.
+        LocalProtocolError: the stream's name is out of range.
     """
 
     def __init__(
         self,
-        servers: str | Sequence[str] | ConnectOptions,
+        servers: Servers,
         *,
         stream: str = "infobip",
         account: str = "",
@@ -117,49 +121,51 @@ class NatsJournal:
         replicas: int = 1,
         settings: HandlerSettings = _DEFAULT_SETTINGS,
         ack_wait: float = 30.0,
-        deliveries: int = 20,
+        max_deliveries: int = 20,
         dedup_window: float = DEDUP_WINDOW,
     ) -> None:
-        self._names = messages.Names(stream)
+        self._subjects = StreamSubjects(stream)
         self._handles = handles
         self._replicas = replicas
         self._settings = settings
-        self._ack_wait = ack_wait
         self._dedup_window = dedup_window
-        self._broker = Connection(connect_options(servers), self._declare)
-        self._storage = NatsStorage(self._broker, self._names, account, ack_wait, deliveries)
-        self._shelf = DeadLetters(self._broker, self._names, self._storage)
+        self._connection = Connection(connect_options(servers), self._declare)
+        self._storage = NatsStorage(
+            self._connection, self._subjects, account, ack_wait, max_deliveries
+        )
+        self._dead_letters = DeadLetters(self._connection, self._subjects, self._storage)
 
     async def __aenter__(self) -> Self:
-        await self._broker.__aenter__()
-        if not self._broker.ready:
-            await self._broker.aclose()
-            raise StorageUnavailableError("the broker is away")
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._broker.aclose()
-
-    async def put(self, push: RawPush) -> None:
-        """Have the broker keep a post; it may be acknowledged on return.
+        """Connect.
 
         Raises:
-            StorageUnavailableError: it did not say so; the post must not be acknowledged.
+            StorageUnavailableError: the broker is away.
         """
-        if not self._broker.ready:
+        await self._connection.connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._connection.aclose()
+
+    async def put(self, push: RawPush) -> None:
+        """Store a push; it may be acknowledged on return.
+
+        Raises:
+            StorageUnavailableError: the broker did not confirm; the push must not be acknowledged.
+        """
+        if not self._connection.ready:
             raise StorageUnavailableError("the broker is away")
         await self._storage.put(push)
 
     @asynccontextmanager
     async def serve(self, router: Router, decode: Decode) -> AsyncIterator[None]:
-        """Connect, and hand posts to the router until the context is left.
+        """Connect, and hand pushes to the router until the context is left.
 
-        A broker that is away now is tried again all the time.
+        A broker that is away is tried again in the background.
+
+        Args:
+            router: where the events go.
+            decode: reads a push.
 
         Raises:
             LocalProtocolError: a handler wants inbound messages whole.
@@ -170,9 +176,10 @@ class NatsJournal:
                 field="router",
             )
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._broker)
-            purging = asyncio.create_task(self._purge_again_and_again())
-            stack.push_async_callback(end, [purging])
+            await stack.enter_async_context(self._connection)
+            tasks = TaskSet()
+            stack.push_async_callback(tasks.cancel)
+            tasks.start(self._purge_regularly())
             if self._handles:
                 await stack.enter_async_context(self._storage.taking())
                 worker = JournalWorker(self._storage, router, decode, self._settings)
@@ -180,74 +187,57 @@ class NatsJournal:
             yield
 
     def dead(self) -> AsyncGenerator[SetAside, None]:
-        """The dead letters: events whose handlers failed time and again, in order."""
-        return self._shelf.events(State.DEAD)
+        """Yield the dead letters, the oldest first: events whose handlers failed too often."""
+        return self._dead_letters.events(State.DEAD)
 
     def quarantine(self) -> AsyncGenerator[SetAside, None]:
-        """What was authentic and could not be read: posts, and single rows of posts, in order."""
-        return self._shelf.events(State.QUARANTINED)
+        """Yield what could not be read, the oldest first: pushes, and single rows of pushes."""
+        return self._dead_letters.events(State.QUARANTINED)
 
     async def requeue(self, ids: Iterable[str] | None = None) -> int:
         """Have dead letters handled again, as if they had just arrived.
 
         Args:
-            ids: of `SetAside`; all where it is None.
+            ids: ids of `SetAside`; None for all dead letters.
 
         Returns:
-            How many there were.
+            How many events are handled again.
 
         Raises:
             LocalProtocolError: an id that no event can have; nothing was done.
             StorageUnavailableError: the broker is away.
         """
-        return await self._shelf.put_back(State.DEAD, ids)
+        return await self._dead_letters.put_back(State.DEAD, ids)
 
     async def replay(self, ids: Iterable[str] | None = None) -> int:
-        """Read again what is in quarantine; as `requeue`."""
-        return await self._shelf.put_back(State.QUARANTINED, ids)
+        """Read again what is in quarantine; otherwise like `requeue`."""
+        return await self._dead_letters.put_back(State.QUARANTINED, ids)
 
     async def discard(self, ids: Iterable[str] | None = None) -> int:
-        """Forget dead letters, and what is in quarantine; as `requeue`."""
-        return await self._shelf.discard(ids)
-
-    # --- what is to be there in the broker ---
-
-    async def _declare(self, broker: Connection) -> None:
-        await declare_posts(broker, self._names, self._dedup_window, self._replicas)
-        kept = _stream(self._names.kept, self._replicas, _KEPT_IDS)
-        kept.subjects = [
-            self._names.set_aside(state.value, "*") for state in State if state.set_aside
-        ]
-        await broker.stream(kept)
-        await self._storage.declare()
-
-    async def _purge_again_and_again(self) -> None:
-        while True:
-            with suppress(StorageUnavailableError, NotFoundError):
-                await self._broker.wait_for_ever()
-                await self.purge()
-            await asyncio.sleep(_PURGE_SECONDS)
+        """Delete dead letters and what is in quarantine; otherwise like `requeue`."""
+        return await self._dead_letters.discard(ids)
 
     async def purge(self) -> None:
-        """Forget posts that were handled, and arrived longer than `dedup_window` ago.
+        """Delete pushes that were handled, and arrived longer than `dedup_window` ago.
 
         A journal that is served does so by itself.
 
         Raises:
             StorageUnavailableError: the broker is away.
         """
-        name = self._names.stream
-        consumer: ConsumerInfo = await self._broker.manage(
-            lambda js: js.consumer_info(name, CONSUMER)
-        )
+        name = self._subjects.stream
+        consumer = await self._connection.call(lambda js: js.consumer_info(name, CONSUMER))
         floor = consumer.ack_floor
         handled = floor.stream_seq if floor else 0
-        old = await self._first_since(datetime.now(UTC) - timedelta(seconds=self._dedup_window))
-        first = min(handled + 1, old)
-        await self._broker.manage(lambda js: js.purge_stream(name, seq=first))
+        oldest = datetime.now(UTC) - timedelta(seconds=self._dedup_window)
+        first = min(handled + 1, await self._first_since(oldest))
+        await self._connection.call(lambda js: js.purge_stream(name, seq=first))
 
     async def _first_since(self, time: datetime) -> int:
-        """The number of the first post that came at a time or later."""
+        """The sequence number of the first push that arrived at a time or later.
+
+        Only a consumer finds a message by its time. This one is deleted by the broker.
+        """
         config = ConsumerConfig(
             deliver_policy=DeliverPolicy.BY_START_TIME,
             opt_start_time=time,
@@ -255,31 +245,53 @@ class NatsJournal:
             inactive_threshold=1,
             mem_storage=True,
         )
-        info: ConsumerInfo = await self._broker.manage(
-            lambda js: js.add_consumer(self._names.stream, config)
+        info = await self._connection.call(
+            lambda js: js.add_consumer(self._subjects.stream, config)
         )
         return (info.delivered.stream_seq if info.delivered else 0) + 1
 
+    async def _purge_regularly(self) -> None:
+        while True:
+            with suppress(StorageUnavailableError, NotFoundError):
+                await self._connection.until_ready()
+                await self.purge()
+            await asyncio.sleep(_PURGE_SECONDS)
 
-async def declare_posts(
-    broker: Connection, names: messages.Names, dedup_window: float, replicas: int
-) -> None:
-    """Make sure of the stream of posts."""
-    config = _stream(names.stream, replicas, dedup_window)
-    config.subjects = [names.posts]
-    info = await broker.stream(config)
-    if info.config.duplicate_window < dedup_window:
-        logger.warning("the stream tells duplicates for a shorter time than is wanted")
+    async def _declare(self, connection: Connection) -> None:
+        """Create what the journal needs on the broker."""
+        await declare_pushes(connection, self._subjects, self._dedup_window, self._replicas)
+        config = _stream(self._subjects.set_aside_stream, self._replicas, _SET_ASIDE_DEDUP_WINDOW)
+        config.subjects = [
+            self._subjects.set_aside(state.value) for state in State if state.set_aside
+        ]
+        await connection.ensure_stream(config)
+        await self._storage.declare()
 
 
-def _stream(name: str, replicas: int, duplicates: float) -> StreamConfig:
+async def declare_pushes(
+    connection: Connection, subjects: StreamSubjects, dedup_window: float, replicas: int
+) -> int:
+    """Create the stream of pushes if it is missing.
+
+    Returns:
+        The sequence number of its last message.
+    """
+    config = _stream(subjects.stream, replicas, dedup_window)
+    config.subjects = [subjects.pushes]
+    info = await connection.ensure_stream(config)
+    if (info.config.duplicate_window or 0) < dedup_window:
+        _logger.warning("the stream has a shorter duplicate_window than dedup_window")
+    return info.state.last_seq
+
+
+def _stream(name: str, replicas: int, duplicate_window: float) -> StreamConfig:
     return StreamConfig(
         name=name,
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
-        # A full stream refuses what is new: what was acknowledged is not to be forgotten.
+        # A full stream refuses new pushes: it must not delete what was acknowledged.
         discard=DiscardPolicy.NEW,
         num_replicas=replicas,
-        duplicate_window=duplicates,
+        duplicate_window=duplicate_window,
         allow_direct=True,
     )

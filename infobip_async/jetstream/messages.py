@@ -1,21 +1,31 @@
-"""What posts are in a JetStream stream.
+"""How a push is written as a message of a JetStream stream.
 
 ::
 
-    subject  <stream>.post.hlr
-    headers  Nats-Msg-Id           its id, for 26 hours
+    subject  <stream>.push.hlr
+    headers  Nats-Msg-Id           an id that equal pushes share
              Nats-Expected-Stream  <stream>
              Infobip-Received      1700000000.25
              Infobip-Wanted        3,17              only where these events were put back
     payload  the query, a line feed, the body
+
+A push whose events are set aside goes to another stream::
+
+    subject  <stream>.dead.hlr, <stream>.quarantined.hlr
+    headers  as above, and
+             Infobip-Attempts      10
+             Infobip-Reason        RuntimeError: no such customer
+             Infobip-At            1700000512.5
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Final
 
 import attrs
 
+from infobip_async.errors import LocalProtocolError
 from infobip_async.journal.base import WHOLE_PUSH
 from infobip_async.protocol.exchange import PushKind, RawPush
 
@@ -26,44 +36,61 @@ ATTEMPTS: Final = "Infobip-Attempts"
 AT: Final = "Infobip-At"
 
 _DIGEST_OCTETS: Final = 16
+_NAME: Final = re.compile("[A-Za-z0-9_-]{1,64}")
+
+
+def check_name(field: str, name: str) -> None:
+    """Refuse a name that cannot be a part of a subject.
+
+    Raises:
+        LocalProtocolError: the name is not 1 to 64 letters, digits, ``-`` and ``_``.
+    """
+    if not _NAME.fullmatch(name):
+        raise LocalProtocolError("must be 1 to 64 letters, digits, - and _", field=field)
 
 
 @attrs.frozen
-class Names:
-    """The names of everything in a broker that belongs to one journal.
+class StreamSubjects:
+    """The streams and subjects of one journal.
 
     Attributes:
-        stream: the stream of posts, after which the rest is called.
+        stream: the stream of pushes; the other names begin with it.
+
+    Raises:
+        LocalProtocolError: the stream's name cannot be a part of a subject.
     """
 
     stream: str
 
-    @property
-    def kept(self) -> str:
-        """The stream of dead letters and of what could not be read."""
-        return f"{self.stream}_kept"
+    def __attrs_post_init__(self) -> None:
+        check_name("stream", self.stream)
 
     @property
-    def posts(self) -> str:
-        """The subjects of all posts."""
-        return f"{self.stream}.post.*"
+    def set_aside_stream(self) -> str:
+        """The stream of dead letters and quarantined events."""
+        return f"{self.stream}_set_aside"
 
-    def post(self, kind: PushKind) -> str:
-        """The subject of posts of a kind."""
-        return f"{self.stream}.post.{kind.value}"
+    @property
+    def pushes(self) -> str:
+        """The subjects of all pushes."""
+        return f"{self.stream}.push.*"
 
-    def set_aside(self, state: str, kind: str) -> str:
-        """The subject of posts with events in a state, of a kind, which may be ``*``."""
+    def push(self, kind: PushKind) -> str:
+        """The subject of pushes of a kind."""
+        return f"{self.stream}.push.{kind.value}"
+
+    def set_aside(self, state: str, kind: str = "*") -> str:
+        """The subject of pushes with events in a state; of all kinds without one."""
         return f"{self.stream}.{state}.{kind}"
 
 
 def encode(push: RawPush) -> bytes:
-    """The payload of a post. A query has no line feed."""
+    """Write the payload of a push. A query has no line feed."""
     return push.query.encode("utf-8", "surrogatepass") + b"\n" + push.body
 
 
 def decode(subject: str, payload: bytes, headers: Mapping[str, str] | None) -> RawPush:
-    """A post from its message."""
+    """Read a push from its message."""
     query, _, body = payload.partition(b"\n")
     kind = PushKind(subject.rpartition(".")[2])
     received = float((headers or {}).get(RECEIVED, "0"))
@@ -71,11 +98,11 @@ def decode(subject: str, payload: bytes, headers: Mapping[str, str] | None) -> R
 
 
 def message_id(account: str, push: RawPush) -> str:
-    """What tells a post from others.
+    """Make the id by which the stream recognises a push that it has.
 
-    A delivery report or HLR post is the same when its body is: the gateway sends again what it
-    saw no 200 for (§3.1). Two equal inbound messages can both be real; the time of arrival
-    tells them apart, and lets one and the same be handed on twice.
+    Delivery and HLR reports are the same push if their bodies are equal: the gateway sends a
+    push again if it saw no 200 for it (§3.1). Two equal inbound SMS can both be real. So their
+    time of arrival counts too, and one that is pushed twice is handled twice.
     """
     digest = blake2b(digest_size=_DIGEST_OCTETS)
     parts = [account.encode(), push.kind.value.encode(), push.body]
@@ -87,16 +114,16 @@ def message_id(account: str, push: RawPush) -> str:
 
 
 def join_numbers(numbers: Iterable[int]) -> str:
-    """Numbers of events, as a header has them."""
+    """Write numbers of events as a header's value."""
     return ",".join(map(str, sorted(numbers)))
 
 
 def split_numbers(text: str | None) -> frozenset[int] | None:
-    """The other way; None stands for all events."""
+    """Read numbers of events from a header's value; None stands for all events."""
     numbers = frozenset(map(int, text.split(","))) if text else None
     return None if numbers is None or WHOLE_PUSH in numbers else numbers
 
 
 def one_line(text: str) -> str:
-    """A text as a header can have it."""
+    """Make a text fit for a header's value."""
     return " ".join(text.encode(errors="backslashreplace").decode().split())

@@ -1,237 +1,224 @@
-"""Posts in a JetStream stream, as the storage under a journal."""
+"""A JetStream stream of pushes as the storage under a journal."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+import logging
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
 
 import attrs
 from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig
 
 from infobip_async.errors import StorageUnavailableError
 from infobip_async.jetstream import messages
-from infobip_async.jetstream.connection import Connection, end, logger
-from infobip_async.jetstream.consumers import Pull
+from infobip_async.jetstream.connection import Connection
+from infobip_async.jetstream.lease import Lease
 from infobip_async.journal.base import WHOLE_PUSH, EventState, RowDigests, State, StoredPush
 from infobip_async.protocol.exchange import PushKind, RawPush
 
 CONSUMER: Final = "handlers"
-"""The durable consumer that all workers share."""
+"""The durable consumer that all workers of a journal share."""
 
-_ROOM: Final = 512
-_MOST_IN_WORK: Final = 50_000  # of all workers together
-_RESERVED: Final = 64 * 1024  # octets for headers, in which 10,000 numbers of events find room
-_BEATS: Final = 3
+_MAX_WAITING: Final = 512  # pushes that the journal's worker has not taken yet
+_MAX_IN_HAND: Final = 50_000  # pushes, of all workers together
+_RESERVED_OCTETS: Final = 64 * 1024  # for headers: the numbers of 10,000 events find room there
 
-
-@attrs.define(eq=False)
-class _Held:
-    """A post in hand: nobody else gets it as long as the broker hears of it in time.
-
-    Attributes:
-        message: its last delivery.
-        states: of its events that are to be set aside, by number.
-    """
-
-    message: Msg
-    states: dict[int, EventState] = attrs.field(factory=dict)
-
-    @property
-    def sequence(self) -> int:
-        return self.message.metadata.sequence.stream
-
-    @property
-    def deliveries(self) -> int:
-        return self.message.metadata.num_delivered
-
-    @property
-    def push(self) -> RawPush:
-        return messages.decode(self.message.subject, self.message.data, self.message.headers)
-
-    def kept(self) -> StoredPush:
-        wanted = messages.split_numbers((self.message.headers or {}).get(messages.WANTED))
-        return StoredPush(self.sequence, self.push, self.sequence, wanted)
+_logger = logging.getLogger("infobip_async.jetstream")
 
 
 @attrs.define
 class NatsStorage:
     """See `infobip_async.journal.base.Storage`.
 
-    What became of events is in memory until all of a post are done with. A post is given to
-    others when this process is gone, and then with all of its events.
+    What became of an event is in memory until all events of its push are done with. If this
+    process dies before that, the broker gives the push, and all its events, to another one.
 
     Attributes:
-        broker: keeps them.
-        names: what they are called there.
-        account: tells equal posts of several accounts from each other.
-        ack_wait: seconds after which the broker gives a post to another worker, if it hears
-            nothing from the first.
-        deliveries: times that a post is given to a worker before it is a dead letter, since it
-            may be what they die of.
+        connection: to the broker.
+        subjects: the names of the streams.
+        account: makes equal pushes of two accounts different.
+        ack_wait: seconds after which the broker gives a push to another worker, unless the
+            first one says that it still works on it.
+        max_deliveries: times that the broker gives a push to a worker. Then it is a dead letter,
+            since it may be the reason why workers die.
     """
 
-    broker: Connection
-    names: messages.Names
+    connection: Connection
+    subjects: messages.StreamSubjects
     account: str
     ack_wait: float
-    deliveries: int
-    _ready: deque[_Held] = attrs.field(init=False, factory=deque)
-    _held: dict[int, _Held] = attrs.field(init=False, factory=dict)
-    _news: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
+    max_deliveries: int
+    _lease: Lease = attrs.field(init=False)
+    # What is to be set aside of each push in hand: the states of its events by number.
+    _set_aside: defaultdict[int, dict[int, EventState]] = attrs.field(
+        init=False, factory=lambda: defaultdict(dict)
+    )
+    _waiting: deque[Msg] = attrs.field(init=False, factory=deque)
+    _arrived: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
     _taken: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
 
-    # --- what the seam asks for ---
+    @_lease.default
+    def _make_lease(self) -> Lease:
+        return Lease(
+            connection=self.connection,
+            stream=self.subjects.stream,
+            consumer=CONSUMER,
+            ack_wait=self.ack_wait,
+            max_in_hand=_MAX_IN_HAND,
+        )
+
+    # --- what a journal asks of its storage ---
 
     async def put(self, push: RawPush) -> None:
-        """Have the broker keep a post."""
+        """Store a push in the stream."""
         await self._put(push, messages.message_id(self.account, push))
 
     async def _put(
         self, push: RawPush, message_id: str, wanted: frozenset[int] = frozenset()
     ) -> None:
         payload = messages.encode(push)
-        if len(payload) + _RESERVED > self.broker.max_payload:
+        # The broker ends the connection of a client that sends more.
+        if len(payload) + _RESERVED_OCTETS > self.connection.client.max_payload:
             size = f"{len(payload)} octets; see max_payload of the broker"
-            raise StorageUnavailableError(f"a post is too big: {size}")
+            raise StorageUnavailableError(f"a push is too big: {size}")
         headers = {messages.RECEIVED: repr(push.received_at)}
         if wanted:
             headers[messages.WANTED] = messages.join_numbers(wanted)
-        subject = self.names.post(push.kind)
-        await self.broker.publish(
-            self.names.stream, subject, payload, headers=headers, message_id=message_id
+        subject = self.subjects.push(push.kind)
+        await self.connection.store(
+            self.subjects.stream, subject, payload, headers=headers, message_id=message_id
         )
 
     async def take(self, limit: int) -> Sequence[StoredPush]:
-        """Give posts that came meanwhile."""
-        self._news.clear()
-        taken = [self._ready.popleft() for _ in range(min(limit, len(self._ready)))]
+        """Give pushes that arrived meanwhile."""
+        self._arrived.clear()
+        taken = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
         self._taken.set()
-        return [held.kept() for held in taken]
+        return [_stored(message) for message in taken]
 
     async def wait(self) -> None:
-        """Come back when there are some."""
-        await self._news.wait()
+        """Wait until a push has arrived."""
+        await self._arrived.wait()
 
     async def claim(self, claims: Sequence[RowDigests]) -> Sequence[frozenset[int]]:
-        """Nothing came before: the broker took each post once. But a worker may have had it."""
+        """Give the rows that handlers may have had; the broker drops repeated pushes itself."""
         return [
-            frozenset(claim.digests) if self._maybe_handled(claim.stored) else frozenset()
+            frozenset(claim.digests) if self._possibly_handled(claim.stored) else frozenset()
             for claim in claims
         ]
 
-    def _maybe_handled(self, post: StoredPush) -> bool:
-        """Whether handlers are to be told so; of reports they get, it makes no difference."""
-        held = self._held.get(post.id)
-        inbound = post.push.kind is PushKind.INBOUND_SMS
-        return inbound and held is not None and held.deliveries > 1
+    def _possibly_handled(self, stored: StoredPush) -> bool:
+        """Whether an inbound SMS has to be marked as a possible duplicate.
+
+        Reports have no such mark; they are handled again.
+        """
+        if stored.push.kind is not PushKind.INBOUND_SMS or stored.id not in self._lease:
+            return False
+        return self._lease[stored.id].metadata.num_delivered > 1
 
     async def record(self, states: Sequence[EventState]) -> None:
-        """Close the posts that nothing more is to be done about."""
-        for one in states:
-            if one.state.set_aside and (held := self._held.get(one.push_id)):
-                held.states[one.number] = one
-        closed = [held for one in states if one.closes and (held := self._held.get(one.push_id))]
-        outcomes = await asyncio.gather(*map(self._close, closed), return_exceptions=True)
+        """Acknowledge the pushes whose events are all done with."""
+        ours = [one for one in states if one.push_id in self._lease]
+        for one in ours:
+            if one.state.set_aside:
+                self._set_aside[one.push_id][one.number] = one
+        closed = [self._close(one.push_id) for one in ours if one.closes]
+        outcomes = await asyncio.gather(*closed, return_exceptions=True)
         for outcome in outcomes:
             if outcome is not None:
                 raise outcome
 
-    async def _close(self, held: _Held) -> None:
-        """Keep what is to be set aside, then let the broker know that all else is done with."""
+    async def _close(self, sequence: int) -> None:
+        """Store what is to be set aside, and only then acknowledge the push."""
+        by_number = self._set_aside.get(sequence, {})
         for state in (State.DEAD, State.QUARANTINED):
-            if states := [one for one in held.states.values() if one.state is state]:
-                await self._set_aside(held, state, states)
-        await self.broker.request(held.message.reply, b"+ACK")
-        self._held.pop(held.sequence, None)
+            if several := [one for one in by_number.values() if one.state is state]:
+                await self._store_set_aside(self._lease[sequence], state, several)
+        await self._lease.acknowledge(sequence)
+        self._set_aside.pop(sequence, None)
 
-    async def _set_aside(self, held: _Held, state: State, states: Sequence[EventState]) -> None:
-        numbers = messages.join_numbers(one.number for one in states)
-        kind = held.push.kind.value
+    async def _store_set_aside(
+        self, message: Msg, state: State, events: Sequence[EventState]
+    ) -> None:
+        numbers = messages.join_numbers(one.number for one in events)
+        push = _push(message)
         headers = {
-            **{k: v for k, v in (held.message.headers or {}).items() if k == messages.RECEIVED},
+            messages.RECEIVED: repr(push.received_at),
             messages.WANTED: numbers,
-            messages.ATTEMPTS: str(states[0].attempts),
-            messages.REASON: messages.one_line(states[0].reason),
-            messages.AT: repr(states[0].at),
+            messages.ATTEMPTS: str(events[0].attempts),
+            messages.REASON: messages.one_line(events[0].reason),
+            messages.AT: repr(events[0].at),
         }
-        await self.broker.publish(
-            self.names.kept,
-            self.names.set_aside(state.value, kind),
-            held.message.data,
+        await self.connection.store(
+            self.subjects.set_aside_stream,
+            self.subjects.set_aside(state.value, push.kind.value),
+            message.data,
             headers=headers,
-            message_id=f"{held.sequence} {state.value} {numbers}",
+            message_id=f"{_sequence(message)} {state.value} {numbers}",
         )
 
-    # --- what is done beside that ---
+    # --- the rest ---
 
     async def put_back(self, push: RawPush, wanted: frozenset[int], sequence: int) -> None:
-        """Let events of a post come again that were set aside under a number."""
+        """Store a push again, so that events of it which were set aside are handled.
+
+        Args:
+            push: the push.
+            wanted: the numbers of these events.
+            sequence: of the message in the stream of what is set aside.
+        """
         await self._put(push, f"again {sequence} {messages.join_numbers(wanted)}", wanted)
+
+    async def declare(self) -> None:
+        """Create the consumer that all workers share, if it is missing."""
+        await self._lease.declare()
 
     @asynccontextmanager
     async def taking(self) -> AsyncIterator[None]:
-        """Take posts from the broker, and give those back in the end that were not done with."""
-        pull = Pull(self.broker, self.names.stream, self.declare)
-        works: list[Coroutine[Any, Any, None]] = [pull.run(self._take_in, self._room), self._beat()]
-        tasks = [asyncio.create_task(work) for work in works]
+        """Take pushes in hand, and give back in the end what is not done with."""
         try:
-            yield
+            async with self._lease.open(self._handle, self._capacity):
+                yield
         finally:
-            await end(tasks)
-            with suppress(StorageUnavailableError):  # then the broker misses us, and does the same
-                for held in self._held.values():
-                    await self.broker.tell(held.message.reply, b"-NAK")
-            self._held.clear()
-            self._ready.clear()
+            self._waiting.clear()
+            self._set_aside.clear()
 
-    async def declare(self) -> str:
-        """Make sure of the consumer that all workers share, and give its name."""
-        consumer = ConsumerConfig(
-            durable_name=CONSUMER,
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=self.ack_wait,
-            max_deliver=-1,
-            max_ack_pending=_MOST_IN_WORK,
-        )
-        await self.broker.consumer(self.names.stream, consumer)
-        return CONSUMER
-
-    async def _room(self) -> int:
-        while len(self._ready) > _ROOM // 2:
+    async def _capacity(self) -> int:
+        while len(self._waiting) > _MAX_WAITING // 2:
             self._taken.clear()
             await self._taken.wait()
-        return _ROOM - len(self._ready)
+        return _MAX_WAITING - len(self._waiting)
 
-    async def _take_in(self, message: Msg) -> None:
-        held = _Held(message)
-        if known := self._held.get(held.sequence):
-            known.message = message  # the broker has not heard of it for long, but it is in work
+    async def _handle(self, message: Msg) -> None:
+        if message.metadata.num_delivered > self.max_deliveries:
+            await self._give_up(message)
             return
-        self._held[held.sequence] = held
-        if held.deliveries > self.deliveries:
-            await self._give_up(held)
-            return
-        self._ready.append(held)
-        self._news.set()
+        self._waiting.append(message)
+        self._arrived.set()
 
-    async def _give_up(self, held: _Held) -> None:
-        reason = f"given to workers {held.deliveries - 1} times"
-        at = held.push.received_at
-        held.states[WHOLE_PUSH] = EventState(
-            held.sequence, WHOLE_PUSH, State.DEAD, reason=reason, at=at
+    async def _give_up(self, message: Msg) -> None:
+        """Make a dead letter of a push that was given to workers too often."""
+        sequence = _sequence(message)
+        reason = f"given to workers {message.metadata.num_delivered - 1} times"
+        self._set_aside[sequence][WHOLE_PUSH] = EventState(
+            sequence, WHOLE_PUSH, State.DEAD, reason=reason, at=_push(message).received_at
         )
         try:
-            await self._close(held)
-            logger.error("a post is a dead letter of the journal: %s", reason)
+            await self._close(sequence)
+            _logger.error("a push is a dead letter of the journal: %s", reason)
         except StorageUnavailableError:
-            self._held.pop(held.sequence)  # it comes again
+            self._lease.drop(sequence)  # it comes again
 
-    async def _beat(self) -> None:
-        """Let the broker know, again and again, that what is in hand is in work."""
-        while True:
-            await asyncio.sleep(self.ack_wait / _BEATS)
-            with suppress(StorageUnavailableError):
-                for held in tuple(self._held.values()):
-                    await self.broker.tell(held.message.reply, b"+WPI")
+
+def _sequence(message: Msg) -> int:
+    return message.metadata.sequence.stream
+
+
+def _push(message: Msg) -> RawPush:
+    return messages.decode(message.subject, message.data, message.headers)
+
+
+def _stored(message: Msg) -> StoredPush:
+    wanted = messages.split_numbers((message.headers or {}).get(messages.WANTED))
+    return StoredPush(_sequence(message), _push(message), _sequence(message), wanted)

@@ -81,7 +81,7 @@ class JournalWorker:
             kind: WorkQueue(handling.in_flight) for kind in types
         }
         self._warned: set[type[Event]] = set()
-        self._joining = Joining(router.reassembler.timeout, router.reassembler.limit)
+        self._joining = Joining(router.parts_timeout, router.parts_limit)
         self._last_arrival = 0.0
         self._caught_up = False
         self._workers: set[asyncio.Task[None]] = set()
@@ -222,14 +222,9 @@ class JournalWorker:
                 if first.parts and isinstance(first.event, InboundSms):
                     await self._router.dispatch_whole(first.event)
                 elif not first.held:
-                    await self._router.dispatch([i.event for i in items], join=not first.part)
+                    await self._router.dispatch([item.event for item in items])
         except TimeoutError:
             return TimeoutError(f"took longer than {self._handling.time_limit} s")
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task and task.cancelling():
-                raise
-            return RuntimeError("a handler was cancelled by something of its own")
         except Exception as fault:  # noqa: BLE001 - handlers may raise what they like
             return fault
         return None

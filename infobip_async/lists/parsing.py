@@ -1,262 +1,273 @@
-"""Numbers from a file or a pipe, as people keep them: one a line, or a column of a CSV."""
+"""Octets in, rows out, without input or output: lines are decoded, and the rows of a CSV found.
 
-import asyncio
+A quoted cell of a CSV may go on in the next lines. The first line names the columns; without such
+a header, columns have numbers. What cannot be read raises `LocalProtocolError`, which names the
+line: a row that is passed over in silence would be a person who gets nothing.
+"""
+
 import codecs
 import csv
 import io
-import os
 import re
-import stat
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-import click
+import attrs
 
-from infobip_async import LocalProtocolError
-from infobip_async.numbering import normalise
+from infobip_async.errors import LocalProtocolError
 
-_CHUNK: Final = 1 << 16
 _LONGEST_LINE: Final = 1 << 20
 _NUMBER: Final = re.compile(r"\+?[0-9][0-9 ()./-]{5,}")
+_FIELD: Final = re.compile(r"\{([^{}]+)\}")
 _LINE_END: Final = re.compile("\r\n|\r|\n")
 _DELIMITERS: Final = (",", ";", "\t", "|")
 
 
-header_option = click.option(
-    "--header/--no-header",
-    default=True,
-    help="Whether the first line of a CSV names its columns; without, they have numbers.",
-)
-
-
-async def read_numbers(
-    source: io.BufferedReader,
-    column: str | None,
-    tidied: Callable[[str], str] = str,
-    *,
-    header: bool = True,
-) -> AsyncGenerator[str, None]:
-    """Yield the numbers of a source, blank ones left out; a pipe does not hold the event loop up.
+class LineDecoder:
+    """Decodes octets to lines, as they come.
 
     Args:
-        source: UTF-8 text, or a CSV where a column is named.
-        column: the name of the column, or its number from 1.
-        tidied: what is done to each number.
-        header: whether the first line of a CSV names its columns.
-
-    Raises:
-        click.UsageError: there is no such column, or the source is no text.
+        encoding: of the text. A byte order mark in front of UTF-8 is dropped.
+        errors: what becomes of octets that are not of this encoding, as `open` has it.
+        name: of the source, for the text of faults.
     """
-    lines = _lines(source)
-    async for number in lines if column is None else _column(lines, column, header=header):
-        if stripped := number.strip():
-            yield tidied(stripped)
 
+    def __init__(self, encoding: str, errors: str, name: str) -> None:
+        self._encoding = encoding
+        self._name = name
+        codec = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
+        octets = codecs.getincrementaldecoder(codec)(errors)
+        self._decoder = io.IncrementalNewlineDecoder(octets, translate=True)
+        self._rest = ""
+        self._lines = 0
 
-async def _lines(
-    source: io.BufferedReader, encoding: str = "utf-8", errors: str = "replace"
-) -> AsyncGenerator[str, None]:
-    name = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
-    octets = codecs.getincrementaldecoder(name)(errors)
-    decoder = io.IncrementalNewlineDecoder(octets, translate=True)
-    rest, before = "", 0
-    async for chunk in _chunks(source):
+    def feed(self, chunk: bytes) -> list[str]:
+        """Decode the next octets, and give the lines that are complete.
+
+        Args:
+            chunk: the octets; an empty chunk ends the text, and its last line is complete then.
+
+        Raises:
+            LocalProtocolError: the octets are not of the encoding, or a line is too long.
+        """
         try:
-            *whole, rest = (rest + decoder.decode(chunk, final=not chunk)).split("\n")
+            text = self._rest + self._decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as fault:
-            read = fault.object[: fault.start].decode(encoding, "ignore")
-            place = f"{_name(source)}, line {before + len(_LINE_END.split(read))}"
-            raise click.UsageError(f"{place} is not {encoding}; see --encoding") from None
-        before += len(whole)
-        for line in whole:
-            yield line
-        if len(rest) > _LONGEST_LINE:
-            raise click.UsageError("the source of numbers has a line that does not end")
-    yield rest
+            read = fault.object[: fault.start].decode(self._encoding, "ignore")
+            line = self._lines + len(_LINE_END.split(read))
+            raise LocalProtocolError(
+                f"{self._name}, line {line} is not {self._encoding}; give another encoding",
+                field="encoding",
+            ) from None
+        *lines, self._rest = text.split("\n")
+        if len(self._rest) > _LONGEST_LINE:
+            raise LocalProtocolError(f"{self._name} has a line that does not end; is it a text?")
+        self._lines += len(lines)
+        return lines if chunk else [*lines, self._rest]
 
 
-def _name(source: io.BufferedReader) -> str:
-    return str(getattr(source, "name", "the source"))
+@attrs.frozen
+class Header:
+    """The columns of a list.
 
-
-async def _chunks(source: io.BufferedReader) -> AsyncGenerator[bytes, None]:
-    pipe = _pipe(source)
-    chunk = b"..."
-    while chunk:
-        # Between the parts of a file, the others on the event loop have their turn.
-        await (asyncio.sleep(0) if pipe is None else _readable(pipe))
-        chunk = source.read1(_CHUNK)
-        yield chunk
-
-
-def _pipe(source: io.BufferedReader) -> int | None:
-    """The descriptor of a source that may have to be waited for: whatever is not a file."""
-    try:
-        descriptor = source.fileno()
-    except OSError:  # octets in memory
-        return None
-    return None if stat.S_ISREG(os.fstat(descriptor).st_mode) else descriptor
-
-
-async def _readable(pipe: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    try:
-        loop.add_reader(pipe, ready.set)
-    except (PermissionError, NotImplementedError):
-        return  # /dev/null cannot be waited for, and on Windows nothing can
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(pipe)
-
-
-async def _column(
-    lines: AsyncIterator[str], column: str, *, header: bool
-) -> AsyncGenerator[str, None]:
-    async for row in _rows(lines, (column,), header=header):
-        yield row[column]
-
-
-def check_encoding(_: object, __: object, encoding: str) -> str:
-    """Take an encoding of text that Python knows."""
-    try:
-        "a".encode(encoding)
-    except (LookupError, UnicodeError):
-        raise click.BadParameter(f"{encoding!r} is no encoding") from None
-    return encoding
-
-
-async def read_rows(
-    source: io.BufferedReader,
-    columns: Sequence[str],
-    encoding: str = "utf-8",
-    *,
-    header: bool = True,
-) -> AsyncGenerator[dict[str, str], None]:
-    """Yield, of each row of a CSV, what stands in some columns; a pipe holds nothing up.
-
-    Args:
-        source: text.
-        columns: their names, or their numbers from 1, that of the recipients first. What is
-            missing in a row is empty.
-        encoding: of the text; it is held to.
-        header: whether the first line names the columns.
-
-    Raises:
-        click.UsageError: there is no such column, or the source is no CSV of that encoding.
+    Attributes:
+        names: of the columns, in their order; their numbers from 1 where no line names them.
+        delimiter: between two cells of a row.
     """
-    async for row in _rows(_lines(source, encoding, "strict"), columns, header=header):
-        yield row
+
+    names: tuple[str, ...] = ()
+    delimiter: str = ","
+    _known: dict[str, int | None] = attrs.field(factory=dict, init=False, eq=False, repr=False)
+
+    def place(self, column: str) -> int | None:
+        """Find a column by its name, in any case of letters, or else by its number from 1."""
+        if column not in self._known:
+            self._known[column] = self._look_for(column.strip().casefold())
+        return self._known[column]
+
+    def _look_for(self, wanted: str) -> int | None:
+        for place, name in enumerate(self.names):
+            if name.casefold() == wanted:
+                return place
+        number = int(wanted) if wanted.isdecimal() else 0
+        return number - 1 if 0 < number <= len(self.names) else None
+
+    def cell(self, values: Sequence[str], column: str) -> str:
+        """The text of a column; empty where the row is too short."""
+        place = self.place(column)
+        return "" if place is None or place >= len(values) else values[place]
 
 
-async def _rows(
-    lines: AsyncIterator[str], columns: Sequence[str], *, header: bool
-) -> AsyncGenerator[dict[str, str], None]:
-    first = await anext(lines, "")
-    delimiter, places = _find(first, columns, header=header)
-    record, at_line = "", 0
-    async for line in lines if header else behind(first, lines):
-        at_line += 1
-        # Only a quotation mark ends what one began, lines ago.
-        begun = bool(record)
-        record += line + "\n"
-        if begun and '"' not in line and len(record) < _LONGEST_LINE:
-            continue
-        if "\0" in record:
-            raise click.UsageError(f"there is a NUL in line {at_line + header}")
-        row = _row(record, delimiter)
-        if row is not None:
-            record = ""
-        if row:
-            yield {name: row[at] if at < len(row) else "" for name, at in places.items()}
-    if record:
-        raise click.UsageError(f"a quotation mark is not closed, near {record[:40]!r}")
+@attrs.frozen
+class ListRow:
+    """One row of a list.
+
+    Attributes:
+        line: the line of the source that it begins in, from 1.
+        position: its number among the rows, from 1; the header and blank lines do not count.
+        msisdn: the number, without blanks around it, and normalised where that was asked for.
+        key: what stands in the column of keys; None without such a column.
+    """
+
+    line: int
+    position: int
+    msisdn: str
+    key: str | None = None
+    _values: Sequence[str] = attrs.field(default=(), eq=False, repr=False)
+    _header: Header = attrs.field(default=Header(), eq=False, repr=False)
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """The text of each column by its name; empty where the row is too short."""
+        return {name: self.cell(name) for name in self._header.names}
+
+    def cell(self, column: str) -> str:
+        """The text of a column, by its name or its number from 1; empty where there is none."""
+        return self._header.cell(self._values, column)
+
+    def fill(self, template: str) -> str:
+        """Put the text of columns in the place of their names in braces."""
+        return _FIELD.sub(lambda field: self.cell(field[1]), template)
 
 
-async def behind(first: str, others: AsyncIterator[str]) -> AsyncGenerator[str, None]:
-    """Yield one more before others."""
-    yield first
-    async for other in others:
-        yield other
+def fields_of(template: str) -> list[str]:
+    """The columns that a template names in braces."""
+    return _FIELD.findall(template)
 
 
-def _check_header(name: str) -> None:
-    """Refuse a first line that is no header: who stands in it would be passed over."""
-    if _NUMBER.fullmatch(name):
-        raise click.UsageError(
-            f"the first line looks like a recipient, {name!r};"
-            " give the file a header line, or --no-header"
-        )
+@attrs.define
+class LineRows:
+    """The rows of a list that has one number a line; blank lines are passed over.
+
+    Attributes:
+        tidied: what is done to each number.
+    """
+
+    tidied: Callable[[str], str]
+    _line: int = attrs.field(default=0, init=False)
+    _position: int = attrs.field(default=0, init=False)
+
+    def feed(self, lines: Iterable[str]) -> Iterator[ListRow]:
+        """Give the rows of the next lines."""
+        for line in lines:
+            self._line += 1
+            if number := line.strip():
+                self._position += 1
+                yield ListRow(self._line, self._position, self.tidied(number))
+
+    def end(self) -> None:
+        """End the list."""
 
 
-def _find(first: str, columns: Sequence[str], *, header: bool) -> tuple[str, dict[str, int]]:
-    """The delimiter of a CSV, and the places of columns in its rows."""
-    missing = ""
-    for delimiter in sorted(_DELIMITERS, key=first.count, reverse=True):
-        cells = _row(first, delimiter) or ()
-        names = [cell.strip().casefold() if header else "" for cell in cells]
-        places = {column: _place(names, column) for column in columns}
-        found = {column: at for column, at in places.items() if at is not None}
-        if len(found) == len(places):
-            _check_header(names[found[columns[0]]])
-            return delimiter, found
-        missing = missing or next(column for column in columns if places[column] is None)
-    raise click.UsageError(f"no column {missing!r} in the first line, {first!r}")
+@attrs.define
+class CsvRows:
+    """The rows of a CSV; empty ones are passed over.
+
+    Attributes:
+        recipient: the column of the numbers, by name or by number from 1.
+        key: the column of the keys; None where there is none.
+        fields: further columns that there must be.
+        tidied: what is done to each number.
+        named: whether the first line names the columns.
+    """
+
+    recipient: str
+    key: str | None
+    fields: Sequence[str]
+    tidied: Callable[[str], str]
+    named: bool
+    _header: Header | None = attrs.field(default=None, init=False)
+    _line: int = attrs.field(default=0, init=False)
+    _position: int = attrs.field(default=0, init=False)
+    _record: str = attrs.field(default="", init=False)
+    _begun: int = attrs.field(default=0, init=False)  # the line that the record begins in
+
+    def feed(self, lines: Iterable[str]) -> Iterator[ListRow]:
+        """Give the rows of the next lines.
+
+        Raises:
+            LocalProtocolError: a column is missing, or the CSV cannot be read.
+        """
+        for line in lines:
+            self._line += 1
+            if self._header is None:
+                self._header = self._find(line)
+                if self.named:
+                    continue
+            values = self._add(line, self._header.delimiter)
+            if values:
+                yield self._row(values, self._header)
+
+    def end(self) -> None:
+        """End the list.
+
+        Raises:
+            LocalProtocolError: it ends within a quoted cell.
+        """
+        if self._record:
+            near = self._record[:40]
+            raise LocalProtocolError(
+                f"a quotation mark in line {self._begun} is not closed, near {near!r}"
+            )
+
+    def _row(self, values: list[str], header: Header) -> ListRow:
+        self._position += 1
+        number = self.tidied(header.cell(values, self.recipient).strip())
+        key = None if self.key is None else header.cell(values, self.key)
+        return ListRow(self._begun, self._position, number, key, values, header)
+
+    def _add(self, line: str, delimiter: str) -> list[str] | None:
+        """Add a line to the record; its cells once it is complete, else None."""
+        within = bool(self._record)
+        if not within:
+            self._begun = self._line
+        self._record += line + "\n"
+        # Only a quotation mark ends a cell that one has begun: without it, nothing is parsed anew.
+        if within and '"' not in line and len(self._record) < _LONGEST_LINE:
+            return None
+        if "\0" in self._record:
+            raise LocalProtocolError(f"there is a NUL in line {self._line}")
+        values = _cells(self._record, delimiter)
+        if values is not None:
+            self._record = ""
+        return values
+
+    def _find(self, first: str) -> Header:
+        """Find the delimiter, by which the first line has all columns that are wanted."""
+        missing = ""
+        wanted = [self.recipient, *(() if self.key is None else (self.key,)), *self.fields]
+        for delimiter in sorted(_DELIMITERS, key=first.count, reverse=True):
+            cells = [cell.strip() for cell in _cells(first, delimiter) or ()]
+            numbers = map(str, range(1, len(cells) + 1))
+            header = Header(tuple(cells if self.named else numbers), delimiter)
+            lost = [column for column in wanted if header.place(column) is None]
+            if not lost:
+                self._check(header)
+                return header
+            missing = missing or lost[0]
+        raise LocalProtocolError(f"no column {missing!r} in the first line, {first!r}")
+
+    def _check(self, header: Header) -> None:
+        """Refuse a first line that is no header: the person in it would be passed over."""
+        name = header.names[header.place(self.recipient) or 0]
+        if self.named and _NUMBER.fullmatch(name):
+            raise LocalProtocolError(
+                f"the first line looks like a recipient, {name!r};"
+                " give the list a header line, or header=False"
+            )
 
 
-def _place(names: list[str], column: str) -> int | None:
-    """Where a column is, by its name or else its number."""
-    wanted = column.strip().casefold()
-    if wanted in names:
-        return names.index(wanted)
-    number = int(wanted) if wanted.isdecimal() else 0
-    return number - 1 if 0 < number <= len(names) else None
-
-
-def _row(record: str, delimiter: str) -> list[str] | None:
+def _cells(record: str, delimiter: str) -> list[str] | None:
     """Read the lines of one record; None where it goes on in the next line."""
 
-    def given() -> Iterator[str]:
+    def lines() -> Iterator[str]:
         yield record
         raise EOFError
 
     try:
-        return next(csv.reader(given(), delimiter=delimiter))
+        return next(csv.reader(lines(), delimiter=delimiter))
     except EOFError:
         return None
     except csv.Error as error:
-        raise click.UsageError(f"the CSV cannot be read, near {record[:40]!r}: {error}") from None
-
-
-def check_country(_: click.Context, __: click.Parameter, country: str | None) -> str | None:
-    """Refuse, as click's callback, a country whose national numbers cannot be read."""
-    try:
-        normalise("0", country=country)
-    except LocalProtocolError as fault:
-        if fault.field == "country":
-            raise click.BadParameter(str(fault)) from None
-    return country
-
-
-def tidy(number: str, country: str | None) -> str:
-    """Write a number as the gateway wants it; what is no number stays, for the gateway to judge."""
-    try:
-        return normalise(number, country=country)
-    except LocalProtocolError:
-        return number
-
-
-def count_lines(source: io.BufferedReader) -> int | None:
-    """The lines of a file, for a progress bar; None where it can be read only once."""
-    if not source.seekable():
-        return None
-    start = source.tell()
-    blocks = iter(partial(source.read, _CHUNK), b"")
-    lines, last = 0, b"\n"
-    for block in blocks:
-        lines += block.count(b"\n")
-        last = block[-1:]
-    source.seek(start)
-    return lines + (last != b"\n")
+        near = record[:40]
+        raise LocalProtocolError(f"the CSV cannot be read, near {near!r}: {error}") from None

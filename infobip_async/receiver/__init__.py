@@ -1,1 +1,1 @@
-"""The receiver without a server: who may push what, and when it is acknowledged."""
+"""Receives pushes, whatever server they come through: admission, acknowledgement, and URLs."""

@@ -1,7 +1,7 @@
-"""What becomes of a push: it is handled as it comes, or kept in a journal first.
+"""When a push is acknowledged: after its handlers succeeded, or once it is in a journal.
 
-Without a journal the gateway is answered when the handlers are done. It is the gateway itself
-that keeps a push meanwhile, since it sends again what was not answered with 200 (§3.1).
+Without a journal the gateway is answered when the handlers have ended. Until then only the gateway
+has the push: it sends again what was not answered with 200 (§3.1).
 """
 
 import asyncio
@@ -15,13 +15,16 @@ from typing import Final
 
 import attrs
 
+from infobip_async.concurrency.tasks import cancel
 from infobip_async.errors import RemoteProtocolError, StorageUnavailableError
 from infobip_async.journal.base import Journal
-from infobip_async.models import Event, UnreadableRow
+from infobip_async.models import Event, InboundSms, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import PushFormat, decode, unreadable
+from infobip_async.receiver.parts import PartsInMemory, faults_of
 from infobip_async.redaction import logger_of_faults
-from infobip_async.router import Router, default_judge
+from infobip_async.router import Router
+from infobip_async.text.reassembly import is_part
 
 _logger = logger_of_faults("infobip_async.receiver")
 
@@ -31,25 +34,29 @@ _BIG: Final = 64 * 1024
 
 @attrs.define
 class HandleThenAck:
-    """Decodes and dispatches pushes, and logs what goes wrong without what they hold.
+    """Decodes and dispatches pushes, and logs what goes wrong without what the pushes hold.
 
     Attributes:
         router: where the events go.
-        settings: how the pushes are to be read.
-        expiry_seconds: the time between looks for incomplete messages to be handed on.
+        settings: how pushes are read.
+        expiry_seconds: seconds between two looks for messages whose parts are late.
     """
 
     router: Router
     settings: PushFormat
     expiry_seconds: float = 10.0
+    _parts: PartsInMemory = attrs.field(init=False, repr=False)
     _warned: set[type[Event]] = attrs.field(init=False, factory=set, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._parts = PartsInMemory(self.router)
 
     async def take(self, push: RawPush) -> HTTPStatus:
         """Handle a push.
 
         Returns:
-            200 after all handlers succeeded, 500 when anything failed; 400 where the push as a
-            whole, or each of its rows, cannot be read.
+            200 after all handlers succeeded, 500 if anything failed; 400 if the push as a whole,
+            or each of its rows, cannot be read.
         """
         try:
             events = await self._decode(push)
@@ -57,13 +64,13 @@ class HandleThenAck:
             for kind in types:
                 if not self.router.handles(kind):
                     self._log_unhandled(kind, events)
-            await self.router.dispatch(events, now=monotonic(), judge=_judge)
+            await self._dispatch(events)
         except RemoteProtocolError as fault:
-            _logger.warning("refused a post to %s: %s", push.kind.value, fault)
+            _logger.warning("refused a push to %s: %s", push.kind.value, fault)
             await self._set_aside(unreadable(push, str(fault)))
             return HTTPStatus.BAD_REQUEST
         except Exception:
-            _logger.exception("failed on a post to %s", push.kind.value)
+            _logger.exception("failed on a push to %s", push.kind.value)
             return HTTPStatus.INTERNAL_SERVER_ERROR
         return HTTPStatus.BAD_REQUEST if types == {UnreadableRow} else HTTPStatus.OK
 
@@ -72,12 +79,25 @@ class HandleThenAck:
             return await asyncio.to_thread(decode, push, self.settings)
         return decode(push, self.settings)
 
+    async def _dispatch(self, events: Sequence[Event]) -> None:
+        messages = [event for event in events if isinstance(event, InboundSms)]
+        if not (messages and self.router.joins):
+            await self.router.dispatch(events)
+            return
+        now = monotonic()
+        await self._expire(now)
+        faults = [*await faults_of(self.router.dispatch(events))]
+        for part in filter(is_part, messages):
+            faults += await self._parts.add(part, now)
+        if faults:
+            raise ExceptionGroup("handlers failed", faults)
+
     async def _set_aside(self, row: UnreadableRow) -> None:
-        """Give what cannot be read as a whole to the handlers of rows like that."""
+        """Give a push that cannot be read as a whole to the handlers of unreadable rows."""
         try:
-            await self.router.dispatch([row], judge=_judge)
+            await self.router.dispatch([row])
         except Exception:
-            _logger.exception("handlers failed on what cannot be read")
+            _logger.exception("handlers failed on an unreadable push")
 
     def _log_unhandled(self, kind: type[Event], events: Sequence[Event]) -> None:
         if kind is UnreadableRow:
@@ -94,51 +114,42 @@ class HandleThenAck:
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[None]:
-        """Hand on, from time to time, messages whose parts do not come in time."""
-        expiry = asyncio.create_task(self._expire_again_and_again())
+        """Hand on, from time to time, messages whose parts are late."""
+        expiry = asyncio.create_task(self._expire_repeatedly())
         try:
             yield
         finally:
-            expiry.cancel()
+            await cancel([expiry])
 
-    async def _expire_again_and_again(self) -> None:
+    async def _expire_repeatedly(self) -> None:
         while True:
             await asyncio.sleep(self.expiry_seconds)
             await self._expire(monotonic())
 
     async def finish(self, seconds: float) -> None:
-        """Hand on all parts that wait: they were acknowledged, and nothing else keeps them.
+        """Hand on all parts that wait: they were acknowledged, and nothing else has them.
 
         Args:
-            seconds: what their handlers may take.
+            seconds: how long their handlers may take.
         """
         await self._expire(math.inf, seconds)
 
     async def _expire(self, now: float, seconds: float | None = None) -> None:
         try:
             async with asyncio.timeout(seconds):
-                await self.router.expire(now)
+                await self._parts.expire(now)
         except Exception:
             _logger.exception("handlers failed on incomplete messages")
 
 
-def _judge(raised: BaseException) -> Exception:
-    """Take a cancellation that nobody asked this task for as the handler's fault, too."""
-    if isinstance(raised, asyncio.CancelledError):
-        task = asyncio.current_task()
-        if task and not task.cancelling():
-            return RuntimeError("a handler was cancelled by something of its own")
-    return default_judge(raised)
-
-
 @attrs.define
 class StoreThenAck:
-    """Has a journal keep pushes, and handle them after they were acknowledged.
+    """Has a journal store pushes, and hand them to a router after they were acknowledged.
 
     Attributes:
-        journal: keeps them.
+        journal: stores the pushes.
         router: where the events go.
-        settings: how the pushes are to be read.
+        settings: how pushes are read.
     """
 
     journal: Journal
@@ -146,24 +157,24 @@ class StoreThenAck:
     settings: PushFormat
 
     async def take(self, push: RawPush) -> HTTPStatus:
-        """Keep a push.
+        """Store a push.
 
         Returns:
-            200 when it is durable, 503 where the journal cannot keep it now.
+            200 when the push is durable, 503 if the journal cannot store it now.
         """
         try:
             await self.journal.put(push)
         except StorageUnavailableError as fault:
-            _logger.error("refused a post to %s: %s", push.kind.value, fault)  # noqa: TRY400 - no trace of ours
+            _logger.error("refused a push to %s: %s", push.kind.value, fault)  # noqa: TRY400 - no trace of ours
             return HTTPStatus.SERVICE_UNAVAILABLE
         except Exception:
-            _logger.exception("failed on a post to %s", push.kind.value)
+            _logger.exception("failed on a push to %s", push.kind.value)
             return HTTPStatus.INTERNAL_SERVER_ERROR
         return HTTPStatus.OK
 
     def serve(self) -> AbstractAsyncContextManager[None]:
-        """Handle what the journal keeps."""
+        """Hand on what the journal stores."""
         return self.journal.serve(self.router, partial(decode, settings=self.settings))
 
     async def finish(self, seconds: float) -> None:
-        """Nothing: what waits is in the journal."""
+        """Do nothing: pushes that wait are in the journal."""

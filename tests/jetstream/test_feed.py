@@ -2,26 +2,33 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from infobip_async import HlrLookups
-from infobip_async.jetstream.connection import Connection, end
-from infobip_async.jetstream.consumers import OrderedConsumer, Pull
-from infobip_async.jetstream.feed import ReportFeed
-from infobip_async.jetstream.journal import NatsJournal
+from infobip_async.concurrency.tasks import cancel
+from infobip_async.jetstream import NatsJournal, ReportFeed
+from infobip_async.jetstream.connection import Connection
+from infobip_async.jetstream.consumers import OrderedConsumer, PullConsumer
 from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
 from infobip_async.protocol import hlr_dlr
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.router import Router
-from tests.jetstream.conftest import LIMIT, until
 
 
 def post(*numbers: str) -> RawPush:
     """A post of HLR reports."""
     rows = [HlrReport(one, f"id-{one}", HlrStatus.DELIVRD, "DELIVRD") for one in numbers]
     return RawPush(PushKind.HLR_REPORTS, "", hlr_dlr.encode_push(rows), time.time())
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -50,7 +57,7 @@ async def test_a_feed_begins_where_it_is_opened_and_goes_on(access, journal, cap
         await journal.put(RawPush(PushKind.DELIVERY_REPORTS, "", b"<DeliveryReport/>", 0.0))
         await journal.put(post("4"))
         await until(lambda: "4" in got)
-        assert feed.read == 3
+        assert feed.dispatched == 3
     assert got == ["2", "3", "4"]
     assert "handlers failed on reports of the feed" in caplog.text
 
@@ -69,19 +76,21 @@ async def test_a_feed_reads_on_through_the_death_of_the_broker(access, journal, 
             await journal.put(post(str(number)))
             await until(lambda: len(got) == number + 1)  # noqa: B023 - it is over before the next
             await server.kill()
-            await until(lambda: not feed._broker.ready and not journal._broker.ready)
+            await until(lambda: not feed._connection.ready)
             await server.start()
-            await until(lambda: journal._broker.ready)
+            await until(lambda: journal._connection.ready)
         await journal.put(post("3"))
         await until(lambda: "3" in got)
     assert got == ["0", "1", "2", "3"]
 
 
-async def test_a_cursor_notices_a_gap(access, journal, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_ordered_consumer_notices_a_gap(
+    access, journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A message that was sent and did not arrive is asked for again."""
     got: list[int] = []
     lost: list[int] = []
-    read = Pull._next
+    read = PullConsumer._next
 
     async def lose_one(self, messages):
         message = await read(self, messages)
@@ -93,14 +102,14 @@ async def test_a_cursor_notices_a_gap(access, journal, monkeypatch: pytest.Monke
     async def take(message) -> None:
         got.append(message.metadata.sequence.stream)
 
-    monkeypatch.setattr(Pull, "_next", lose_one)
-    async with Connection(access, lambda _: asyncio.sleep(0)) as broker:
-        cursor = OrderedConsumer(broker, "infobip", "infobip.post.*")
-        reading = asyncio.create_task(cursor.run(take))
+    monkeypatch.setattr(PullConsumer, "_next", lose_one)
+    async with Connection(access, lambda _: asyncio.sleep(0)) as connection:
+        consumer = OrderedConsumer(connection, "infobip", "infobip.push.*")
+        reading = asyncio.create_task(consumer.run(take))
         for number in range(4):
             await journal.put(post(str(number)))
         await until(lambda: 4 in got)
-        await end([reading])
+        await cancel([reading])
     assert got == [1, 2, 3, 4]
 
 
@@ -116,7 +125,7 @@ async def test_a_report_that_comes_before_the_reply_is_found(access, journal) ->
             return [HlrSubmission(one, True, f"id-{one}", "OK") for one in destinations]
 
     async with ReportFeed(access, router), HlrLookups(Client(), router) as lookups:
-        result = await lookups.lookup("38598514674", timeout=LIMIT)
+        result = await lookups.lookup("38598514674", timeout=5)
     assert result.report.destination == "38598514674"
     assert (lookups.stats.early_kept, lookups.stats.unclaimed) == (0, 1)
 
@@ -131,11 +140,11 @@ async def test_a_broker_that_forgot_everything_is_read_from_its_start(
     await journal.put(post("1"))
     await journal.put(post("2"))
     async with ReportFeed(access, router) as feed:
-        await journal._broker.manage(lambda js: js.delete_stream("infobip"))
-        await feed._declare(feed._broker)
+        await journal._connection.call(lambda js: js.delete_stream("infobip"))
+        await feed._declare(feed._connection)
         await journal.put(post("3"))
         await until(lambda: got == ["3"])
-    assert "has lost posts" in caplog.text
+    assert "has lost pushes" in caplog.text
 
 
 async def _note(got: list[str], report: HlrReport) -> None:

@@ -101,7 +101,8 @@ async def test_attempts_at_a_whole_message_survive_a_restart(bench, whole):
 
 async def test_an_incomplete_message(bench, whole):
     """It is handed on when its time is up, counted from its arrival over restarts."""
-    bench.router.reassembler = Reassembler(timeout=100.0)
+    bench.router.parts_timeout = 100.0
+    start = bench.time.now
     journal = await bench.start()
     await journal.put(bench.part(1, 2, "Hello "))
     await bench.come_to(["1"], partial(held, journal))
@@ -132,7 +133,7 @@ async def test_a_part_that_came_before(bench, whole):
 
 async def test_a_part_that_waits_in_its_lane_is_waited_for(bench, whole):
     """A message is not given up because one of its parts is being tried again."""
-    bench.router.reassembler = Reassembler(timeout=20.0)
+    bench.router.parts_timeout = 20.0
     plain = bench.record(InboundSms)
     failures = iter([True])
 
@@ -167,7 +168,7 @@ async def test_handlers_of_whole_messages_that_went_away(bench, whole):
 
 async def test_too_many_messages_that_wait(bench, whole):
     """The oldest is handed on incomplete, in the lane of its own sender."""
-    bench.router.reassembler = Reassembler(limit=1)
+    bench.router.parts_limit = 1
     journal = await bench.start()
     await journal.put(bench.part(1, 2, "Hello ", sender="1"))
     await journal.put(bench.part(1, 2, "Good ", sender="2"))

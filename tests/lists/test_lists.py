@@ -1,16 +1,21 @@
-"""Numbers from files and pipes."""
+"""Lists of numbers and people, from files and pipes."""
 
 import io
 import os
 from pathlib import Path
 
-import click
 import pytest
-from infobip_async.cli.numbers import count_lines, read_numbers, tidy
+
+from infobip_async.errors import LocalProtocolError
+from infobip_async.lists import NumberList, read_list
+from infobip_async.models import BinaryMessage, TextMessage, WapBookmark
+
+PEOPLE = b'id;Number;name\n1;38598514674;Ana\n\n2;+41 79/302;"Be\nat"\n3; n/a\n'
 
 
-async def _read(source: io.BufferedReader | io.BytesIO, column: str | None = None) -> list[str]:
-    return [number async for number in read_numbers(source, column)]
+async def _read(source: io.BufferedIOBase, column: str | None = None) -> list[str]:
+    numbers = read_list(source, recipient=column, errors="replace")
+    return [number async for number in numbers.numbers()]
 
 
 @pytest.mark.parametrize(
@@ -52,20 +57,20 @@ async def test_a_csv_has_a_column(source: bytes, column: str, expected: list[str
 @pytest.mark.parametrize("column", ["phone", "0", "3", "-1"])
 async def test_a_column_that_is_not_there_is_refused(column: str) -> None:
     """The error shows the header."""
-    with pytest.raises(click.UsageError, match=r"no column .* 'name,msisdn'"):
+    with pytest.raises(LocalProtocolError, match=r"no column .* 'name,msisdn'"):
         await _read(io.BytesIO(b"name,msisdn\n1,2\n"), column)
 
 
 async def test_a_line_without_end_is_refused() -> None:
     """A file that is no text does not fill the memory."""
-    with pytest.raises(click.UsageError, match="does not end"):
+    with pytest.raises(LocalProtocolError, match="does not end"):
         await _read(io.BytesIO(b"0" * (1 << 21)))
 
 
 @pytest.mark.parametrize("rows", [1, 200_000])
 async def test_a_field_without_end_is_refused(rows: int) -> None:
     """A quotation mark that is never closed does not swallow numbers, nor the memory."""
-    with pytest.raises(click.UsageError, match="near '\"Ada,1"):
+    with pytest.raises(LocalProtocolError, match="near '\"Ada,1"):
         await _read(io.BytesIO(b'name,msisdn\n"Ada,1\n' + b"Bob,2\n" * rows), "msisdn")
 
 
@@ -82,7 +87,7 @@ async def test_a_pipe_is_read_as_it_fills() -> None:
     """What is there is given before more comes, and the event loop is not held up."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as source:
-        numbers = read_numbers(source, None)
+        numbers = read_list(source).numbers()
         os.write(writing, b"1\n2")
         assert await anext(numbers) == "1"
         os.write(writing, b"3\n")
@@ -109,7 +114,8 @@ async def test_a_device_that_cannot_be_waited_for_is_read() -> None:
 )
 def test_a_number_is_tidied(number: str, country: str | None, expected: str) -> None:
     """What is no number is left for the gateway to judge."""
-    assert tidy(number, country) == expected
+    (row,) = read_list(io.BytesIO(number.encode()), normalise=True, country=country)
+    assert row.msisdn == expected
 
 
 @pytest.mark.parametrize(
@@ -118,7 +124,7 @@ def test_a_number_is_tidied(number: str, country: str | None, expected: str) -> 
 def test_lines_are_counted(source: bytes, lines: int) -> None:
     """The file can be read from its start afterwards."""
     file = io.BytesIO(source)
-    assert count_lines(file) == lines
+    assert read_list(file).count_lines() == lines
     assert file.read() == source
 
 
@@ -127,4 +133,108 @@ def test_lines_of_a_pipe_are_not_counted() -> None:
     reading, writing = os.pipe()
     os.close(writing)
     with os.fdopen(reading, "rb") as source:
-        assert count_lines(source) is None
+        assert read_list(source).count_lines() is None
+
+
+# --- rows and messages --------------------------------------------------------------------------
+
+
+def _people(**options: str) -> NumberList:
+    return read_list(io.BytesIO(PEOPLE), recipient="number", **options)
+
+
+def test_rows_know_their_place_and_their_cells() -> None:
+    """A row begins in a line of the file; what is missing in it is empty; the key is a column's."""
+    assert [(row.line, row.position, row.msisdn, row.key) for row in _people(key="ID")] == [
+        (2, 1, "38598514674", "1"),
+        (4, 2, "+41 79/302", "2"),
+        (6, 3, "n/a", "3"),
+    ]
+    cells = [row.cells for row in _people()]
+    assert cells[1] == {"id": "2", "Number": "+41 79/302", "name": "Be\nat"}
+    assert cells[2] == {"id": "3", "Number": " n/a", "name": ""}
+
+
+def test_columns_without_a_header_have_numbers() -> None:
+    """The first line is a row, then."""
+    (row,) = read_list(io.BytesIO(b"Ana,385981\n"), recipient="2", header=False)
+    assert (row.line, row.msisdn, row.cells) == (1, "385981", {"1": "Ana", "2": "385981"})
+
+
+async def test_a_list_can_be_read_again(tmp_path: Path) -> None:
+    """A path is opened anew, and a file goes back to where it stood, at once or as it comes."""
+    path = tmp_path / "people.csv"
+    path.write_bytes(PEOPLE)
+    with path.open("rb") as file:
+        for source in (path, str(path), file):
+            people = read_list(source, recipient="2")
+            first = list(people)
+            assert len(first) == 3
+            assert list(people) == [row async for row in people] == first
+
+
+@pytest.mark.parametrize(
+    ("template", "texts"),
+    [
+        ("Hi { NAME }, {1}.", ["Hi Ana, 1.", "Hi Be\nat, 2.", "Hi , 3."]),
+        ("Hi {{name}}", ["Hi {Ana}", "Hi {Be\nat}", "Hi {}"]),
+        ("Hi", ["Hi", "Hi", "Hi"]),
+    ],
+)
+async def test_everyone_gets_a_text_of_their_own(template: str, texts: list[str]) -> None:
+    """Names of columns in braces are filled in; each item knows its row."""
+    people = _people(key="id")
+    items = [item async for item in people.messages(template, sender="Shop")]
+    assert [item.message for item in items] == [TextMessage(text, "Shop") for text in texts]
+    assert [(item.recipient, item.key) for item in items] == [
+        (row.msisdn, row.key) for row in people
+    ]
+    assert [item.row for item in items] == list(people)
+
+
+async def test_messages_of_every_kind_can_be_sent() -> None:
+    """Texts have columns in them; octets go to everyone as they are."""
+    bookmark = WapBookmark("For {name}", "example.com", "Shop")
+    octets = BinaryMessage(b"{name}", "Shop")
+    first = [await anext(_people().messages(message)) for message in (bookmark, octets)]
+    assert first[0].message == WapBookmark("For Ana", "example.com", "Shop")
+    assert first[1].message is octets
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "template", "reason"),
+    [
+        (PEOPLE, {"recipient": "2"}, "Hi {who}", "no column 'who' in the first line"),
+        (PEOPLE, {"recipient": "2", "key": "no"}, "Hi", "no column 'no'"),
+        (PEOPLE, {}, "Hi {name}", "has no columns"),
+        (b"", {"recipient": "1"}, "Hi", "no column '1' in the first line, ''"),
+        (b"n\nJos\xe9\n", {"recipient": "n"}, "Hi", "the list, line 2 is not utf-8"),
+        (b'n\n1\n\n"2', {"recipient": "n"}, "Hi", "a quotation mark in line 4 is not closed"),
+        (b"n\n1\n\0\n", {"recipient": "n"}, "Hi", "there is a NUL in line 3"),
+        (b"385 98-1\n", {"recipient": "1"}, "Hi", "looks like a recipient, '385 98-1'"),
+    ],
+)
+async def test_a_list_that_cannot_be_read_is_refused(
+    source: bytes, options: dict[str, str], template: str, reason: str
+) -> None:
+    """The error names the line or the column."""
+    people = read_list(io.BytesIO(source), **options)
+    with pytest.raises(LocalProtocolError, match=reason):
+        [item async for item in people.messages(template, sender="Shop")]
+
+
+@pytest.mark.parametrize(
+    ("options", "field"), [({"encoding": "hex"}, "encoding"), ({"country": "XX"}, "country")]
+)
+def test_settings_are_checked_at_once(options: dict[str, str], field: str) -> None:
+    """Before anything is read."""
+    with pytest.raises(LocalProtocolError) as raised:
+        read_list("no such file", **options)
+    assert raised.value.field == field
+
+
+@pytest.mark.parametrize(("template", "sender"), [("Hi", None), (TextMessage("Hi", "Me"), "You")])
+async def test_a_text_needs_a_sender(template: str | TextMessage, sender: str | None) -> None:
+    """A message has one of its own."""
+    with pytest.raises(LocalProtocolError, match="sender: "):
+        await anext(_people().messages(template, sender=sender))

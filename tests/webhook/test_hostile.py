@@ -78,6 +78,6 @@ async def test_what_is_logged_of_it(receiver, warnings_of):
     await receiver.inbound("sender=38598&text=secret%00text")
 
     (warning,) = warnings_of()
-    assert warning.startswith("refused a post to inbound: ")
+    assert warning.startswith("refused a push to inbound: ")
     assert "38598" not in warning
     assert "text" not in warning.partition(": ")[2]

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 from aiohttp import http_parser, web, web_protocol
 
-from infobip_async import dispatch
+from infobip_async.receiver import acknowledge
 from infobip_async.webhook import Limits
 
 REPORT = b'<DeliveryReport><message id="1" status="SENT"/></DeliveryReport>'
@@ -278,13 +278,13 @@ async def test_rows(start):
 async def test_big_bodies_are_decoded_aside(receiver, monkeypatch):
     """The event loop is not held by what takes long to decode."""
     threads = []
-    decode = dispatch.decode
+    decode = acknowledge.decode
 
     def noting(push, settings):
         threads.append(threading.current_thread() is threading.main_thread())
         return decode(push, settings)
 
-    monkeypatch.setattr(dispatch, "decode", noting)
+    monkeypatch.setattr(acknowledge, "decode", noting)
 
     for size in (65536, 65537):
         assert (await receiver.post("dlr", padded(size))).status == 200

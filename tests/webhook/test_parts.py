@@ -6,8 +6,8 @@ from time import monotonic
 
 import pytest
 
-from infobip_async import webhook
 from infobip_async.models import InboundSms
+from infobip_async.receiver import receiver as receiver_module
 from infobip_async.receiver.acknowledge import HandleThenAck
 
 PART = "sender=38598&esmclass=64&datacoding=8&bin=050003AA02{:02}00{}"
@@ -57,7 +57,8 @@ async def test_a_part_waits_from_its_arrival(receiver, whole):
 
 async def test_parts_that_do_not_come(start, monkeypatch, caplog):
     """After some time an incomplete message is handed on, though handlers fail now and then."""
-    monkeypatch.setattr(webhook, "HandleThenAck", partial(HandleThenAck, expiry_seconds=0.005))
+    soon = partial(HandleThenAck, expiry_seconds=0.005)
+    monkeypatch.setattr(receiver_module, "HandleThenAck", soon)
     receiver = await start()
     receiver.router.reassembler.timeout = 0.01
     handler = Whole()
@@ -100,7 +101,7 @@ async def test_a_stop_hands_on_what_waits(receiver, whole):
 
 async def test_a_stop_does_not_wait_for_ever_for_it(start, caplog):
     """A handler of what waited that takes too long does not hold the stop."""
-    receiver = await start(shutdown_timeout=0.01)
+    receiver = await start(stop_timeout=0.01)
 
     @receiver.router.on(InboundSms, whole=True)
     async def hang(_: InboundSms) -> None:

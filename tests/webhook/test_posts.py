@@ -9,7 +9,6 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
-from infobip_async import dispatch
 from infobip_async.errors import RemoteProtocolError
 from infobip_async.models import (
     DeliveryReport,
@@ -20,6 +19,7 @@ from infobip_async.models import (
     UnreadableRow,
 )
 from infobip_async.protocol.exchange import PushKind, RawPush
+from infobip_async.receiver import acknowledge
 
 EXAMPLE = (
     b'<DeliveryReport><message  id="1023012301"  sentdate="" '
@@ -134,7 +134,7 @@ async def test_zone(start):
 async def test_what_is_taken(receiver, monkeypatch):
     """A push is taken with its kind, its raw query and body, and the time of its arrival."""
     taken = []
-    monkeypatch.setattr(dispatch, "decode", lambda push, _: taken.append(push) or [])
+    monkeypatch.setattr(acknowledge, "decode", lambda push, _: taken.append(push) or [])
     before = time.time()
 
     await receiver.request("GET", "/a-secret-of-the-tests/inbound?text=a%20b+c", b"body")
@@ -164,10 +164,10 @@ async def test_a_failing_handler(receiver, caplog):
 
 async def test_a_fault_of_our_own(receiver, monkeypatch, caplog):
     """A post that trips the reader up is not lost: the gateway is to send it again."""
-    monkeypatch.setattr(dispatch, "decode", {}.__getitem__)
+    monkeypatch.setattr(acknowledge, "decode", {}.__getitem__)
 
     assert (await receiver.post("dlr", EXAMPLE)).status == 500
-    assert "failed on a post to dlr" in caplog.text
+    assert "failed on a push to dlr" in caplog.text
 
 
 async def test_a_cancelled_handler(receiver, warnings_of):
@@ -178,7 +178,7 @@ async def test_a_cancelled_handler(receiver, warnings_of):
         raise asyncio.CancelledError
 
     assert (await receiver.post("dlr", EXAMPLE)).status == 500
-    assert warnings_of() == ["failed on a post to dlr"]
+    assert warnings_of() == ["failed on a push to dlr"]
 
 
 async def test_a_handler_that_is_cancelled_costs_no_other_row(receiver):

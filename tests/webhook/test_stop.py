@@ -71,7 +71,7 @@ async def test_posts_during_a_stop(receiver, slow):
 
 async def test_a_stop_does_not_wait_for_ever(start, slow, warnings_of):
     """Handlers that take too long are cancelled, and their post is not acknowledged."""
-    receiver = await start(shutdown_timeout=0.01)
+    receiver = await start(stop_timeout=0.01)
     receiver.router.on(DeliveryReport)(slow)
     post = asyncio.create_task(receiver.post("dlr", REPORT))
     await slow.begun.wait()
@@ -80,7 +80,7 @@ async def test_a_stop_does_not_wait_for_ever(start, slow, warnings_of):
 
     assert (await post).status == 500
     assert slow.ended == "cancelled"
-    assert warnings_of() == ["handlers were cancelled on a post to dlr"]
+    assert warnings_of() == ["handlers were cancelled on a push to dlr"]
 
 
 async def test_a_stop_with_nothing_to_do(receiver):
@@ -114,7 +114,7 @@ async def test_nothing_is_left(receiver):
     """Of a post nothing stays behind, nor of a receiver."""
     await receiver.post("dlr", REPORT)
     (route,) = receiver.app.router.routes()
-    assert not route.handler.__self__._running
+    assert not route.handler.__self__.receiver._running
 
     await receiver.aclose()
     await asyncio.sleep(0)

@@ -1,0 +1,77 @@
+"""Parts of inbound messages that nothing but memory holds, joined for handlers of whole messages.
+
+Parts of messages from a journal are joined in `infobip_async.journal.parts`: there they are on
+disk, and are handled again one by one. Both go by `infobip_async.text.reassembly`, which says
+which parts belong together and when a message is given up.
+"""
+
+from collections.abc import Awaitable, Sequence
+
+import attrs
+
+from infobip_async.models import InboundSms
+from infobip_async.router import Router
+from infobip_async.text.reassembly import Parts
+
+
+@attrs.define
+class PartsInMemory:
+    """Hands messages to a router when all their parts have come, or when these are too late.
+
+    Attributes:
+        router: has the parts that wait, so that all receivers of one router share them, and the
+            handlers of whole messages.
+    """
+
+    router: Router
+
+    async def add(self, part: InboundSms, now: float) -> Sequence[Exception]:
+        """Take a part in, and hand on the message that it completes.
+
+        If the handlers of that message fail, the part is taken back and the others wait again: the
+        gateway repeats a push that was not acknowledged, and then the message is whole once more.
+
+        Args:
+            part: has just arrived.
+            now: seconds on a clock that does not go back.
+
+        Returns:
+            What the handlers of that message raised. Another message that has to make room is
+            handed on, too, but what its handlers raise is no fault of this part.
+        """
+        faults: Sequence[Exception] = ()
+        for parts in self.router.reassembler.collect(part, now):
+            if parts.missing:
+                await self._hand_on(parts, now)
+                continue
+            faults = await faults_of(self.router.dispatch_whole(parts.join()))
+            if faults:
+                self.router.reassembler.withdraw(part, now)
+        return faults
+
+    async def expire(self, now: float) -> None:
+        """Hand on the messages whose missing parts are late.
+
+        Raises:
+            ExceptionGroup: what the handlers raised, together.
+        """
+        due = self.router.reassembler.take_due(now)
+        faults = [fault for parts in due for fault in await self._hand_on(parts, now)]
+        if faults:
+            raise ExceptionGroup("handlers failed", faults)
+
+    async def _hand_on(self, parts: Parts, now: float) -> Sequence[Exception]:
+        """Hand an incomplete message on; if that fails, its parts wait on: nobody else has them."""
+        faults = await faults_of(self.router.dispatch_whole(parts.join()))
+        if faults:
+            self.router.reassembler.keep(parts, now)
+        return faults
+
+
+async def faults_of(dispatching: Awaitable[None]) -> Sequence[Exception]:
+    """Await a dispatch, and give what its handlers raised."""
+    try:
+        await dispatching
+    except ExceptionGroup as group:
+        return group.exceptions
+    return ()

@@ -1,0 +1,72 @@
+"""The callback URLs that the gateway pushes to, and the secrets in them (§3.1, §5, §6)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from infobip_async.errors import LocalProtocolError
+from infobip_async.models import CallbackUrls
+from infobip_async.protocol.exchange import PushKind
+from infobip_async.protocol.inbound_sms import DEFAULT_NAMES, template
+from infobip_async.redaction import Replacement, spellings
+
+# Letters that no encoder of URLs touches; a segment of dots alone is a step in the path.
+_SECRET: Final = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,200}")
+
+_NAMES: Final = "|".join(kind.value for kind in PushKind)
+_QUERY: Final = re.compile(rf'(/(?:{_NAMES})[^\s"?]*)\?[^\s"]*', re.IGNORECASE)
+
+
+def check_secrets(secret: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Give the secrets as a tuple, which is empty for None.
+
+    Raises:
+        LocalProtocolError: a secret does not fit one segment of a path, or a sequence is empty.
+    """
+    if secret is None:
+        return ()
+    secrets = (secret,) if isinstance(secret, str) else tuple(secret)
+    if not secrets or not all(map(_SECRET.fullmatch, secrets)):
+        # The value stays out of the text: it may be nearly the right one.
+        raise LocalProtocolError(
+            "a secret has 1 to 200 letters, digits, '-', '.' and '_'", field="secret"
+        )
+    return secrets
+
+
+def log_replacements(secrets: Sequence[str]) -> tuple[Replacement, ...]:
+    """Say what a server's log records must not hold, and what stands there instead.
+
+    An access log holds the path, and with it the secret, and the query, and with it numbers and
+    texts (§6). A server's errors quote requests that cannot be parsed.
+    """
+    return (spellings(*secrets), "***"), (_QUERY, r"\1")
+
+
+def callback_urls(
+    base: str,
+    *,
+    secret: str | Sequence[str] | None,
+    inbound: Mapping[str, str] = DEFAULT_NAMES,
+) -> CallbackUrls:
+    """Make the addresses to enter in the account's profile page (§3.1, §5, §6).
+
+    Args:
+        base: where the receiver can be reached from outside, its mount point included, such as
+            ``https://sms.example.com/infobip``.
+        secret: as given to `webhook_app`; of several, the first.
+        inbound: query parameter to field of the inbound URL, as given to `webhook_app`.
+
+    Raises:
+        LocalProtocolError: an argument cannot be part of such an address.
+    """
+    parts = urlsplit(base)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise LocalProtocolError("not an http(s) address without query and fragment", field="base")
+    root = "/".join((base.rstrip("/"), *check_secrets(secret)[:1]))
+    return CallbackUrls(
+        f"{root}/{PushKind.DELIVERY_REPORTS.value}",
+        f"{root}/{PushKind.HLR_REPORTS.value}",
+        f"{root}/{PushKind.INBOUND_SMS.value}?{template(inbound)}",
+    )
