@@ -5,7 +5,6 @@ has the push: it sends again what was not answered with 200 (§3.1).
 """
 
 import asyncio
-import logging
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -23,10 +22,11 @@ from infobip_async.models import Event, InboundSms, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import PushFormat, decode, unreadable
 from infobip_async.receiver.parts import PartsInMemory, faults_of
+from infobip_async.redaction import logger_of_faults
 from infobip_async.router import Router
 from infobip_async.text.reassembly import is_part
 
-_logger = logging.getLogger("infobip_async.receiver")
+_logger = logger_of_faults("infobip_async.receiver")
 
 # Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
 _BIG: Final = 64 * 1024

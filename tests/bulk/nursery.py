@@ -15,7 +15,11 @@ from typing import Any
 from infobip_async import Endpoints, InfobipClient, Outgoing, TextMessage
 from infobip_async.bulk.job import SendJob
 
-POINTS = {"intent": (Job, "intend"), "request": (InfobipClient, "send"), "outcome": (Job, "settle")}
+POINTS = {
+    "intent": (SendJob, "intend"),
+    "request": (InfobipClient, "send"),
+    "outcome": (SendJob, "settle"),
+}
 """After what a child can kill itself: an intent is kept, a request answered, an outcome kept."""
 
 PROTECTIONS = {"intent": "intend", "refusal to repeat": "known", "outcome": "settle"}
@@ -43,7 +47,7 @@ def take_away(protection: str) -> None:
     async def nothing(*_: Any, **__: Any) -> dict[str, object]:
         return {}
 
-    setattr(Job, PROTECTIONS[protection], nothing)
+    setattr(SendJob, PROTECTIONS[protection], nothing)
 
 
 async def send(order: dict[str, Any], outcomes: FileIO) -> None:

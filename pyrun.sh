@@ -1,0 +1,1 @@
+PYTHONPATH=/tmp/wm exec /tmp/w/bin/python -m pytest "$@"
