@@ -84,11 +84,7 @@ class WorkQueue(Generic[T]):
         self._wake()
 
     def _wake(self) -> None:
-<<<<<<< HEAD
         """Wake one worker if there is something for it; a cancelled one cannot be woken."""
-=======
-        """Wake one worker, where there is something for it; a cancelled one cannot be woken."""
->>>>>>> merging
         while self._items and self._free and self._idle:
             waiter = self._idle.popleft()
             if not waiter.done():

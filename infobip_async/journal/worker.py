@@ -20,13 +20,7 @@ The order of these steps keeps the promises of a journal:
 """
 
 import asyncio
-<<<<<<< HEAD
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-=======
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from types import TracebackType
->>>>>>> merging
 from typing import Final, Self, TypeVar
 
 import attrs

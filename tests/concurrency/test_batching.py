@@ -140,36 +140,15 @@ async def test_a_queue_gives_several():
 
 async def test_a_closed_queue():
     """It gives nothing more, whatever is put into it."""
-<<<<<<< HEAD
-    queue = WorkQueue(10)
-    queue.put("a")
-    queue.close()
-    queue.put("b")
-    assert await queue.get(lambda _: 1, lambda *_: True) == []
-=======
     line = WorkQueue(10)
     line.put("a")
     line.close()
     line.put("b")
     assert await line.get(lambda _: 1, lambda *_: True) == []
->>>>>>> merging
 
 
 async def test_a_cancelled_worker_is_passed_over():
     """What it was woken for goes to another one, and it hinders neither items nor the end."""
-<<<<<<< HEAD
-    queue = WorkQueue(10)
-    gone, woken, first, second = (
-        asyncio.ensure_future(queue.get(lambda _: 1, lambda *_: True)) for _ in range(4)
-    )
-    await asyncio.sleep(0)
-    gone.cancel()
-    queue.put("a")  # wakes the second, since the first is gone
-    woken.cancel()
-    assert await first == ["a"]
-    second.cancel()
-    queue.close()
-=======
     line = WorkQueue(10)
     gone, woken, first, second = (
         asyncio.ensure_future(line.get(lambda _: 1, lambda *_: True)) for _ in range(4)
@@ -181,7 +160,6 @@ async def test_a_cancelled_worker_is_passed_over():
     assert await first == ["a"]
     second.cancel()
     line.close()
->>>>>>> merging
     for worker in (gone, woken, second):
         with pytest.raises(asyncio.CancelledError):
             await worker
