@@ -366,12 +366,13 @@ async def test_two_who_open_one_file(tmp_path, monkeypatch):
         assert b"locked" in other.stderr
 
 
-async def test_the_log_is_bounded(writer, tmp_path, monkeypatch):
+async def test_the_log_is_bounded(tmp_path, monkeypatch):
     """After a group that needed a long one, it is cut."""
     log = tmp_path / "file.db-wal"
     monkeypatch.setattr(sqlite_thread, "_LOG_LIMIT", 1_000_000)
-    await writer.do(add("x" * 5_000_000))
-    assert log.stat().st_size > 5_000_000
-    for number in range(3):
-        await writer.do(add(str(number)))
-    assert log.stat().st_size <= 1_000_000
+    async with SqliteThread(tmp_path / "file.db", FileKind.JOURNAL, SCHEMA) as writer:
+        await writer.do(add("x" * 5_000_000))
+        assert log.stat().st_size > 5_000_000
+        for number in range(3):
+            await writer.do(add(str(number)))
+        assert log.stat().st_size <= 1_000_000

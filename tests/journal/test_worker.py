@@ -330,7 +330,7 @@ def test_a_loop_that_cancels_everything(tmp_path):
         return serving
 
     assert asyncio.run(leave()).cancelled()
-    assert journal._writer._thread is None
+    assert journal._thread._thread is None
 
 
 async def test_no_task_is_left(bench):
