@@ -53,12 +53,14 @@ from infobip_async.models import (
 from infobip_async.protocol.exchange import Endpoints
 from infobip_async.protocol.message_ids import tag_message_id
 from infobip_async.router import Router
+from infobip_async.runs.settings import OnUnknown
 from infobip_async.text.segments import Alphabet, Preview, Ucs2Form, preview, simplify
 
 if TYPE_CHECKING:
     from infobip_async.client.client import InfobipClient
     from infobip_async.hlr.lookups import HlrLookups
     from infobip_async.journal import SqliteJournal
+    from infobip_async.runs.run import Run, RunStats
 
 __all__ = [
     "Alphabet",
@@ -90,6 +92,7 @@ __all__ = [
     "NotEnoughCreditsError",
     "NotSentError",
     "Npi",
+    "OnUnknown",
     "OutcomeUnknownError",
     "Outgoing",
     "PartReceipt",
@@ -98,6 +101,8 @@ __all__ = [
     "Recipient",
     "RemoteProtocolError",
     "Router",
+    "Run",
+    "RunStats",
     "RunStoppedError",
     "SendOutcome",
     "SendReceipt",
@@ -121,6 +126,8 @@ __all__ = [
 _LAZY = {
     "HlrLookups": "infobip_async.hlr.lookups",
     "InfobipClient": "infobip_async.client.client",
+    "Run": "infobip_async.runs.run",
+    "RunStats": "infobip_async.runs.run",
     "SqliteJournal": "infobip_async.journal",
 }
 

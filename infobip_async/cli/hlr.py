@@ -2,25 +2,27 @@
 
 import io
 import sys
-from contextlib import ExitStack, aclosing, closing
-from functools import partial
-from typing import NoReturn
+from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import ExitStack, aclosing
+from decimal import Decimal
+from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 import click
 from rich.console import Console
 
-from infobip_async import DeliveryReport, InboundSms, InfobipError, Router
-from infobip_async.cli.bulk import (
-    LAST_WAIT,
-    CountingClient,
-    Recorder,
+from infobip_async import (
+    DeliveryReport,
+    HlrLookups,
+    HlrResult,
+    InboundSms,
+    InfobipError,
+    OnUnknown,
+    Router,
     Run,
-    Settings,
-    Source,
+    RunStats,
 )
-from infobip_async.cli.job import Job, Passing
-from infobip_async.cli.list_options import check_country, header_option, prepend
+from infobip_async.cli.list_options import check_country, header_option
 from infobip_async.cli.output import Form, Output, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.receiving import (
@@ -29,18 +31,20 @@ from infobip_async.cli.receiving import (
     receiving,
     secret_option,
 )
+from infobip_async.cli.run_options import run_options
+from infobip_async.cli.runner import LAST_WAIT, Runner, leave
 from infobip_async.cli.running import (
     POSITIVE,
-    SIGNALLED,
     Account,
     account_options,
-    cancelled_by_signals,
     options_of,
     runs,
 )
-from infobip_async.cli.summary import Summary
 from infobip_async.lists import read_list
 from infobip_async.numbering import NumberRanges
+
+if TYPE_CHECKING:
+    from infobip_async import InfobipClient
 
 
 @attrs.frozen(kw_only=True)
@@ -66,6 +70,51 @@ _receiver_options = options_of(
     public_url_option,
     secret_option,
 )
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """How lookups are made; see `HlrLookups` and its `stream`."""
+
+    report_timeout: float
+    window: int
+    ordered: bool
+    batch_size: int
+    concurrency: int
+    rate: float | None
+    on_unknown: OnUnknown
+    max_numbers: int | None
+    min_credits: Decimal | None
+    unreachable_timeout: float
+
+    def lookups(self, client: "InfobipClient", router: Router) -> HlrLookups:
+        """Make what looks numbers up."""
+        return HlrLookups(
+            client,
+            router,
+            batch_size=self.batch_size,
+            concurrency=self.concurrency,
+            window=self.window,
+            rate=self.rate,
+            stop_timeout=LAST_WAIT,
+        )
+
+    def run(
+        self, lookups: HlrLookups, numbers: AsyncIterable[str], job: str | None
+    ) -> Run[HlrResult]:
+        """Look numbers up; with a job, in the order of the source."""
+        return lookups.stream(
+            numbers,
+            timeout=self.report_timeout,
+            ordered=self.ordered or job is not None,
+            job=job,
+            on_unknown=self.on_unknown,
+            max_numbers=self.max_numbers,
+            min_credits=self.min_credits,
+            unreachable_timeout=self.unreachable_timeout,
+        )
+
+
 _settings_options = options_of(
     Settings,
     "settings",
@@ -76,43 +125,42 @@ _settings_options = options_of(
         show_default=True,
         help="Seconds from a query to the last report that is waited for.",
     ),
-    click.option("--rate", type=POSITIVE, help="Numbers per second at the most."),
-    click.option(
-        "--batch-size",
-        type=click.IntRange(1, 10_000),
-        default=1_000,
-        show_default=True,
-        help="Numbers per query.",
-    ),
-    click.option(
-        "--queries",
-        type=click.IntRange(1, 50),
-        default=8,
-        show_default=True,
-        help="Queries in flight at the most.",
-    ),
     click.option(
         "--window",
         type=click.IntRange(1),
         default=20_000,
         show_default=True,
-        help="Numbers under way at the most.",
+        help="Numbers under way at most.",
     ),
     click.option(
         "--ordered", is_flag=True, help="Write in the order of the source, as with a job anyway."
     ),
-    click.option(
-        "--on-unknown",
-        type=click.Choice(["report", "resubmit"]),
-        default="report",
-        show_default=True,
-        help="What to do with a query whose reply was lost; again may cost again.",
-    ),
+    *run_options("numbers", "Numbers per query.", batch_size=1_000),
 )
 
 
+class _Number(str):
+    """A number that knows where it stands.
+
+    Attributes:
+        position: in the source, from 1.
+    """
+
+    __slots__ = ("position",)
+    position: int
+
+
+async def _numbered(numbers: AsyncIterable[str]) -> AsyncGenerator[_Number, None]:
+    position = 0
+    async for number in numbers:
+        position += 1
+        one = _Number(number)
+        one.position = position
+        yield one
+
+
 async def _refuse(event: object) -> NoReturn:
-    """Have the gateway keep what this command does not take."""
+    """Refuse other events, so that the gateway sends them again."""
     raise InfobipError(f"{type(event).__name__} is not taken here")
 
 
@@ -120,44 +168,22 @@ async def _look_up(
     account: Account,
     receiver: Receiver,
     settings: Settings,
-    source: Source,
-    recorder: Recorder,
+    numbers: AsyncIterable[str],
+    runner: Runner[HlrResult],
     *,
-    bar: ProgressBar,
-) -> Run | None:
-    """Look up what is not done; where all is, nothing is asked for and no port is opened."""
-    async with aclosing(source.undone()) as numbers:
-        first = await anext(numbers, None)
-        if first is None:
-            return None
-        router = Router()
-        router.on(DeliveryReport)(_refuse)
-        router.on(InboundSms)(_refuse)
-        address, secret, public = receiver.receive, receiver.secret, receiver.public_url
-        async with (
-            account.client() as client,
-            receiving(router, address, secret=secret, public=public) as urls,
-        ):
-            bar.say(f"Enter in the account's profile page: {urls.hlr_reports}")
-            with bar, cancelled_by_signals(partial(_tell, bar)) as signals:
-                run = Run(
-                    source=source,
-                    recorder=recorder,
-                    client=CountingClient(client, source.results),
-                    settings=settings,
-                    bar=bar,
-                    signals=signals,
-                )
-                await run.look_up(prepend(first, numbers), router)
-    return run
-
-
-def _tell(bar: ProgressBar, signals: int) -> None:
-    """Say what a signal to stop does, the first or a further one."""
-    if signals > 1:
-        bar.say("leaving at once")
-    else:
-        bar.say(f"stopping: what is out has {LAST_WAIT:.0f} s; once more leaves it")
+    job: str | None,
+) -> RunStats:
+    router = Router()
+    router.on(DeliveryReport)(_refuse)
+    router.on(InboundSms)(_refuse)
+    address, secret, public = receiver.receive, receiver.secret, receiver.public_url
+    async with (
+        account.client() as client,
+        receiving(router, address, secret=secret, public=public) as urls,
+        settings.lookups(client, router) as lookups,
+    ):
+        runner.bar.say(f"Enter in the account's profile page: {urls.hlr_reports}")
+        return await runner.run(settings.run(lookups, numbers, job))
 
 
 @click.command("hlr")
@@ -212,41 +238,39 @@ async def command(
     Results are written as they come. With --job, they are kept in a file, too: the same command
     goes on where it was after a crash or Ctrl-C, looks up again only what was under way, and
     writes all results in the order of the source.
-
-    With --cluster URL --job NAME, the lookups are spread over workers by a NATS broker: this
-    command collects the results, and those with --work in place of FILE make the lookups. They
-    have other options, such as --chunk-size and --on-doubt: see hlr --cluster URL --help and
-    hlr --cluster URL --work --help.
     """
     check_files(getattr(file, "name", None), output, job)
     check_output(output)
     console = Console(stderr=True)
+    people = read_list(
+        file,
+        recipient=column,
+        header=header,
+        normalise=normalise,
+        country=country,
+        errors="replace",
+    )
     with ExitStack() as stack:
-        results = stack.enter_context(closing(Job(job))) if job else Passing()
         out = Output(
             open=lambda: stack.enter_context(open_output(output)),
             form=form,
             meanings=meanings,
             ranges=_ranges() if ranges else None,
         )
-        recorder = Recorder(results, out.write)
-        numbers = read_list(
-            file,
-            recipient=column,
-            header=header,
-            normalise=normalise,
-            country=country,
-            errors="replace",
-        )
-        source = Source(numbers.numbers(), results)
-        if job:  # which brings results in order by itself
-            settings = attrs.evolve(settings, ordered=False)
         hidden = output in {None, "-"} and sys.stdout.isatty()
-        bar = ProgressBar(console, numbers.count_lines(), hidden=hidden)
-        run = await _look_up(account, receiver, settings, source, recorder, bar=bar)
-        await recorder.flush(gaps=True)
+        bar = ProgressBar(console, people.count_lines(), hidden=hidden)
+        runner: Runner[HlrResult] = Runner(write=out.write, bar=bar, note=_note)
+        async with aclosing(people.numbers()) as found, aclosing(_numbered(found)) as numbers:
+            stats = await _look_up(account, receiver, settings, numbers, runner, job=job)
         out.write(())
-    _end(console, out.summary, run, results)
+    out.summary.show(console)
+    click.echo(f"{stats.units:,} numbers went out in {stats.requests:,} queries", err=True)
+    done = bool(out.summary.looked_up)
+    leave(runner, job=job is not None, done=done, code=out.summary.exit_code)
+
+
+def _note(stats: RunStats) -> str:
+    return f"{stats.in_flight:,} in flight"
 
 
 def _ranges() -> NumberRanges:
@@ -256,19 +280,3 @@ def _ranges() -> NumberRanges:
         raise click.UsageError(
             "--ranges needs: pip install 'infobip-async[phonenumbers]'"
         ) from None
-
-
-def _end(console: Console, summary: Summary, run: Run | None, results: Job | Passing) -> None:
-    """Show what came of it, and leave with the exit code that tells."""
-    summary.show(console)
-    again = max(0, results.submitted - summary.looked_up)
-    if run is None or not run.stopped:
-        # Some were counted, and then a crash or a cut kept them from the gateway.
-        click.echo(f"{results.submitted:,} lookups, up to {again:,} of them repeated", err=True)
-        sys.exit(summary.exit_code)
-    click.echo(f"{results.submitted:,} lookups, {again:,} of them without a result", err=True)
-    how = "the same command" if isinstance(results, Job) else "with --job, the same command"
-    click.echo(f"stopped; {how} goes on where it was", err=True)
-    if run.client.fault:
-        raise run.client.fault
-    sys.exit(SIGNALLED + run.signals[0])

@@ -1,7 +1,6 @@
 """What the commands share that read a list: its options, and how they are checked."""
 
 import io
-from collections.abc import AsyncGenerator, AsyncIterator
 
 import click
 
@@ -31,10 +30,3 @@ def check_country(_: object, __: object, country: str | None) -> str | None:
     except LocalProtocolError as fault:
         raise click.BadParameter(str(fault)) from None
     return country
-
-
-async def prepend(first: str, others: AsyncIterator[str]) -> AsyncGenerator[str, None]:
-    """Yield one more before others."""
-    yield first
-    async for other in others:
-        yield other

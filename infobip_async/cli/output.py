@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, Literal, TextIO, TypeVar
 import attrs
 import click
 
-from infobip_async.cli.job import Row
+from infobip_async import HlrResult
 from infobip_async.cli.summary import Summary
 from infobip_async.numbering import NumberRanges, interpret
 
@@ -34,7 +34,7 @@ _RANGES: Final = ("number_type", "range_holder")
 
 
 @attrs.define
-class Lines:
+class RowWriter:
     """Writes rows of values.
 
     Attributes:
@@ -66,7 +66,7 @@ Rows = TypeVar("Rows")
 
 
 @attrs.define
-class Threaded(Generic[Rows]):
+class ThreadedWriter(Generic[Rows]):
     """Has rows written by a thread, so that a reader that is slow holds nothing else up.
 
     Attributes:
@@ -85,7 +85,7 @@ class Threaded(Generic[Rows]):
 
 
 def _note(writing: "asyncio.Future[None]") -> None:
-    """Have a fault that nobody awaits any more not logged."""
+    """Retrieve the exception, so that asyncio does not log it."""
     if not writing.cancelled():
         writing.exception()
 
@@ -132,7 +132,7 @@ class Output:
     ranges: NumberRanges | None = None
     summary: Summary = attrs.field(factory=Summary, init=False)
     _said: tuple[str, ...] = attrs.field(init=False)
-    _lines: Lines = attrs.field(init=False)
+    _lines: RowWriter = attrs.field(init=False)
 
     @_said.default
     def _columns_of_meanings(self) -> tuple[str, ...]:
@@ -141,19 +141,19 @@ class Output:
         return _MEANINGS + (_RANGES if self.ranges else ())
 
     @_lines.default
-    def _lines_of_all_columns(self) -> Lines:
-        return Lines(self.open, self.form, _COLUMNS + self._said)
+    def _lines_of_all_columns(self) -> RowWriter:
+        return RowWriter(self.open, self.form, _COLUMNS + self._said)
 
-    def write(self, rows: Sequence[Row]) -> None:
+    def write(self, results: Sequence[HlrResult]) -> None:
         """Write results, and hand them on to whoever reads; without any, just a header."""
-        self._lines.write([self._line(row) for row in rows])
+        self._lines.write([self._line(result) for result in results])
 
-    def _line(self, row: Row) -> list[object]:
-        result, report = row.result, row.result.report
+    def _line(self, result: HlrResult) -> list[object]:
+        report = result.report
         said = None if report is None else interpret(report, ranges=self.ranges)
         self.summary.add(result, said)
         return [
-            row.position + 1,
+            getattr(result.destination, "position", None),
             result.destination,
             result.outcome.value,
             result.lookup_id,

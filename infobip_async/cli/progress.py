@@ -1,6 +1,5 @@
 """A progress bar on the terminal, of how many numbers are done."""
 
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -54,12 +53,7 @@ class ProgressBar:
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
     def show(self, done: int, note: str) -> None:

@@ -25,6 +25,7 @@ from infobip_async import (
     LocalProtocolError,
     NotSentError,
     OutcomeUnknownError,
+    RunStoppedError,
     Ucs2Form,
 )
 
@@ -46,20 +47,34 @@ _EXIT_CODES: Final[tuple[tuple[type[InfobipError], int], ...]] = (
 )
 _OPTIONS: Final = {"allow_insecure=True": "--allow-insecure", "header=False": "--no-header"}
 """What the library calls an argument, and what it is called here."""
+_SPELLINGS: Final = {
+    "allow_insecure=True": "--allow-insecure",
+    'on_unknown="repeat"': "--on-unknown repeat",
+    "max_parts": "--max-parts",
+    "max_numbers": "--max-numbers",
+}
+"""How the options of the library are called here."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 SIGNALLED: Final = 128
 """Exit code of a program that a signal ended, less the signal's number."""
 
 
-def fail(error: InfobipError) -> NoReturn:
-    """Say on standard error what went wrong, and leave with its exit code."""
+def fail(error: InfobipError, *, code: int | None = None) -> NoReturn:
+    """Say on standard error what went wrong, and leave.
+
+    Args:
+        error: names what went wrong.
+        code: to leave with; by default, the one of the error.
+    """
     what = str(error)
-    for name, option in _OPTIONS.items():
-        what = what.replace(name, option)
+    for option, here in _SPELLINGS.items():
+        what = what.replace(option, here)
     click.secho(f"{type(error).__name__}: {what}", fg="red", err=True)
     for message_id in getattr(error, "message_ids", ()):
         click.echo(f"  may have been sent: {message_id}", err=True)
-    sys.exit(next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1))
+    behind = error.__cause__ if isinstance(error, RunStoppedError) else error
+    codes = (number for kind, number in _EXIT_CODES if isinstance(behind, kind))
+    sys.exit(next(codes, 1) if code is None else code)
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """``infobip-async send --csv`` (§2/1): a message to everyone in a file."""
 
-import asyncio
 import io
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncIterable, Sequence
 from contextlib import ExitStack, aclosing
-from functools import lru_cache, partial
+from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import attrs
@@ -16,27 +16,26 @@ from rich.table import Column, Table
 
 from infobip_async import (
     DeliveryReport,
-    GatewayRefusedError,
-    InfobipError,
     LocalProtocolError,
     Message,
+    OnUnknown,
     Router,
+    Run,
+    RunStats,
     SendOutcome,
     SendResult,
     Ucs2Form,
     preview,
 )
-from infobip_async.bulk.settings import BulkOptions, Guarantee
 from infobip_async.cli.list_options import check_country, check_encoding, header_option
-from infobip_async.cli.output import Form, Lines, Threaded, check_files, check_output, open_output
+from infobip_async.cli.output import Form, RowWriter, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
+from infobip_async.cli.run_options import run_options
+from infobip_async.cli.runner import LAST_WAIT, Runner, leave
 from infobip_async.cli.running import (
     PARTLY,
-    POSITIVE,
-    SIGNALLED,
     Account,
     as_json,
-    cancelled_by_signals,
     options_of,
 )
 from infobip_async.lists import ListItem, NumberList, read_list
@@ -45,15 +44,12 @@ if TYPE_CHECKING:
     from infobip_async import InfobipClient
 
 _COLUMNS: Final = ("position", "recipient", "key", "outcome", "message_ids", "reason")
-_TICK: Final = 0.1
-"""Seconds between two looks at what is to be written and shown."""
-_MOST: Final = 1_000
-"""Outcomes that wait to be written, at the most."""
 _IF_ALONE: Final = {
     SendOutcome.SENT: 0,
     SendOutcome.REFUSED: 3,
     SendOutcome.NOT_SENT: 4,
     SendOutcome.UNKNOWN: 5,
+    SendOutcome.EXCLUDED: 0,
 }
 
 
@@ -70,10 +66,14 @@ class Options:
     normalise: bool
     country: str | None
     job: str | None
-    guarantee: Guarantee
+    on_unknown: OnUnknown
     reconcile: bool
     rate: float | None
     batch_size: int
+    concurrency: int
+    max_parts: int | None
+    min_credits: Decimal | None
+    unreachable_timeout: float
     output: str | None
     form: Form
 
@@ -120,15 +120,19 @@ class Options:
             encoding=self.encoding,
         )
 
-    def bulk(self, stop: asyncio.Event) -> BulkOptions:
-        """How the client is to send."""
-        return BulkOptions(
+    def run(self, client: "InfobipClient", items: AsyncIterable[ListItem]) -> Run[SendResult]:
+        """Send the items."""
+        return client.send_many(
+            items,
             job=self.job,
-            guarantee=self.guarantee,
+            on_unknown=self.on_unknown,
             rate=self.rate,
             batch_size=self.batch_size,
-            stop=stop,
-            stop_timeout=0,
+            concurrency=self.concurrency,
+            max_parts=self.max_parts,
+            min_credits=self.min_credits,
+            unreachable_timeout=self.unreachable_timeout,
+            stop_timeout=LAST_WAIT,
         )
 
 
@@ -170,25 +174,11 @@ options: Final = options_of(
         help="Keep outcomes in this file, and go on where it ends.",
     ),
     click.option(
-        "--guarantee",
-        type=click.Choice(["at_most_once", "at_least_once"]),
-        default="at_most_once",
-        show_default=True,
-        help="Whether what a job does not know the outcome of is sent again.",
-    ),
-    click.option(
         "--reconcile",
         is_flag=True,
         help="Before, pull reports on what the job does not know the outcome of.",
     ),
-    click.option("--rate", type=POSITIVE, help="Parts per second at the most."),
-    click.option(
-        "--batch-size",
-        type=click.IntRange(1, 10_000),
-        default=100,
-        show_default=True,
-        help="Recipients of one text per request.",
-    ),
+    *run_options("parts", "Recipients of one text per request.", batch_size=100),
     click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file."),
     click.option(
         "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True
@@ -228,70 +218,6 @@ def _announce(parts: Counter[int], *, yes: bool) -> None:
         click.confirm("Send them?", abort=True, err=True)
 
 
-@attrs.define(kw_only=True)
-class Run:
-    """Takes results, writes them, and shows how far it is.
-
-    Attributes:
-        write: writes rows; it may block.
-        bar: shows how far it is.
-        outcomes: counts.
-        refusal: for what the gateway has refused the account, or what is wrong with the rest of
-            the source.
-    """
-
-    write: Threaded[list[Sequence[object]]] = attrs.field(
-        converter=Threaded[list[Sequence[object]]]
-    )
-    bar: ProgressBar
-    outcomes: Counter[SendOutcome] = attrs.field(factory=Counter, init=False)
-    refusal: InfobipError | None = attrs.field(default=None, init=False)
-    _rows: list[Sequence[object]] = attrs.field(factory=list, init=False)
-
-    async def send(self, results: AsyncGenerator[SendResult, None], stop: asyncio.Event) -> None:
-        """Take results to their end; when this task is cancelled, stop, and take what comes then.
-
-        Cancelled once more, it ends at once.
-        """
-        taking = asyncio.create_task(self._take(results))
-        try:
-            while not taking.done():
-                await asyncio.wait([taking], timeout=_TICK)
-                await self._flush()
-        except asyncio.CancelledError:
-            stop.set()
-            await asyncio.wait([taking])
-        finally:
-            taking.cancel()
-            await asyncio.gather(taking, return_exceptions=True)
-        try:
-            await taking
-        except LocalProtocolError as fault:
-            if not self.outcomes:
-                raise
-            self.refusal = fault
-        await self._flush()
-
-    async def _take(self, results: AsyncGenerator[SendResult, None]) -> None:
-        async with aclosing(results):
-            async for result in results:
-                self.outcomes[result.outcome] += 1
-                match result:
-                    case SendResult(outcome=SendOutcome.NOT_SENT, error=GatewayRefusedError()):
-                        self.refusal = result.error
-                self._rows.append(_row(result))
-                if len(self._rows) >= _MOST:
-                    await self._flush()
-
-    async def _flush(self) -> None:
-        """Write what has come, and show how far it is."""
-        rows, self._rows = self._rows, []
-        await self.write(rows)
-        shown = (SendOutcome.SENT, SendOutcome.REFUSED, SendOutcome.UNKNOWN)
-        counts = (f"{self.outcomes[outcome]:,} {outcome.value}" for outcome in shown)
-        self.bar.show(self.outcomes.total(), ", ".join(counts))
-
-
 def _row(result: SendResult) -> Sequence[object]:
     item = result.item
     position = item.row.position if isinstance(item, ListItem) else None
@@ -309,13 +235,6 @@ async def _reconcile(client: "InfobipClient", job: str) -> None:
 
     proven = await client.reconcile(job=job, router=router)
     click.echo(f"{len(proven):,} reports on what was unknown", err=True)
-
-
-def _tell(bar: ProgressBar, signals: int) -> None:
-    """Say what a signal to stop does, the first or a further one."""
-    bar.say(
-        "leaving at once" if signals > 1 else "stopping: what is in flight ends; once more leaves"
-    )
 
 
 async def send_csv(
@@ -336,35 +255,37 @@ async def send_csv(
         total = parts.total()
         _announce(parts, yes=yes)
     with ExitStack() as stack:
-        lines = Lines(
+        rows = RowWriter(
             lambda: stack.enter_context(open_output(options.output)), options.form, _COLUMNS
         )
         hidden = options.output in {None, "-"} and sys.stdout.isatty()
         bar = ProgressBar(Console(stderr=True), total, hidden=hidden)
-        run = Run(write=lines.write, bar=bar)
+
+        def write(results: Sequence[SendResult]) -> None:
+            rows.write([_row(result) for result in results])
+
+        runner: Runner[SendResult] = Runner(write=write, bar=bar, note=_note)
         async with account.client(ucs2=ucs2, stop_timeout=0) as client:
             if options.reconcile and options.job:
                 await _reconcile(client, options.job)
-            with bar, cancelled_by_signals(partial(_tell, bar)) as signals:
-                async with aclosing(people.messages(template)) as items:
-                    stop = asyncio.Event()
-                    await run.send(client.send_many(items, **options.bulk(stop)), stop)
-    _end(run, options, signals)
+            async with aclosing(people.messages(template)) as items:
+                await runner.run(options.run(client, items))
+        rows.write(())
+    _end(runner, options)
 
 
-def _end(run: Run, options: Options, signals: list[int]) -> NoReturn:
+def _note(stats: RunStats) -> str:
+    counts = (f"{stats.outcomes.get(name, 0):,} {name}" for name in ("sent", "refused", "unknown"))
+    return ", ".join(counts)
+
+
+def _end(runner: Runner[SendResult], options: Options) -> NoReturn:
     summary = Table("outcome", Column("messages", justify="right"))
-    for outcome, count in run.outcomes.most_common():
-        summary.add_row(outcome.value, f"{count:,}")
+    for outcome, count in runner.outcomes.most_common():
+        summary.add_row(outcome, f"{count:,}")
     Console(stderr=True).print(summary)
-    if signals:
-        kept = "the same command goes on" if options.job else "with --job, it could go on"
-        click.echo(f"stopped; {kept} from here", err=True)
-        sys.exit(SIGNALLED + signals[0])
-    if run.refusal is not None:
-        if not (run.outcomes[SendOutcome.SENT] or run.outcomes[SendOutcome.UNKNOWN]):
-            raise run.refusal
-        click.secho(f"{type(run.refusal).__name__}: {run.refusal}", fg="red", err=True)
-        sys.exit(PARTLY)
-    alone = _IF_ALONE.get(next(iter(run.outcomes), SendOutcome.SENT), PARTLY)
-    sys.exit(alone if len(run.outcomes) < 2 else PARTLY)  # noqa: PLR2004 - alone
+    several = len(runner.outcomes) > 1
+    alone = next(iter(runner.outcomes), SendOutcome.SENT.value)
+    done = any(runner.outcomes[one.value] for one in (SendOutcome.SENT, SendOutcome.UNKNOWN))
+    code = PARTLY if several else _IF_ALONE[SendOutcome(alone)]
+    leave(runner, job=options.job is not None, done=done, code=code)

@@ -243,7 +243,7 @@ class Stream:
             return False
         else:
             result = _lost(number, record)
-        self._arrange(sequence, result)
+        self._arrange(sequence, attrs.evolve(result, destination=number))  # as it was given
         return True
 
     async def _end_of_source(self, job: HlrJobFile) -> None:

@@ -1,0 +1,132 @@
+"""One runner for sends and lookups: results are written as they come, and signals stop the run."""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, Generic, NoReturn, TypeVar
+
+import attrs
+import click
+
+from infobip_async import InfobipError, Run, RunStats, RunStoppedError
+from infobip_async.cli.output import ThreadedWriter
+from infobip_async.cli.progress import ProgressBar
+from infobip_async.cli.running import PARTLY, SIGNALLED, cancelled_by_signals, fail
+from infobip_async.concurrency.tasks import cancel
+
+Result = TypeVar("Result")
+
+LAST_WAIT: Final = 10.0
+"""Seconds that a run which is stopped waits for what is out."""
+
+_TICK: Final = 0.1
+"""Seconds between two looks at what is to be written and shown."""
+
+_MOST: Final = 1_000
+"""Results that wait to be written, at most."""
+
+
+@attrs.define(kw_only=True)
+class Runner(Generic[Result]):
+    """Takes the results of a run, has them written, and shows how far it is.
+
+    The first signal (Ctrl-C, SIGTERM) stops the run: what is out is waited for a little, and
+    every item that was read is written with its outcome. The second one leaves at once.
+
+    Attributes:
+        write: writes results; it may block.
+        bar: shows how far it is.
+        note: says something about the progress.
+        signals: the numbers of the signals that came.
+        fault: what ended the run before its source did, or came in place of the rest of it.
+    """
+
+    write: ThreadedWriter[Sequence[Result]] = attrs.field(
+        converter=ThreadedWriter[Sequence[Result]]
+    )
+    bar: ProgressBar
+    note: Callable[[RunStats], str]
+    signals: list[int] = attrs.field(factory=list, init=False)
+    fault: InfobipError | None = attrs.field(default=None, init=False)
+    outcomes: Counter[str] = attrs.field(factory=Counter, init=False)
+    _ready: list[Result] = attrs.field(factory=list, init=False)
+
+    async def run(self, run: Run[Result]) -> RunStats:
+        """Take all results.
+
+        Raises:
+            InfobipError: the run could not go on, or its source failed, and nothing came of it.
+        """
+        with self.bar, cancelled_by_signals(partial(_tell, self.bar)) as self.signals:
+            async with run:
+                await self._take_and_write(run)
+        self.outcomes = Counter(run.stats.outcomes)
+        return run.stats
+
+    async def _take_and_write(self, run: Run[Result]) -> None:
+        taking = asyncio.create_task(self._take(run))
+        stopping: asyncio.Task[None] | None = None
+        try:
+            while not taking.done():
+                try:
+                    await asyncio.wait([taking], timeout=_TICK)
+                    await self._flush(run.stats)
+                except asyncio.CancelledError:
+                    if stopping is not None or not self.signals:
+                        raise
+                    stopping = asyncio.create_task(run.stop())
+            try:
+                await taking
+            except InfobipError as fault:
+                if not run.stats.finished:
+                    raise
+                self.fault = fault
+            await self._flush(run.stats)
+        finally:
+            await cancel([taking, *([stopping] if stopping else [])])
+
+    async def _take(self, run: Run[Result]) -> None:
+        async for result in run:
+            self._ready.append(result)
+            if len(self._ready) >= _MOST:
+                await self._flush(run.stats)
+
+    async def _flush(self, stats: RunStats) -> None:
+        """Write what has come, and show how far it is."""
+        ready, self._ready = self._ready, []
+        if ready:
+            await self.write(ready)
+        waiting = "the gateway does not answer, waiting; " if stats.waiting else ""
+        self.bar.show(stats.finished, waiting + self.note(stats))
+
+
+def _tell(bar: ProgressBar, signals: int) -> None:
+    """Say what a signal to stop does, the first or a further one."""
+    if signals > 1:
+        bar.say("leaving at once")
+    else:
+        bar.say(f"stopping: what is out has {LAST_WAIT:.0f} s; once more leaves it")
+
+
+def leave(runner: Runner[Result], *, job: bool, done: bool, code: int) -> NoReturn:
+    """Leave with the exit code that tells how a run ended.
+
+    Args:
+        runner: of the run.
+        job: whether there is one, with which the same command goes on.
+        done: whether anything was sent, or may have been.
+        code: of a run that came to its end.
+    """
+    goes_on = "the same command goes on" if job else "with --job, the same command could go on"
+    if runner.signals:
+        click.echo(f"stopped; {goes_on} where it was", err=True)
+        sys.exit(SIGNALLED + runner.signals[0])
+    if runner.fault is None:
+        sys.exit(code)
+    if isinstance(runner.fault, RunStoppedError):
+        click.echo(f"the run could not go on; {goes_on} where it was", err=True)
+    if not done:
+        fail(runner.fault)
+    fail(runner.fault, code=PARTLY)
