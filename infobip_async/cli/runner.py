@@ -10,7 +10,7 @@ from typing import Final, Generic, NoReturn, TypeVar
 import attrs
 import click
 
-from infobip_async import InfobipError, Run, RunStats, RunStoppedError
+from infobip_async import InfobipError, LocalProtocolError, Run, RunStats
 from infobip_async.cli.output import ThreadedWriter
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.running import PARTLY, SIGNALLED, cancelled_by_signals, fail
@@ -125,8 +125,6 @@ def leave(runner: Runner[Result], *, job: bool, done: bool, code: int) -> NoRetu
         sys.exit(SIGNALLED + runner.signals[0])
     if runner.fault is None:
         sys.exit(code)
-    if isinstance(runner.fault, RunStoppedError):
+    if not isinstance(runner.fault.__cause__, LocalProtocolError):
         click.echo(f"the run could not go on; {goes_on} where it was", err=True)
-    if not done:
-        fail(runner.fault)
-    fail(runner.fault, code=PARTLY)
+    fail(runner.fault, code=PARTLY if done else None)

@@ -44,6 +44,10 @@ class Breaker:
         self._unanswered = 0
         self._reached()
 
+    def doubt(self) -> None:
+        """An answer does not say whether the next request has a point: one at a time."""
+        self.alone = True
+
     def unanswered(self, now: float, *, alone: bool) -> bool:
         """A request may have arrived, and was not answered.
 

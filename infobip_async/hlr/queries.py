@@ -75,7 +75,6 @@ class _Query:
         repetitions: times that it may still be made again where its outcome is unknown.
         doubt: why its outcome is unknown: later attempts that fail do not undo this.
         refused: whether its numbers were part of a query that was refused as a whole.
-        rest: the numbers that wait for what becomes of the one that is tried once more.
     """
 
     batch: Batch
@@ -83,7 +82,6 @@ class _Query:
     repetitions: int = 0
     doubt: InfobipError | None = None
     refused: bool = False
-    rest: Batch | None = None
 
     def of(self, batch: Batch) -> "_Query":
         """A query of other numbers, to be treated likewise."""
@@ -184,21 +182,20 @@ class Queries:
     async def _run(self, query: _Query) -> None:
         """Submit a batch until its outcome is known, or shall be left unknown."""
         batch = query.batch
-        try:
-            while not batch.replied:
-                try:
-                    count = await self._gate.enter(len(batch.destinations))
-                except ClosedError as closed:
-                    outcome = HlrOutcome.UNKNOWN if query.doubt else HlrOutcome.NOT_SENT
-                    self._table.fail(batch, outcome, query.doubt or closed.fault)
-                    return
-                if count < len(batch.destinations):
-                    self._start(query.of(batch.split(count)))
-                if not self._goes_out_again(query, await self._submit(query)):
-                    return
-        finally:
-            if query.rest is not None:
-                self._start(query.of(query.rest))
+        while not batch.replied:
+            try:
+                count = await self._gate.enter(len(batch.destinations))
+            except ClosedError as closed:
+                outcome = HlrOutcome.UNKNOWN if query.doubt else HlrOutcome.NOT_SENT
+                self._table.fail(batch, outcome, query.doubt or closed.fault)
+                return
+            if batch.replied:  # its deadline passed while it waited to go out again
+                self._gate.leave(LocalProtocolError("it is not made"), count)
+                return
+            if count < len(batch.destinations):
+                self._start(query.of(batch.split(count)))
+            if not self._goes_out_again(query, await self._submit(query)):
+                return
 
     def _goes_out_again(self, query: _Query, fault: Exception | None) -> bool:
         """Decide after an attempt; what does not go out again has its results then."""
@@ -222,23 +219,16 @@ class Queries:
     def _asks_once_more(self, query: _Query, refusal: GatewayRefusedError) -> bool:
         """Decide on a query that was refused as a whole, which does not say why (§4).
 
-        One number of the query is tried once more. Refused again, the refusal is about the
-        account; else it is about the other numbers, if these are refused again.
+        It goes out once more, and since the gate lets one number at a time out then, one number
+        shows whether the refusal is about the account: then the gate is closed. Else it is about
+        the numbers that are refused again.
         """
-        batch = query.batch
-        if not query.refused:
+        self._table.withdraw(query.batch)
+        if not (query.refused or self._gate.closed):
             query.refused = True
-            if len(batch.destinations) > 1:
-                self._table.withdraw(batch)
-                query.rest = batch.split(1)
-                self._open.add(query.rest)
             return True
-        if len(batch.destinations) == 1 or query.rest is not None:
-            self._gate.end(refusal)
-            self._table.withdraw(batch)
-            self._table.fail(batch, HlrOutcome.NOT_SENT, refusal)
-        else:
-            self._table.fail(batch, HlrOutcome.REFUSED, refusal)
+        outcome = HlrOutcome.NOT_SENT if self._gate.closed else HlrOutcome.REFUSED
+        self._table.fail(query.batch, outcome, refusal)
         return False
 
     async def _submit(self, query: _Query) -> Exception | None:

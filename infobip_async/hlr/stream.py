@@ -102,6 +102,7 @@ class Stream:
             budget,
             ask_balance=None if settings.min_credits is None else _account(client).credits,
             closing=self.window.stop_reading,
+            opaque=True,
         )
         self._job: HlrJobFile | None = None
         if settings.job is not None:

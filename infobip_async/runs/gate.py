@@ -5,7 +5,9 @@ Rules, all of them here:
 - *Start with one.* Until the first readable answer, one request of one item is in flight. An
   answer that cannot be read at this stage ends the run: the address, or something on the way, is
   wrong, and one item found out.
-- *Account.* A refusal that concerns the account ends the run.
+- *Account.* A refusal that concerns the account ends the run. Where a refusal does not say whether
+  it does (an HLR query that is refused as a whole, §4), one item is tried, and refused again it is
+  the account's.
 - *Breaker.* Three requests in a row without a readable answer: pauses, and probes of one item.
 - *Away.* A gateway that cannot be connected to is waited for, up to a limit.
 - *Rate* and *budget.* So many units a second, and so many in all.
@@ -53,6 +55,7 @@ class Gate:
         budget: what may be used up.
         ask_balance: asks the gateway for the credits that are left, for the budget.
         closing: is called once, when nothing goes out any more.
+        opaque: whether a refusal does not say what it is about.
         lenient: whether a request that fails says nothing of the next one, as where each has a
             caller of its own who is told at once.
         fault: what ended the run; None while it goes on, and where its caller stopped it.
@@ -65,6 +68,7 @@ class Gate:
     budget: Budget = attrs.field(factory=Budget)
     ask_balance: Callable[[], Awaitable[Decimal]] | None = attrs.field(default=None, repr=False)
     closing: Callable[[], None] = attrs.field(default=_nothing, repr=False)
+    opaque: bool = False
     lenient: bool = False
     fault: InfobipError | None = attrs.field(default=None, init=False)
     requests: int = attrs.field(default=0, init=False)
@@ -75,6 +79,7 @@ class Gate:
     _changed: asyncio.Event = attrs.field(factory=asyncio.Event, init=False, repr=False)
     _units_out: int = attrs.field(default=0, init=False)
     _probe_out: bool = attrs.field(default=False, init=False)
+    _refused: bool = attrs.field(default=False, init=False)
     _asking: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -217,7 +222,12 @@ class Gate:
         """Whether there is a point in sending more."""
         now = asyncio.get_running_loop().time()
         match answer:
+            case Answer.READABLE if fault is not None and self.opaque:
+                again, self._refused = self._refused, True
+                self._breaker.doubt()
+                return not (again and alone)
             case Answer.READABLE:
+                self._refused = False
                 self._breaker.answered()
                 return not concerns_account(fault)
             case Answer.UNREADABLE:
