@@ -1,4 +1,4 @@
-"""A client: looks numbers up, though it receives no posts."""
+"""A client: looks numbers up, although their reports are pushed to other processes."""
 
 import asyncio
 import os

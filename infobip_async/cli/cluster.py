@@ -1,19 +1,18 @@
-"""``infobip-async hlr --cluster``: a job of lookups for commands on any machines (§4, §5)."""
+"""``infobip-async cluster``: a job of lookups that commands on any machines share (§4, §5)."""
 
 import io
-from collections.abc import Sequence
-from contextlib import ExitStack, aclosing
-from functools import partial
-from typing import Final, Literal
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, ExitStack, aclosing
+from typing import Final
 
 import attrs
 import click
 from rich.console import Console
 
-from infobip_async import Router
-from infobip_async.cli.job import GROUP, Row
+from infobip_async import HlrResult, OnUnknown, Router
 from infobip_async.cli.list_options import check_country, header_option
-from infobip_async.cli.output import Output, check_files, check_output, open_output
+from infobip_async.cli.output import Form, Output, PlacedNumber, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.receiving import (
     public_url_option,
@@ -21,39 +20,59 @@ from infobip_async.cli.receiving import (
     receiving,
     secret_option,
 )
-from infobip_async.cli.running import POSITIVE, Account, account_options, runs
+from infobip_async.cli.running import (
+    POSITIVE,
+    Account,
+    account_options,
+    cancelled_by_signals,
+    runs,
+)
 from infobip_async.jetstream import HlrJob, JobResult, NatsJournal, ReportFeed
 from infobip_async.lists import read_list
 
-_AGAIN: Final = "may have been looked up more than once"
+_POSSIBLY_REPEATED: Final = "may have been looked up more than once"
+_NUMBERS_PER_UPDATE: Final = 1_000  # of the progress bar
 
 
-def pick(arguments: Sequence[str]) -> click.Command:
-    """The command that some arguments mean: one that works, or one that loads and collects."""
-    return work if "--work" in arguments else collect
+@click.group("cluster")
+def command() -> None:
+    """Share a job of lookups between machines, over a NATS broker.
+
+    One machine loads the numbers, any number of machines make the lookups, and any machine
+    reads the results. Each command can be stopped and started again at any time.
+    """
 
 
-_cluster_option = click.option(
-    "--cluster", required=True, metavar="URL", help="The NATS broker, such as nats://host:4222."
-)
-_job_option = click.option("--job", required=True, metavar="NAME", help="The name of the job.")
+def _job_options(subcommand: Callable[..., None]) -> Callable[..., None]:
+    """Give a subcommand the options that say which job it is about."""
+    cluster = click.option(
+        "--cluster",
+        envvar="INFOBIP_CLUSTER",
+        show_envvar=True,
+        required=True,
+        metavar="URL",
+        help="The NATS broker, such as nats://host:4222.",
+    )
+    job = click.option("--job", required=True, metavar="NAME", help="The name of the job.")
+    return cluster(job(subcommand))
 
 
-@click.command("hlr --cluster")
+@command.command("load")
 @click.argument("file", type=click.File("rb"))
-@_cluster_option
-@_job_option
+@_job_options
 @click.option("--column", help="The column of a CSV, by name or by number from 1.")
 @header_option
 @click.option("--normalise", is_flag=True, help="Take away +, 00, blanks and punctuation.")
 @click.option("--country", callback=check_country, help="Normalise, and read national numbers.")
-@click.option("--chunk-size", type=click.IntRange(1, 5_000), default=1_000, show_default=True)
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file.")
 @click.option(
-    "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True
+    "--chunk-size",
+    type=click.IntRange(1, 5_000),
+    default=1_000,
+    show_default=True,
+    help="Numbers per query.",
 )
 @runs
-async def collect(
+async def load(
     *,
     cluster: str,
     job: str,
@@ -63,18 +82,12 @@ async def collect(
     normalise: bool,
     country: str | None,
     chunk_size: int,
-    output: str | None,
-    form: Literal["csv", "jsonl"],
 ) -> None:
-    """Put the numbers in FILE into a job, and write its results as they come.
+    """Put the numbers in FILE into a job; - is standard input.
 
-    The lookups are made by as many workers as there are: the same command with --work and
-    without FILE. All of them can be stopped and started again at any time; this one then writes
-    all results anew. What may have been looked up twice, since a worker died, says so.
+    The same command with the same numbers goes on after a crash, and puts no number into the job
+    twice.
     """
-    check_files(getattr(file, "name", None), output)
-    check_output(output)
-    console = Console(stderr=True)
     numbers = read_list(
         file,
         recipient=column,
@@ -83,66 +96,110 @@ async def collect(
         country=country,
         errors="replace",
     )
+    bar = ProgressBar(Console(stderr=True), numbers.count_lines(), hidden=False)
     async with HlrJob(cluster, job) as shared:
-        total = await shared.load(numbers.numbers(), chunk_size=chunk_size)
+        with bar:
+            total = await shared.load(_counted(numbers.numbers(), bar), chunk_size=chunk_size)
+    click.echo(f"{total.numbers:,} numbers, in {total.chunks:,} chunks", err=True)
+
+
+async def _counted(
+    numbers: AsyncGenerator[str, None], bar: ProgressBar
+) -> AsyncGenerator[str, None]:
+    """Yield numbers, and show how many there were."""
+    count = 0
+    async with aclosing(numbers):
+        async for number in numbers:
+            yield number
+            count += 1
+            if count % _NUMBERS_PER_UPDATE == 0:
+                bar.show(count, "")
+
+
+@command.command("results")
+@_job_options
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file.")
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True
+)
+@runs
+async def results(*, cluster: str, job: str, output: str | None, form: Form) -> None:
+    """Write all results of a job as they come, until the job is done.
+
+    A number that may have been looked up twice, since a worker stopped in the middle, says so
+    in the column for reasons.
+    """
+    check_output(output)
+    console = Console(stderr=True)
+    async with HlrJob(cluster, job) as shared:
+        total = await shared.total()
+        if total is None:
+            click.echo("the job is not loaded yet, and is waited for", err=True)
         with ExitStack() as stack:
             out = Output(open=lambda: stack.enter_context(open_output(output)), form=form)
-            bar = stack.enter_context(ProgressBar(console, total.numbers, hidden=output is None))
-            again = await _write(shared, out, bar)
+            hidden = output in {None, "-"} and sys.stdout.isatty()
+            bar = ProgressBar(console, None if total is None else total.numbers, hidden=hidden)
+            with bar:
+                count, repeated = await _write(shared, out, bar)
             out.write(())
     out.summary.show(console)
-    click.echo(f"{total.numbers:,} numbers, {again:,} of them perhaps looked up twice", err=True)
-    raise SystemExit(out.summary.exit_code)
+    click.echo(f"{count:,} results; {repeated:,} numbers {_POSSIBLY_REPEATED}", err=True)
+    sys.exit(out.summary.exit_code)
 
 
-async def _write(job: HlrJob, out: Output, bar: ProgressBar) -> int:
-    """Write all results; how many of them are flagged."""
-    done = again = 0
-    rows: list[Row] = []
-    async with aclosing(job.results()) as results:
-        async for one in results:
-            rows.append(_row(one))
-            again += one.possibly_repeated
-            if len(rows) == GROUP:
-                out.write(rows)
-                done += len(rows)
-                rows.clear()
-                bar.show(done, "")
-    out.write(rows)
-    return again
+async def _write(job: HlrJob, out: Output, bar: ProgressBar) -> tuple[int, int]:
+    """Write each result; gives their number, and how many may have been looked up twice."""
+    count = repeated = 0
+    async with aclosing(job.results()) as found:
+        async for one in found:
+            out.write([_placed(one)])
+            count += 1
+            repeated += one.possibly_repeated
+            if count % _NUMBERS_PER_UPDATE == 0:
+                bar.show(count, "")
+    return count, repeated
 
 
-def _row(one: JobResult) -> Row:
-    result = one.result
+def _placed(one: JobResult) -> HlrResult:
+    """The result, with its position, and with what is to be known about it."""
+    result, reason = one.result, one.result.reason
     if one.possibly_repeated:
-        result = attrs.evolve(
-            result, reason=f"{result.reason}; {_AGAIN}" if result.reason else _AGAIN
-        )
-    return Row(one.position, result)
+        reason = "; ".join(filter(None, (reason, _POSSIBLY_REPEATED)))
+    destination = PlacedNumber(result.destination, one.position + 1)
+    return attrs.evolve(result, destination=destination, reason=reason)
 
 
-@click.command("hlr --cluster --work")
-@_cluster_option
-@_job_option
-@click.option("--work", is_flag=True, required=True, help="Make the lookups of the job.")
+@command.command("work")
+@_job_options
 @click.option(
     "--receive",
     callback=lambda c, p, v: v and read_address(c, p, v),
     metavar="HOST:PORT",
-    help="Take reports in, too, for all workers.",
+    help="Where to listen for the reports of all workers.",
 )
 @public_url_option
 @secret_option
 @click.option(
-    "--chunks", type=click.IntRange(1, 50), default=8, show_default=True, help="Queries under way."
+    "--concurrency",
+    type=click.IntRange(1, 50),
+    default=8,
+    show_default=True,
+    help="Most queries under way.",
 )
-@click.option("--report-timeout", type=POSITIVE, default=60, show_default=True)
 @click.option(
-    "--on-doubt",
-    type=click.Choice(["repeat", "report"]),
+    "--report-timeout",
+    type=POSITIVE,
+    default=60,
+    show_default=True,
+    help="Seconds from a query to the last report that is waited for.",
+)
+@click.option(
+    "--on-unknown",
+    type=click.Choice(["report", "repeat"]),
     default="repeat",
     show_default=True,
-    help="What to do with numbers that a worker who died may have submitted.",
+    help="What to do with numbers that a worker may have submitted before it stopped;"
+    " repeating may cost again.",
 )
 @account_options
 @runs
@@ -151,33 +208,52 @@ async def work(
     account: Account,
     cluster: str,
     job: str,
-    work: bool,  # noqa: ARG001 - it has brought us here
     receive: tuple[str, int] | None,
     public_url: str | None,
     secret: str | None,
-    chunks: int,
+    concurrency: int,
     report_timeout: float,
-    on_doubt: Literal["repeat", "report"],
+    on_unknown: OnUnknown,
 ) -> None:
-    """Make the lookups of a job, as one of several workers, until all of it is done.
+    """Make the lookups of a job, as one of several workers, until the job is done.
 
-    The reports come to any receiver that keeps its posts in the same broker: one of the workers
-    with --receive, or a service with a NatsJournal.
+    The reports come to any receiver that stores its pushes in the same broker: one of the workers
+    with --receive, or a service with a NatsJournal. A worker that is stopped gives its numbers to
+    the others.
     """
     router = Router()
-    async with (
-        account.client() as client,
-        ReportFeed(cluster, router),
-        HlrJob(cluster, job) as shared,
-    ):
-        working = partial(shared.work, client, router, concurrency=chunks, timeout=report_timeout)
-        if receive is None:
-            done = await working(on_unknown=on_doubt)
-        else:
-            journal = NatsJournal(cluster, handles=False)
-            async with receiving(
-                Router(), receive, secret=secret, public=public_url, journal=journal
-            ) as urls:
+    with cancelled_by_signals(_say_stopping):
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(account.client())
+            await stack.enter_async_context(ReportFeed(cluster, router))
+            shared = await stack.enter_async_context(HlrJob(cluster, job))
+            if receive is not None:
+                journal = NatsJournal(cluster, handles=False)
+                receiver = receiving(
+                    Router(), receive, secret=secret, public=public_url, journal=journal
+                )
+                urls = await stack.enter_async_context(receiver)
                 click.echo(f"Enter in the account's profile page: {urls.hlr_reports}", err=True)
-                done = await working(on_unknown=on_doubt)
+            done = await shared.work(
+                client,
+                router,
+                concurrency=concurrency,
+                timeout=report_timeout,
+                on_unknown=on_unknown,
+            )
     click.echo(f"the job is done; {done:,} chunks of it here", err=True)
+
+
+def _say_stopping(_: int) -> None:
+    click.echo("stopping: other workers get the numbers of this one", err=True)
+
+
+@command.command("delete")
+@_job_options
+@click.confirmation_option(prompt="Delete the job and all its results?")
+@runs
+async def delete(*, cluster: str, job: str) -> None:
+    """Delete a job and its results."""
+    async with HlrJob(cluster, job) as shared:
+        await shared.delete()
+    click.echo(f"the job {job} is deleted", err=True)

@@ -1,10 +1,14 @@
 """The group of all commands; each has a module of its own, loaded when it is called."""
 
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
-_COMMANDS = ("credits", "demo", "hlr", "journal", "preview", "reports", "send", "serve", "simulate")
+_COMMANDS = (
+    *("cluster", "credits", "demo", "hlr", "journal", "preview", "reports", "send", "serve"),
+    "simulate",
+)
 
 
 class _Lazy(click.Group):
@@ -16,28 +20,25 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in _COMMANDS:
             return None
-        module = import_module(f"infobip_async.cli.{cmd_name}")
+        try:
+            module = import_module(f"infobip_async.cli.{cmd_name}")
+        except ModuleNotFoundError as missing:
+            if missing.name != "nats":
+                raise
+            return _unavailable(cmd_name, "nats")
         command: click.Command = module.command
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Tell lookups of a cluster, which are commands of their own, from those of one machine."""
-        if args[0] == "hlr" and any(one.split("=")[0] == "--cluster" for one in args):
-            return args[0], _cluster(args), args[1:]
-        return super().resolve_command(ctx, args)
 
+def _unavailable(name: str, extra: str) -> click.Command:
+    """A command that only says which extra it needs, whatever its arguments are."""
 
-def _cluster(arguments: list[str]) -> click.Command:
-    try:
-        module = import_module("infobip_async.cli.cluster")
-    except ModuleNotFoundError as missing:
-        if missing.name != "nats":
-            raise
-        raise click.UsageError("--cluster needs: pip install 'infobip-async[nats]'") from None
-    command: click.Command = module.pick(arguments)
-    return command
+    def refuse() -> NoReturn:
+        raise click.UsageError(f"{name} needs: pip install 'infobip-async[{extra}]'")
+
+    lenient = {"ignore_unknown_options": True, "allow_extra_args": True}
+    about = f"Not available: it needs the extra {extra}."
+    return click.Command(name, callback=refuse, help=about, context_settings=lenient)
 
 
 _HELP = """Send SMS and look numbers up over the HTTP interface.

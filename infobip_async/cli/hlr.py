@@ -23,7 +23,14 @@ from infobip_async import (
     RunStats,
 )
 from infobip_async.cli.list_options import check_country, header_option
-from infobip_async.cli.output import Form, Output, check_files, check_output, open_output
+from infobip_async.cli.output import (
+    Form,
+    Output,
+    PlacedNumber,
+    check_files,
+    check_output,
+    open_output,
+)
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.receiving import (
     public_url_option,
@@ -139,24 +146,11 @@ _settings_options = options_of(
 )
 
 
-class _Number(str):
-    """A number that knows where it stands.
-
-    Attributes:
-        position: in the source, from 1.
-    """
-
-    __slots__ = ("position",)
-    position: int
-
-
-async def _numbered(numbers: AsyncIterable[str]) -> AsyncGenerator[_Number, None]:
+async def _placed(numbers: AsyncIterable[str]) -> AsyncGenerator[PlacedNumber, None]:
     position = 0
     async for number in numbers:
         position += 1
-        one = _Number(number)
-        one.position = position
-        yield one
+        yield PlacedNumber(number, position)
 
 
 async def _refuse(event: object) -> NoReturn:
@@ -260,7 +254,7 @@ async def command(
         hidden = output in {None, "-"} and sys.stdout.isatty()
         bar = ProgressBar(console, people.count_lines(), hidden=hidden)
         runner: Runner[HlrResult] = Runner(write=out.write, bar=bar, note=_note)
-        async with aclosing(people.numbers()) as found, aclosing(_numbered(found)) as numbers:
+        async with aclosing(people.numbers()) as found, aclosing(_placed(found)) as numbers:
             stats = await _look_up(account, receiver, settings, numbers, runner, job=job)
         out.write(())
     out.summary.show(console)

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Generic, Literal, TextIO, TypeVar
+from typing import Any, Final, Generic, Literal, Self, TextIO, TypeVar
 
 import attrs
 import click
@@ -114,6 +114,23 @@ def check_files(*paths: str | None) -> None:
         raise click.UsageError("the source, the output and the job are the same file")
 
 
+class PlacedNumber(str):
+    """A number that knows its position in the source.
+
+    Attributes:
+        position: the position, from 1.
+    """
+
+    __slots__ = ("position",)
+    position: int
+
+    def __new__(cls, number: str, position: int) -> Self:
+        """Make one of a number."""
+        placed = super().__new__(cls, number)
+        placed.position = position
+        return placed
+
+
 @attrs.define(kw_only=True)
 class Output:
     """Writes results, and counts them.
@@ -153,7 +170,7 @@ class Output:
         said = None if report is None else interpret(report, ranges=self.ranges)
         self.summary.add(result, said)
         return [
-            getattr(result.destination, "position", None),
+            result.destination.position if isinstance(result.destination, PlacedNumber) else None,
             result.destination,
             result.outcome.value,
             result.lookup_id,

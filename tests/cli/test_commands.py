@@ -18,7 +18,10 @@ from infobip_async.cli.commands import infobip_async
 from infobip_async.cli.running import cancelled_by_signals, runs, until_stopped
 
 Run = Callable[..., Result]
-COMMANDS = ["credits", "demo", "hlr", "journal", "preview", "reports", "send", "serve", "simulate"]
+COMMANDS = [
+    *("cluster", "credits", "demo", "hlr", "journal", "preview", "reports", "send", "serve"),
+    "simulate",
+]
 
 
 def test_all_commands_are_listed(run: Run) -> None:

@@ -340,15 +340,6 @@ def test_an_output_that_cannot_be_opened_is_named(
     assert gateway.simulator.counts.lookups == 0
 
 
-def test_an_output_of_a_cluster_is_checked_before(run: Any, source: Path, tmp_path: Path) -> None:
-    """Nobody is connected to."""
-    pytest.importorskip("nats")
-    job = ("--cluster", "nats://127.0.0.1:1", "--job", "spring")
-    result = run("hlr", source, *job, "-o", tmp_path / "no" / "out.csv")
-    assert result.exit_code == 2
-    assert "cannot be written" in result.stderr
-
-
 def test_a_port_that_is_taken_is_named(hlr: Hlr, source: Path, gateway: Any) -> None:
     """What the system says is shown without a traceback."""
     with socket.create_server(("127.0.0.1", gateway.port)):

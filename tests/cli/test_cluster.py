@@ -1,0 +1,233 @@
+"""``infobip-async cluster``: jobs of lookups that commands share over a NATS broker."""
+
+import asyncio
+import csv
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from infobip_async import HlrOutcome, HlrResult
+from infobip_async.cli.progress import ProgressBar
+from infobip_async.jetstream import HlrJob
+from infobip_async.jetstream.hlr_messages import ChunkResult
+from tests.jetstream.conftest import Server, running_server
+
+NUMBERS = [str(385980000000 + number) for number in range(250)]
+NOWHERE = "nats://127.0.0.1:1"
+
+Cluster = Callable[..., Result]
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Server]:
+    """A broker that runs."""
+    async with running_server(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A file of numbers."""
+    source = tmp_path / "numbers.txt"
+    source.write_text("\n".join(NUMBERS))
+    return source
+
+
+@pytest.fixture
+def cluster(run: Callable[..., Result], broker: Server) -> Cluster:
+    """Runs one of the commands on a job."""
+
+    def cluster(name: str, *args: object, **options: Any) -> Result:
+        return run("cluster", name, "--cluster", broker.url, "--job", "spring", *args, **options)
+
+    return cluster
+
+
+def in_job(broker: Server, work: Callable[[HlrJob], Awaitable[None]]) -> None:
+    """Do something with the job from outside."""
+
+    async def enter() -> None:
+        async with asyncio.timeout(60), HlrJob(broker.url, "spring") as job:
+            await work(job)
+
+    asyncio.run(enter())
+
+
+def test_a_job_from_its_numbers_to_its_results(
+    cluster: Cluster, source: Path, gateway: Any, tmp_path: Path
+) -> None:
+    """They are loaded once, looked up once, and written as often as asked."""
+    for _ in range(2):
+        loaded = cluster("load", source, "--chunk-size", 100)
+        assert (loaded.exit_code, loaded.stdout) == (0, "")
+        assert "250 numbers, in 3 chunks" in loaded.stderr
+    worked = cluster("work", "--receive", f"127.0.0.1:{gateway.port}")
+    assert worked.exit_code == 0, worked.stderr
+    assert "the job is done; 3 chunks of it here" in worked.stderr
+    assert gateway.urls().hlr_reports in worked.stderr
+    written = cluster("results", "-o", tmp_path / "results.csv")
+    assert written.exit_code == 0, written.stderr
+    assert "250 results; 0 numbers may have been looked up more than once" in written.stderr
+    rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
+    assert sorted(row["destination"] for row in rows) == NUMBERS
+    assert {row["outcome"] for row in rows} == {"reported"}
+    again = cluster("results", "--format", "jsonl")
+    assert sorted(json.loads(line)["position"] for line in again.stdout.splitlines()) == [
+        *range(1, 251)
+    ]
+    assert gateway.simulator.counts.lookups == 250
+
+
+def test_results_are_written_as_they_come(
+    start: Callable[..., "subprocess.Popen[str]"], broker: Server
+) -> None:
+    """A job is waited for until it is loaded, and each result is there before the next one is."""
+    arguments = ("cluster", "results", "--cluster", broker.url, "--job", "spring")
+    process = start(*arguments)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    end = threading.Timer(60, process.kill)
+    end.start()
+    assert process.stderr.readline() == "the job is not loaded yet, and is waited for\n"
+
+    async def store(job: HlrJob, chunk: int) -> None:
+        await job.load(NUMBERS[:2], chunk_size=1)
+        result = HlrResult(NUMBERS[chunk], HlrOutcome.TIMED_OUT)
+        subjects = job._subjects
+        for subject, payload in (
+            (subjects.of("attempt", chunk), b"once"),
+            (subjects.of("result", chunk), ChunkResult("once", False, chunk, [result]).encode()),
+        ):
+            await job._connection.store(subjects.stream, subject, payload)
+
+    in_job(broker, lambda job: store(job, 0))
+    assert process.stdout.readline().startswith("position,destination,")
+    assert process.stdout.readline().startswith(f"1,{NUMBERS[0]},timed out,")
+    in_job(broker, lambda job: store(job, 1))
+    assert process.stdout.readline().startswith(f"2,{NUMBERS[1]},timed out,")
+    assert process.stdout.read() == ""
+    assert process.wait() == 6
+    end.cancel()
+
+
+def test_what_may_have_been_looked_up_twice_says_so(
+    cluster: Cluster, broker: Server, source: Path, gateway: Any
+) -> None:
+    """In the column for reasons; a worker that finds it does as it is told."""
+
+    async def attempt(job: HlrJob) -> None:
+        await job._connection.store("infobip_jobs", job._subjects.of("attempt", 0), b"once")
+
+    source.write_text(NUMBERS[0])
+    cluster("load", source)
+    in_job(broker, attempt)
+    assert cluster("work", "--on-unknown", "report").exit_code == 0
+    result = cluster("results", "--format", "jsonl")
+    assert result.exit_code == 5
+    assert json.loads(result.stdout)["reason"] == (
+        "another worker stopped while it submitted this number;"
+        " may have been looked up more than once"
+    )
+    assert "1 results; 1 numbers may have been looked up more than once" in result.stderr
+    assert gateway.simulator.counts.lookups == 0
+
+
+def test_a_stopped_worker_leaves_its_numbers_to_others(
+    cluster: Cluster,
+    start: Callable[..., "subprocess.Popen[str]"],
+    broker: Server,
+    source: Path,
+    gateway: Any,
+) -> None:
+    """At once, and SIGTERM is its exit code."""
+
+    async def until_in_hand(job: HlrJob) -> None:
+        in_hand = 0
+        while not in_hand:
+            infos = await job._connection.call(lambda js: js.consumers_info("infobip_jobs"))
+            in_hand = sum(info.num_ack_pending or 0 for info in infos)
+
+    cluster("load", source)
+    process = start("cluster", "work", "--cluster", broker.url, "--job", "spring")
+    in_job(broker, until_in_hand)
+    process.send_signal(signal.SIGTERM)
+    assert "stopping: other workers" in process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + signal.SIGTERM
+    worked = cluster("work", "--receive", f"127.0.0.1:{gateway.port}")
+    assert "the job is done; 1 chunks of it here" in worked.stderr
+
+
+def test_a_job_keeps_its_numbers(cluster: Cluster, source: Path) -> None:
+    """Others are refused."""
+    assert cluster("load", source).exit_code == 0
+    source.write_text("38598514674")
+    other = cluster("load", source)
+    assert other.exit_code == 2
+    assert "the job has other numbers" in other.stderr
+
+
+def test_a_job_is_deleted_if_that_is_confirmed(cluster: Cluster, source: Path) -> None:
+    """Then it can have other numbers."""
+    cluster("load", source)
+    assert cluster("delete", stdin="n\n").exit_code == 1
+    source.write_text("38598514674")
+    assert cluster("load", source).exit_code == 2
+    deleted = cluster("delete", "--yes")
+    assert (deleted.exit_code, deleted.stderr) == (0, "the job spring is deleted\n")
+    assert "1 numbers, in 1 chunks" in cluster("load", source).stderr
+
+
+def test_loading_shows_how_far_it_is(
+    cluster: Cluster, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every thousand numbers."""
+    shown: list[int] = []
+    monkeypatch.setattr(ProgressBar, "show", lambda _, count, __: shown.append(count))
+    source.write_text("\n".join(str(385980000000 + number) for number in range(2_500)))
+    assert cluster("load", source).exit_code == 0
+    assert shown == [1_000, 2_000]
+
+
+def test_a_broker_that_is_away_is_said(run: Callable[..., Result]) -> None:
+    """Soon, without a traceback."""
+    result = run("cluster", "results", "--cluster", NOWHERE, "--job", "spring")
+    assert result.exit_code == 1
+    assert "StorageUnavailableError: the broker is away" in result.stderr
+
+
+def test_an_output_is_checked_before(run: Callable[..., Result], tmp_path: Path) -> None:
+    """Nobody is connected to."""
+    job = ("--cluster", NOWHERE, "--job", "spring")
+    result = run("cluster", "results", *job, "-o", tmp_path / "no" / "out.csv")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("cluster", "work", "--job", "spring"), 2, "pip install 'infobip-async[nats]'"),
+        (("--help",), 0, "it needs the extra nats"),
+    ],
+)
+def test_without_the_extra_it_is_said_what_is_missing(
+    arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    """The other commands can be used all the same."""
+    main = "from infobip_async.cli import main; main()"
+    done = subprocess.run(  # noqa: S603 - ours
+        [sys.executable, "-c", f"import sys; sys.modules['nats'] = None; {main}", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr
