@@ -1,4 +1,4 @@
-"""``infobip-async journal``: look into a journal that is not served, and decide on what it has."""
+"""``infobip-async journal``: look into a journal that is not served, and decide about events."""
 
 import json
 from collections import Counter
@@ -7,22 +7,18 @@ from datetime import UTC, datetime
 
 import click
 
-from infobip_async import RemoteProtocolError
 from infobip_async.cli.running import PARTLY, as_json, runs
 from infobip_async.journal import SetAside, SqliteJournal, StoredPush
-from infobip_async.journal.base import WHOLE_PUSH
-from infobip_async.models import Event
-from infobip_async.protocol.push import PushFormat, decode
 
 _file = click.argument("file", type=click.Path(exists=True, dir_okay=False))
 
 
 @click.group("journal")
 def command() -> None:
-    """See what a journal keeps, and have it handled again, or forgotten.
+    """See what a journal stores, and have events handled again, or forgotten.
 
-    The file must not be in use: stop the receiver first. What is put back is handled when it is
-    started again.
+    The file must not be in use: stop the receiver first. Events that are put back are handled
+    when the receiver is started again.
     """
 
 
@@ -30,10 +26,10 @@ def command() -> None:
 @_file
 @runs
 async def list_(file: str) -> None:
-    """Print the posts that wait to be handled, a JSON line for each."""
+    """Print the pushes that wait to be handled, a JSON line for each."""
     async with SqliteJournal(file) as journal:
-        async for post in journal.waiting():
-            click.echo(json.dumps(_summary(post)))
+        async for stored in journal.waiting():
+            click.echo(json.dumps(_summary(stored)))
 
 
 @command.command("dead")
@@ -57,8 +53,8 @@ async def quarantine(file: str) -> None:
 
 
 def _choice(decide: Callable[..., None]) -> Callable[..., None]:
-    """The ids that a command is for, or the option that it is for all."""
-    every = click.option("--all", "every", is_flag=True, help="All there are.")
+    """Give a command the ids that it is for, and the option that it is for all."""
+    every = click.option("--all", "every", is_flag=True, help="All of them.")
     return _file(click.argument("ids", nargs=-1)(every(decide)))
 
 
@@ -76,7 +72,7 @@ async def requeue(file: str, ids: tuple[str, ...], *, every: bool) -> None:
 @_choice
 @runs
 async def replay(file: str, ids: tuple[str, ...], *, every: bool) -> None:
-    """Read what is in quarantine again: that with the IDS, or all."""
+    """Read quarantined pushes and rows again: those with the IDS, or all."""
     chosen = _chosen(ids, every=every)
     async with SqliteJournal(file) as journal:
         _tell(await journal.replay(chosen), "put back", ids)
@@ -86,7 +82,7 @@ async def replay(file: str, ids: tuple[str, ...], *, every: bool) -> None:
 @_choice
 @runs
 async def discard(file: str, ids: tuple[str, ...], *, every: bool) -> None:
-    """Forget dead letters, and what is in quarantine: those with the IDS, or all."""
+    """Forget dead letters and quarantined pushes and rows: those with the IDS, or all."""
     chosen = _chosen(ids, every=every)
     async with SqliteJournal(file) as journal:
         _tell(await journal.discard(chosen), "discarded", ids)
@@ -108,20 +104,20 @@ def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds")
 
 
-def _summary(post: StoredPush) -> dict[str, object]:
-    """What is known of a post that waits, without what it holds."""
-    states = Counter(one.state.value for one in post.states.values())
+def _summary(stored: StoredPush) -> dict[str, object]:
+    """Describe a push that waits, without its content."""
+    states = Counter(one.state.value for one in stored.states.values())
     return {
-        "id": post.id,
-        "kind": post.push.kind.value,
-        "received_at": _time(post.push.received_at),
-        "octets": len(post.push.body) or len(post.push.query),
+        "id": stored.id,
+        "kind": stored.push.kind.value,
+        "received_at": _time(stored.push.received_at),
+        "octets": len(stored.push.body) or len(stored.push.query),
         **states,
     }
 
 
 def _details(one: SetAside) -> dict[str, object]:
-    """An event that was set aside, with what it holds as far as it can be read."""
+    """Describe an event that was set aside, with its content as far as it can be read."""
     details: dict[str, object] = {
         "id": one.id,
         "kind": one.push.kind.value,
@@ -130,15 +126,6 @@ def _details(one: SetAside) -> dict[str, object]:
         "attempts": one.attempts,
         "reason": one.reason,
     }
-    if event := _event(one):
+    if event := one.read():
         return details | {"event": json.loads(as_json(event))}
     return details | {"raw": one.push.body.decode(errors="backslashreplace") or one.push.query}
-
-
-def _event(one: SetAside) -> Event | None:
-    if one.number == WHOLE_PUSH:
-        return None
-    try:
-        return decode(one.push, PushFormat())[one.number]
-    except (RemoteProtocolError, IndexError):
-        return None

@@ -31,7 +31,7 @@ from infobip_async.cli.running import as_json, runs, until_stopped
     "--journal",
     "path",
     type=click.Path(dir_okay=False),
-    help="Keep each post in this file until it is printed: nothing acknowledged is lost.",
+    help="Store each push in this file until it is printed: nothing acknowledged is lost.",
 )
 @runs
 async def command(
@@ -49,7 +49,7 @@ async def command(
             if not gone.done():
                 gone.set_exception(fault)
             if task := asyncio.current_task():
-                task.cancel()  # so that the gateway or the journal keeps it
+                task.cancel()  # the event is not handled: the gateway or the journal gives it again
             raise asyncio.CancelledError from None
 
     for event in (DeliveryReport, HlrReport, InboundSms, UnreadableRow):

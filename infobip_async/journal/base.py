@@ -12,9 +12,10 @@ from typing import Final, Protocol
 
 import attrs
 
-from infobip_async.errors import LocalProtocolError
+from infobip_async.errors import LocalProtocolError, RemoteProtocolError
 from infobip_async.models import Event
 from infobip_async.protocol.exchange import RawPush
+from infobip_async.protocol.push import PushFormat, decode
 from infobip_async.router import Router
 
 Decode = Callable[[RawPush], Sequence[Event]]
@@ -143,6 +144,19 @@ class SetAside:
     attempts: int
     reason: str
     at: float
+
+    def read(self) -> Event | None:
+        """Read the event from its push, in the format of the document's examples.
+
+        Returns:
+            The event; None if it cannot be read, or if the push as a whole could not be read.
+        """
+        if self.number == WHOLE_PUSH:
+            return None
+        try:
+            return decode(self.push, PushFormat())[self.number]
+        except (RemoteProtocolError, IndexError):
+            return None
 
 
 def set_aside_id(push_id: int, number: int) -> str:

@@ -73,14 +73,16 @@ class Receiver:
         if self._stopping:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE)
         push = self.admission.push(kind, query, body, time())
-        return await asyncio.shield(self._running.start(self._acknowledge(push)))
+        task = self._running.start(self._acknowledge(push))
+        await asyncio.wait([task])  # leaves the task alone if the client goes away
+        return HTTPStatus.INTERNAL_SERVER_ERROR if task.cancelled() else task.result()
 
     async def _acknowledge(self, push: RawPush) -> HTTPStatus:
         try:
             return await self._acknowledgement.take(push)
         except asyncio.CancelledError:  # by `stop`, or a handler has cancelled its own task
             _logger.warning("handlers were cancelled on a push to %s", push.kind.value)
-            return HTTPStatus.INTERNAL_SERVER_ERROR
+            raise
 
     @staticmethod
     def log(refusal: RefusedError) -> None:

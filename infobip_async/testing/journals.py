@@ -1,7 +1,7 @@
-"""A kit of checks for journals: those of this package, and one on an engine of your own.
+"""A kit of checks for journals: those of this package, and those on an engine of your own.
 
-A journal is anything with ``put`` and ``serve`` (`infobip_async.journal.Journal`). One that passes
-every check is fit for `webhook_app`::
+A journal is anything with ``put`` and ``serve`` (`infobip_async.journal.Journal`). A journal that
+passes every check is fit for `webhook_app`::
 
     import pytest
     from infobip_async.testing import CHECKS, Check, Engine
@@ -11,8 +11,8 @@ every check is fit for `webhook_app`::
         make = functools.partial(MyJournal, server.url)
         await check(Engine(journal=make, away=server.kill, back=server.start))
 
-Each check wants an engine of its own, with nothing in it, and journals that try failed handlers
-again within a second. What is wrong raises `AssertionError`.
+Each check needs an empty engine of its own, and journals that try failed handlers again within a
+second. A journal that is not fit raises `AssertionError`.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.push import PushFormat, decode
 from infobip_async.router import Router
 
-_POSTS: Final = 40
+_PUSHES: Final = 40
 _PAUSE: Final = 0.02
 
 
@@ -44,38 +44,38 @@ class Engine:
     """An engine under test.
 
     Attributes:
-        journal: makes a journal on it, that knows what earlier ones have kept. It is called in
-            processes of their own, too, for which it must be picklable: a function of a module, or
-            a `functools.partial` of a class.
-        away: takes the engine away: stops it, locks its file. Without it, checks that want it
-            pass.
-        back: lets it come back.
-        keeps_while_away: whether a journal takes posts while it is away, since it has a place of
-            its own for them; else it has to refuse them.
-        seconds: what anything may take at the most. It is for what never comes: a disk that is
-            busy takes ten seconds for a single fsync.
+        journal: makes a journal on the engine, which has what earlier journals stored there. It is
+            called in other processes, too, so it must be picklable: a function of a module, or a
+            `functools.partial` of a class.
+        away: takes the engine away: stops it, or locks its file. Without it, the checks that need
+            it pass.
+        back: brings the engine back.
+        stores_while_away: whether a journal takes pushes while the engine is away, since it has a
+            place of its own for them; otherwise it has to refuse them.
+        seconds: how long each step may take. The limit is for what never comes: a busy disk takes
+            ten seconds for a single fsync.
     """
 
     journal: Callable[[], Journal]
     away: Callable[[], Awaitable[None]] | None = None
     back: Callable[[], Awaitable[None]] | None = None
-    keeps_while_away: bool = False
+    stores_while_away: bool = False
     seconds: float = 60.0
 
 
 Check = Callable[[Engine], Awaitable[None]]
-"""A coroutine function that raises `AssertionError` where a journal is not fit."""
+"""A coroutine function that raises `AssertionError` if a journal is not fit."""
 
 
 class Seen:
     """A router with handlers, and what they got.
 
     Args:
-        act: is awaited first, for each event; what it raises, the handler raises.
+        act: is awaited first, for each event; the handlers raise what it raises.
 
     Attributes:
         router: the router.
-        numbers: how often each number was reported on, or wrote.
+        numbers: how many reports on each number, and messages from it, were handled.
     """
 
     def __init__(self, act: Callable[[Event], Awaitable[None]] | None = None) -> None:
@@ -96,7 +96,7 @@ class Seen:
         self.numbers[sms.sender] += 1
 
     async def wait_for(self, numbers: Sequence[str], seconds: float) -> None:
-        """Wait until all of them were seen."""
+        """Wait until events of all the numbers were handled."""
         try:
             async with asyncio.timeout(seconds):
                 while not self.numbers.keys() >= set(numbers):  # noqa: ASYNC110 - as below
@@ -107,19 +107,19 @@ class Seen:
 
 
 def report_on(number: str) -> RawPush:
-    """A post of an HLR report on a number (§5)."""
+    """Make a push of an HLR report on a number (§5)."""
     report = HlrReport(number, f"id-{number}", HlrStatus.DELIVRD, "DELIVRD")
     return RawPush(PushKind.HLR_REPORTS, "", hlr_dlr.encode_push([report]), time.time())
 
 
 def sms_from(number: str) -> RawPush:
-    """A forwarded SMS of a number (§6)."""
+    """Make a push of an inbound SMS from a number (§6)."""
     query = f"sender={number}&receiver=41793026727&text=Hello"
     return RawPush(PushKind.INBOUND_SMS, query, b"", time.time())
 
 
-def some_numbers(count: int = _POSTS) -> list[str]:
-    """So many numbers that are told from each other."""
+def some_numbers(count: int = _PUSHES) -> list[str]:
+    """Make different numbers."""
     return [f"38598{number:06d}" for number in range(count)]
 
 
@@ -131,7 +131,7 @@ async def _serving(engine: Engine, seen: Seen) -> AsyncIterator[Journal]:
 
 
 async def _put(journal: Journal, push: RawPush, seconds: float) -> None:
-    """Put a post as the gateway does: again and again until it is taken."""
+    """Put a push as the gateway does: again and again until it is taken."""
     async with asyncio.timeout(seconds):
         while True:
             try:
@@ -142,8 +142,8 @@ async def _put(journal: Journal, push: RawPush, seconds: float) -> None:
                 return
 
 
-async def check_posts_are_handled(engine: Engine) -> None:
-    """Every post is handled, once."""
+async def check_pushes_are_handled(engine: Engine) -> None:
+    """Every push is handled, once."""
     seen, numbers = Seen(), some_numbers()
     async with _serving(engine, seen) as journal:
         for number in numbers:
@@ -163,7 +163,7 @@ async def check_put_then_crash(engine: Engine) -> None:
 
 
 def _killed(engine: Engine, numbers: Sequence[str]) -> list[str]:
-    """Put posts in a process that is killed then; the numbers whose put returned."""
+    """Put pushes in a process that is killed then; give the numbers whose put returned."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_put_and_wait, args=(engine.journal, numbers, theirs))
@@ -226,7 +226,7 @@ async def check_clean_stop(engine: Engine) -> None:
         await seen.wait_for(numbers, engine.seconds)
 
 
-async def check_same_post_twice(engine: Engine) -> None:
+async def check_same_push_twice(engine: Engine) -> None:
     """A report that comes again is handled once; an inbound SMS that comes again may be real."""
     seen, (report, sms, last) = Seen(), some_numbers(3)
     async with _serving(engine, seen) as journal:
@@ -239,7 +239,7 @@ async def check_same_post_twice(engine: Engine) -> None:
     _expect(seen.numbers[report] == 1, "a report that came again was handled again")
 
 
-async def check_same_post_after_restart(engine: Engine) -> None:
+async def check_same_push_after_restart(engine: Engine) -> None:
     """A report is known again by the next journal."""
     first, last = some_numbers(2)
     seen = Seen()
@@ -268,7 +268,7 @@ async def check_failed_handlers_are_tried_again(engine: Engine) -> None:
     _expect(not faults, "a handler that failed was not called again")
 
 
-async def check_unreadable_post(engine: Engine) -> None:
+async def check_unreadable_push(engine: Engine) -> None:
     """What cannot be read is taken, and stops nothing."""
     seen, (number,) = Seen(), some_numbers(1)
     async with _serving(engine, seen) as journal:
@@ -279,7 +279,7 @@ async def check_unreadable_post(engine: Engine) -> None:
 
 
 async def check_engine_away_and_back(engine: Engine) -> None:
-    """While the engine is away, posts are refused, or kept elsewhere; none of these is lost."""
+    """While the engine is away, pushes are refused, or stored elsewhere and not lost."""
     if engine.away is None or engine.back is None:
         return
     seen, numbers = Seen(), some_numbers(6)
@@ -288,7 +288,7 @@ async def check_engine_away_and_back(engine: Engine) -> None:
         await seen.wait_for(numbers[:1], engine.seconds)
         await engine.away()
         taken = [number for number in numbers[1:4] if await _takes(journal, number, engine)]
-        _expect(taken == (numbers[1:4] if engine.keeps_while_away else []), f"taken: {taken}")
+        _expect(taken == (numbers[1:4] if engine.stores_while_away else []), f"taken: {taken}")
         await engine.back()
         for number in numbers[4:]:
             await _put(journal, report_on(number), engine.seconds)
@@ -303,7 +303,7 @@ async def check_engine_away_at_start(engine: Engine) -> None:
     await engine.away()
     async with _serving(engine, seen) as journal:
         taken = [number for number in numbers[:1] if await _takes(journal, number, engine)]
-        _expect(taken == (numbers[:1] if engine.keeps_while_away else []), f"taken: {taken}")
+        _expect(taken == (numbers[:1] if engine.stores_while_away else []), f"taken: {taken}")
         await engine.back()
         await _put(journal, report_on(numbers[1]), engine.seconds)
         await seen.wait_for([*taken, numbers[1]], engine.seconds)
@@ -331,13 +331,13 @@ async def _until(condition: Callable[[], bool], seconds: float) -> None:
 
 
 CHECKS: Final[Sequence[Check]] = (
-    check_posts_are_handled,
+    check_pushes_are_handled,
     check_put_then_crash,
     check_clean_stop,
-    check_same_post_twice,
-    check_same_post_after_restart,
+    check_same_push_twice,
+    check_same_push_after_restart,
     check_failed_handlers_are_tried_again,
-    check_unreadable_post,
+    check_unreadable_push,
     check_engine_away_and_back,
     check_engine_away_at_start,
 )

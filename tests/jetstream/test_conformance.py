@@ -75,5 +75,5 @@ async def test_nats(check: Check, server, access) -> None:
 async def test_spool(check: Check, server, access, tmp_path: Path) -> None:
     """A broker that may be away as long as it likes."""
     make = partial(spool_journal, access, tmp_path / "spool.db")
-    engine = Engine(journal=make, away=server.kill, back=server.start, keeps_while_away=True)
+    engine = Engine(journal=make, away=server.kill, back=server.start, stores_while_away=True)
     await check(engine)

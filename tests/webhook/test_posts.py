@@ -181,6 +181,18 @@ async def test_a_cancelled_handler(receiver, warnings_of):
     assert warnings_of() == ["failed on a push to dlr"]
 
 
+async def test_a_handler_that_cancels_its_own_task(receiver, warnings_of):
+    """Its push is answered all the same, and is to be sent again."""
+
+    @receiver.router.on(DeliveryReport)
+    async def end(report: DeliveryReport) -> None:
+        asyncio.current_task().cancel()
+        raise asyncio.CancelledError
+
+    assert (await receiver.post("dlr", EXAMPLE)).status == 500
+    assert warnings_of() == ["handlers were cancelled on a push to dlr"]
+
+
 async def test_a_handler_that_is_cancelled_costs_no_other_row(receiver):
     """All handlers run for all rows of the post."""
 
