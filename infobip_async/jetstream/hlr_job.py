@@ -182,7 +182,7 @@ class HlrJob:
     ) -> int:
         """Look up chunks of the job until every chunk has its result.
 
-        A broker or a gateway that cannot be reached is waited for.
+        A broker that cannot be reached is waited for, a gateway for five minutes.
 
         Args:
             client: submits the queries.
@@ -199,8 +199,9 @@ class HlrJob:
 
         Raises:
             LocalProtocolError: a setting is out of its range.
-            GatewayRefusedError: the gateway refuses a whole query, such as for want of credits;
-                other workers get the chunks that this one had.
+            RunStoppedError: the lookups cannot go on, such as for a wrong login, a wrong address,
+                no credits, or a gateway that stays away; other workers get the chunks that this
+                one had.
         """
         check_range("concurrency", concurrency, 1)
         check_positive("timeout", timeout)

@@ -1,7 +1,7 @@
 """A worker of a job: takes chunks, looks their numbers up, and stores the results."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -10,7 +10,7 @@ from uuid import uuid4
 import attrs
 from nats.aio.msg import Msg
 
-from infobip_async.errors import GatewayRefusedError, NotSentError
+from infobip_async.concurrency.tasks import cancel
 from infobip_async.hlr.lookups import HlrLookups
 from infobip_async.hlr.pending import MAX_BATCH
 from infobip_async.hlr.queries import HlrClient
@@ -24,39 +24,43 @@ from infobip_async.jetstream.hlr_messages import (
     chunk_number,
 )
 from infobip_async.jetstream.lease import Lease
-from infobip_async.models import HlrSubmission
 from infobip_async.router import Router
 from infobip_async.runs.settings import OnUnknown
 
-_PAUSE: Final = 1.0
 _POLL_SECONDS: Final = 0.5
 _POSSIBLY_SUBMITTED: Final = "another worker stopped while it submitted this number"
 
 
-@attrs.define
-class _Guard:
-    """A client that tells apart what is refused because of the account.
+@attrs.define(eq=False)
+class _Chunk:
+    """A chunk whose numbers are looked up.
 
     Attributes:
-        client: submits.
-        refused: set when the gateway refuses a query as such.
-        fault: the refusal.
+        message: as the broker gave it.
+        attempt: the id of this attempt at it.
+        repeated: whether its numbers may have been looked up before.
+        results: of the numbers, in their order; None where a result is missing.
+        missing: how many results are missing.
     """
 
-    client: HlrClient
-    refused: asyncio.Event
-    fault: GatewayRefusedError | None = None
+    message: Msg
+    attempt: str
+    repeated: bool
+    results: list[HlrResult | None]
+    missing: int
 
-    async def submit_hlr(self, destinations: Sequence[str], /) -> Sequence[HlrSubmission]:
-        """Submit numbers, unless the gateway refused some before."""
-        if self.fault is not None:
-            raise NotSentError("the gateway refuses queries")
-        try:
-            return await self.client.submit_hlr(destinations)
-        except GatewayRefusedError as fault:
-            self.fault = fault
-            self.refused.set()
-            raise NotSentError("the gateway refuses queries") from fault
+
+class _Number(str):
+    """A number that knows its chunk, which its result leads back to.
+
+    Attributes:
+        chunk: the chunk.
+        place: in the chunk, from 0.
+    """
+
+    __slots__ = ("chunk", "place")
+    chunk: _Chunk
+    place: int
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -82,21 +86,19 @@ class HlrWorker:
     timeout: float
     on_unknown: OnUnknown
     ack_wait: float
-    _stopped: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _fault: Exception | None = attrs.field(default=None, init=False)
     _room: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _ready: "asyncio.Queue[_Chunk | None]" = attrs.field(factory=asyncio.Queue, init=False)
     _done: int = attrs.field(default=0, init=False)
-    _guard: _Guard = attrs.field(init=False)
     _lookups: HlrLookups = attrs.field(init=False)
     _lease: Lease = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._guard = _Guard(self.client, self._stopped)
         self._lookups = HlrLookups(
-            self._guard,
+            self.client,
             self.router,
             batch_size=MAX_BATCH,
-            window=MAX_BATCH,
+            window=MAX_BATCH * self.concurrency,
             concurrency=self.concurrency,
             stop_timeout=0,
         )
@@ -109,21 +111,47 @@ class HlrWorker:
         )
 
     async def run(self) -> int:
-        """Work; gives the number of chunks that this worker has done."""
+        """Work; gives the number of chunks that this worker has done.
+
+        All chunks are looked up by one run, so that what ends it (`infobip_async.runs.gate`) ends
+        all of them.
+        """
         async with self._lookups, self._lease.open(self._begin, self._capacity):
-            await self._until_done()
-        if fault := self._guard.fault or self._fault:
-            raise fault
+            waiting = self._lease.tasks.start(self._wait_until_done())
+            async with self._lookups.stream(
+                self._numbers(), timeout=self.timeout, on_unknown=self.on_unknown
+            ) as results:
+                async for result in results:
+                    self._take(result)
+            await cancel([waiting])
+        if self._fault is not None:
+            raise self._fault
         return self._done
 
-    async def _until_done(self) -> None:
-        """Wait until no chunk of the job is left, or this worker cannot go on."""
-        while not self._stopped.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_POLL_SECONDS):
-                    await self._stopped.wait()
+    async def _numbers(self) -> AsyncGenerator[_Number, None]:
+        while (chunk := await self._ready.get()) is not None:
+            for place, text in enumerate(_texts(chunk.message)):
+                number = _Number(text)
+                number.chunk, number.place = chunk, place
+                yield number
+
+    def _take(self, result: HlrResult) -> None:
+        """Keep a result; a chunk with a number that was not sent goes to another worker."""
+        number = result.destination
+        if isinstance(number, _Number) and result.outcome is not HlrOutcome.NOT_SENT:
+            chunk = number.chunk
+            chunk.results[number.place] = result
+            chunk.missing -= 1
+            if not chunk.missing:
+                self._start(self._finish(chunk))
+
+    async def _wait_until_done(self) -> None:
+        """Have the run end when no chunk of the job is left, or this worker cannot go on."""
+        while self._fault is None:
+            await asyncio.sleep(_POLL_SECONDS)
             if not self._lease and await self.connection.retry(self._nothing_left):
-                return
+                break
+        self._ready.put_nowait(None)
 
     async def _nothing_left(self) -> bool:
         """Whether the job is loaded, and every chunk of it is acknowledged."""
@@ -146,30 +174,45 @@ class HlrWorker:
             await self._room.wait()
         return free
 
-    async def _begin(self, message: Msg) -> None:
-        self._lease.tasks.start(self._work(message))
+    def _start(self, work: Coroutine[object, object, None]) -> None:
+        self._lease.tasks.start(self._or_stop(work))
 
-    async def _work(self, message: Msg) -> None:
+    async def _or_stop(self, work: Coroutine[object, object, None]) -> None:
         try:
-            await self._look_up(message)
+            await work
         except Exception as fault:  # noqa: BLE001 - `run` raises it, and others get the chunk
-            self._fault = fault
-            self._stopped.set()
+            self._fault = self._fault or fault
 
-    async def _look_up(self, message: Msg) -> None:
+    async def _begin(self, message: Msg) -> None:
+        self._start(self._prepare(message))
+
+    async def _prepare(self, message: Msg) -> None:
+        """Have a chunk looked up, unless another worker has done it, or may have."""
         number, attempt = chunk_number(message.subject), uuid4().hex
         repeated = await self._announce(number, attempt)
-        if not (repeated and await self._has_result(number)):
-            numbers = message.data.decode().split("\n")
-            if repeated and self.on_unknown == "report":
-                results = [
-                    HlrResult(one, HlrOutcome.UNKNOWN, reason=_POSSIBLY_SUBMITTED)
-                    for one in numbers
-                ]
-            else:
-                results = await self._results(numbers)
-            position = int((message.headers or {}).get(POSITION, "0"))
-            await self._store(number, ChunkResult(attempt, repeated, position, results))
+        if repeated and await self._has_result(number):
+            await self._acknowledge(message)
+            return
+        texts = _texts(message)
+        chunk = _Chunk(message, attempt, repeated, [None] * len(texts), len(texts))
+        if repeated and self.on_unknown == "report":
+            chunk.results = [
+                HlrResult(text, HlrOutcome.UNKNOWN, reason=_POSSIBLY_SUBMITTED) for text in texts
+            ]
+            await self._finish(chunk)
+        else:
+            self._ready.put_nowait(chunk)
+
+    async def _finish(self, chunk: _Chunk) -> None:
+        """Store the results of a chunk, and be done with it."""
+        message = chunk.message
+        position = int((message.headers or {}).get(POSITION, "0"))
+        results = [result for result in chunk.results if result is not None]
+        result = ChunkResult(chunk.attempt, chunk.repeated, position, results)
+        await self._store(chunk_number(message.subject), result)
+        await self._acknowledge(message)
+
+    async def _acknowledge(self, message: Msg) -> None:
         sequence = message.metadata.sequence.stream
         await self.connection.retry(partial(self._lease.acknowledge, sequence))
         self._room.set()
@@ -200,23 +243,12 @@ class HlrWorker:
         found = await self.connection.retry(lambda: self.connection.last_message(stream, subject))
         return found is not None
 
-    async def _results(self, numbers: Sequence[str]) -> list[HlrResult]:
-        """Look numbers up, and wait for a gateway that cannot be reached."""
-        results: dict[int, HlrResult] = {}
-        left = list(range(len(numbers)))
-        while left:
-            stream = self._lookups.stream(
-                [numbers[place] for place in left], timeout=self.timeout, ordered=True
-            )
-            found = [result async for result in stream]
-            results.update(zip(left, found, strict=True))
-            left = [p for p in left if results[p].outcome is HlrOutcome.NOT_SENT]
-            if left:
-                await asyncio.sleep(_PAUSE)
-        return [results[place] for place in range(len(numbers))]
-
     async def _store(self, number: int, result: ChunkResult) -> None:
         connection, payload = self.connection, result.encode()
         stream, subject = self.subjects.stream, self.subjects.of("result", number)
         with suppress(ConflictError):  # another worker was first, or the broker's answer was lost
             await connection.retry(lambda: connection.store(stream, subject, payload, first=True))
+
+
+def _texts(message: Msg) -> list[str]:
+    return message.data.decode().split("\n")

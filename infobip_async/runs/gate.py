@@ -102,7 +102,7 @@ class Gate:
     @property
     def waiting(self) -> bool:
         """Whether the gateway does not answer now, and is waited for."""
-        return self._breaker.alone and self.requests > 0 and not self.closed
+        return self._breaker.waits and not self.closed
 
     async def enter(self, items: int, units: int = 1) -> int:
         """Wait until a request may go out. `leave` is to be called when it is over.
@@ -126,16 +126,19 @@ class Gate:
                 raise
 
     async def _turn(self, items: int, units: int) -> int:
+        fresh = False  # whether the balance is as the gateway told it last
         while True:
             probe = self._breaker.alone
             if probe and not await self._is_time_for_a_probe():
                 continue
-            if self.budget.asks and not await self._learn_balance():
-                continue
+            if self.budget.asks(units) and not fresh:
+                fresh = await self._learn_balance(units)
+                continue  # meanwhile another request may have gone out
             count = self.budget.room(1 if probe else items, units)
             if not count:
                 if self.in_flight:  # its reply may tell of more credits than were reckoned with
                     await self._changed.wait()
+                    fresh = False
                     continue
                 self.end(NotSentError(self.budget.reason))
                 self._closed.check()
@@ -149,6 +152,7 @@ class Gate:
         passes = False
         try:
             await self.limiter.wait(units)
+            self._closed.check()  # the end may have come in the same step as the turn
             passes = probe or not self._breaker.alone  # else the breaker opened meanwhile
         finally:
             if not passes:
@@ -165,19 +169,22 @@ class Gate:
         self._units_out += units
         self.budget.take(units)
 
-    async def _learn_balance(self) -> bool:
+    async def _learn_balance(self, units: int) -> bool:
         """Ask for the balance; False where it is still not known."""
         async with self._asking:
-            if self.ask_balance is None or not self.budget.asks:
-                return True
+            if self.ask_balance is None or not self.budget.asks(units):
+                return True  # another request has asked meanwhile
+            charged = self.budget.used - self._units_out  # what goes out meanwhile may not be
             try:
                 left = await self.ask_balance()
             except InfobipError as fault:
-                if not self._goes_on(answer_of(fault), fault, alone=True):
+                answer = answer_of(fault)
+                refused = answer in {Answer.READABLE, Answer.NOT_ASKED}
+                if refused or not self._goes_on(answer, fault, alone=True):
                     self.end(fault)
                     self._closed.check()
                 return False
-            self.budget.balance(left, in_flight=self._units_out)
+            self.budget.balance(left, charged)
             return True
 
     async def _is_time_for_a_probe(self) -> bool:
@@ -198,12 +205,14 @@ class Gate:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def leave(self, fault: Exception | None, units: int) -> None:
+    def leave(self, fault: Exception | None, units: int, *, vague: bool = False) -> None:
         """Say that a request is over.
 
         Args:
             fault: what it failed of, or None.
             units: that it had of the rate and the budget, in all.
+            vague: whether `fault` is a refusal that does not say whether it concerns the account.
+                The requests behind it go on as before, one at a time if this one went alone.
         """
         self.in_flight -= 1
         self._units_out -= units
@@ -213,7 +222,7 @@ class Gate:
         if answer in {Answer.NOT_ASKED, Answer.UNREACHED} or isinstance(fault, GatewayRefusedError):
             self.budget.take(-units)  # nothing was carried out
         alone, self._probe_out = self._probe_out, False
-        if not (self.lenient or self._goes_on(answer, fault, alone=alone)):
+        if not (self.lenient or vague or self._goes_on(answer, fault, alone=alone)):
             self.end(fault if isinstance(fault, InfobipError) else NotSentError(repr(fault)))
         self._slots.release()
         self._pulse()
@@ -222,7 +231,7 @@ class Gate:
         """Whether there is a point in sending more."""
         now = asyncio.get_running_loop().time()
         match answer:
-            case Answer.READABLE if fault is not None and self.opaque:
+            case Answer.READABLE if fault and self.opaque and not concerns_account(fault):
                 again, self._refused = self._refused, True
                 self._breaker.doubt()
                 return not (again and alone)
@@ -240,9 +249,9 @@ class Gate:
                 return True
 
     def learn_balance(self, left: Decimal) -> None:
-        """Take the balance that a reply told."""
-        if self.budget.limited:
-            self.budget.balance(left, in_flight=self._units_out)
+        """Take the balance that the reply to a request told, after `leave`."""
+        if self.budget.min_credits is not None:
+            self.budget.hear(left, self.budget.used - self._units_out)
 
     def end(self, fault: InfobipError) -> None:
         """Let nothing out any more, because the run cannot go on."""

@@ -14,6 +14,7 @@ from infobip_async.concurrency.tasks import cancel
 from infobip_async.errors import (
     AuthenticationError,
     LocalProtocolError,
+    RunStoppedError,
     NotSentError,
     StorageUnavailableError,
 )
@@ -236,7 +237,7 @@ async def test_an_account_that_is_refused_ends_the_work(access, gateway: Gateway
     gateway.faults = [refusal]
     async with HlrJob(access, "spring") as job:
         await job.load(NUMBERS)
-        with pytest.raises(AuthenticationError):
+        with pytest.raises(RunStoppedError):
             await job.work(gateway, gateway.router)
         await job.work(gateway, gateway.router)
         assert len(await results_of(job)) == 10
