@@ -134,7 +134,7 @@ async def sending_many(client: InfobipClient, more: AsyncIterator[Outgoing]) -> 
         assert_type(await anext(results), SendResult)
 
     client.send_many([TEXT])  # type: ignore[list-item]
-    client.send_many([(TEXT, "38598514674")], guarantee="exactly_once")  # type: ignore[arg-type]
+    client.send_many([(TEXT, "38598514674")], on_unknown="guess")  # type: ignore[arg-type]
     client.send_many([(TEXT, "38598514674")], speed=10)  # type: ignore[call-arg]
 
 
