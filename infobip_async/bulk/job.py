@@ -25,7 +25,7 @@ from infobip_async.bulk.groups import Entry, Key
 from infobip_async.bulk.items import Outgoing, SendOutcome
 from infobip_async.concurrency.sqlite_thread import FileKind, SqliteThread
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import DeliveryReport, recipient_of
+from infobip_async.models import DeliveryReport, Recipient
 from infobip_async.runs.job import SCHEMA, changed, open_identity, text_of
 
 _SCHEMA: Final = f"""
@@ -38,7 +38,8 @@ create table if not exists items (
 # Without a type, a column keeps numbers and texts apart: position 1 is not the key "1".
 
 _READ: Final = "select digest, run, message_ids, outcome, answered, reason from items where key = ?"
-_MEET: Final = "insert or ignore into items (key, digest, run) values (?, ?, ?)"
+_MEET: Final = "insert into items (key, digest, run) values (?, ?, ?)"
+_MEET_AGAIN: Final = "update items set run = ? where key = ?"
 _PAGE: Final = 100
 """Items in doubt that are read at once."""
 
@@ -53,7 +54,7 @@ class Record:
         answered: whether the outcome is an answer of the gateway's, which a repetition would get
             again.
         reason: in words, where it was not sent or may not have been.
-        own: whether this very run has met it before, or sent it.
+        own: whether this very run has met it before.
     """
 
     message_ids: tuple[str, ...]
@@ -119,17 +120,18 @@ class SendJob:
 
         def work(connection: sqlite3.Connection) -> list[Record | None]:
             records: list[Record | None] = []
-            new: list[tuple[Key, bytes, str]] = []
             for key, digest in seen:
                 row = connection.execute(_READ, (key,)).fetchone()
                 if row is None:
-                    new.append((key, digest, self._run))
+                    connection.execute(_MEET, (key, digest, self._run))
                     records.append(None)
-                elif row[0] != digest and row[1] != self._run:
-                    break
-                else:
+                elif row[1] != self._run:
+                    if row[0] != digest:
+                        break
+                    connection.execute(_MEET_AGAIN, (self._run, key))
                     records.append(self._record(*row[1:]))
-            connection.executemany(_MEET, new)
+                else:  # a second item with this key, in this very run
+                    records.append(self._record(*row[1:]))
             return records
 
         records = await self._thread.do(work)
@@ -170,10 +172,10 @@ class SendJob:
 
     async def intend(self, entries: Iterable[Entry]) -> None:
         """Write down what is about to be sent, in place of what was known of it."""
-        rows = [(self._run, "\n".join(entry.message_ids), entry.key) for entry in entries]
+        rows = [("\n".join(entry.message_ids), entry.key) for entry in entries]
         await self._change(
-            "update items set run = ?, message_ids = ?, outcome = null, answered = 0,"
-            " reason = null where key = ?",
+            "update items set message_ids = ?, outcome = null, answered = 0, reason = null"
+            " where key = ?",
             rows,
         )
 
@@ -207,8 +209,16 @@ class SendJob:
             last = next(reversed(page))
 
 
+def number_of(item: Outgoing) -> str | None:
+    """The number of an item; None where the caller gave something that is none."""
+    given = item.recipient
+    number: object = given.msisdn if isinstance(given, Recipient) else given
+    return number if isinstance(number, str) else None
+
+
 def _content(item: Outgoing) -> tuple[str, str]:
-    return recipient_of(item.recipient).msisdn, text_of(item.message)
+    """What tells an item from a changed one."""
+    return number_of(item) or repr(item.recipient), text_of(item.message)
 
 
 async def settle_doubts(

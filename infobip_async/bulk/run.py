@@ -2,14 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import (
-    AsyncIterable,
-    Awaitable,
-    Callable,
-    Container,
-    Iterable,
-    Sequence,
-)
+from collections.abc import AsyncIterable, Container, Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,8 +10,8 @@ import attrs
 
 from infobip_async.bulk.groups import Entry, Group, Groups, Key, MessageIds
 from infobip_async.bulk.items import Outgoing, SendOutcome, SendResult
-from infobip_async.bulk.job import Record, SendJob
-from infobip_async.concurrency.batching import Batcher
+from infobip_async.bulk.job import SendJob, number_of
+from infobip_async.bulk.screening import Exclude, Screening
 from infobip_async.concurrency.rate import RateLimiter
 from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.concurrency.window import Window
@@ -30,7 +23,7 @@ from infobip_async.errors import (
     OutcomeUnknownError,
     StorageUnavailableError,
 )
-from infobip_async.models import Message, Recipient, SendReceipt, recipient_of
+from infobip_async.models import Message, Recipient, SendReceipt
 from infobip_async.protocol.send_xml import MAX_RECIPIENTS
 from infobip_async.runs.budget import Budget
 from infobip_async.runs.gate import ClosedError, Gate
@@ -46,9 +39,6 @@ Given = Outgoing | tuple[Message, str | Recipient]
 
 Source = Iterable[Given] | AsyncIterable[Given]
 """Any source of items, of any length."""
-
-Exclude = Container[str] | Callable[[str], Awaitable[bool]]
-"""Numbers that nothing is sent to, or a coroutine function that knows whether a number is one."""
 
 
 class SendClient(MessageIds, Protocol):
@@ -80,18 +70,10 @@ class _Verdict:
     answered: bool = False
 
 
-@attrs.frozen
-class _Read:
-    """An item that was read; `item` is None behind the last one."""
-
-    key: Key
-    item: Outgoing | None
-
-
 class BulkSend:
     """One call of `InfobipClient.send_many`.
 
-    Items go from the window through the screening (exclusion, and what the job knows), into groups
+    Items go from the window through the screening (what the job knows, exclusion), into groups
     that share a request, and through the gate.
 
     Args:
@@ -114,7 +96,6 @@ class BulkSend:
         settings.check(largest_batch=MAX_RECIPIENTS, most="max_parts")
         self._client = client
         self._settings = settings
-        self._exclude = exclude
         self._excluded = exclude if isinstance(exclude, Container) else None
         self.window: Window[Given, SendResult] = Window(
             source, self._take, self._finish, size=settings.window
@@ -139,11 +120,11 @@ class BulkSend:
             most_parts=limiter.largest or (MAX_RECIPIENTS if budget.limited else None),
         )
         self._job = None if settings.job is None else SendJob(settings.job, client.username)
-        # What needs to wait for each item: a job, or a coroutine function that excludes numbers.
-        self._screens = settings.job is not None or (exclude is not None and self._excluded is None)
-        self._screening: Batcher[_Read] = Batcher(self._screen)
+        self._screening: Screening | None = None
+        asks = None if isinstance(exclude, Container) else exclude
+        if self._job is not None or asks is not None:  # each item is waited for
+            self._screening = Screening(self, self.gate, self._job, asks, settings.on_unknown)
         self._requests = TaskSet(self._ended)
-        self._keys: set[Key] = set()
         self._positions = itertools.count()
         self._rows = 0
         self._fault: BaseException | None = None
@@ -162,9 +143,11 @@ class BulkSend:
         self.gate.stop("the run was left before its turn")
         try:
             await self.window.reader_ended()
-            await self._screening.aclose(self._settings.stop_timeout)
+            if self._screening is not None:
+                await self._screening.aclose(self._settings.stop_timeout)
             await self._requests.drain(self._settings.stop_timeout)
         finally:
+            self._groups.close()  # its timers, too
             await self._requests.cancel()
             if self._job is not None:
                 await self._job.__aexit__()
@@ -185,88 +168,31 @@ class BulkSend:
                 key = item.key
             elif isinstance(key, int):
                 self._rows = key + 1
-            if self._screens:
-                self._screening.add(_Read(key, item))
+            if self._screening is not None:
+                self._screening.add(key, item)
             else:
-                self._admit(key, item)
+                self.admit(key, item)
 
     def _finish(self) -> None:
-        if self._screens:
-            self._screening.add(_Read(-1, None))
+        if self._screening is not None:
+            self._screening.end(self._rows)
         else:
-            self._groups.close()
+            self.finish()
 
-    async def _screen(self, several: Sequence[_Read]) -> None:
-        """Look at items in their order, as many at once as were read meanwhile."""
-        items = [(one.key, one.item) for one in several if one.item is not None]
-        try:
-            if self._job is None:
-                for key, item in items:
-                    await self._admit_unless_excluded(key, item)
-            else:
-                await self._screen_with(self._job, items)
-            if several[-1].item is None:
-                await self._end_of_source()
-        except Exception as fault:  # noqa: BLE001 - whatever it is, the run ends with it
-            self._fail(fault)
-
-    async def _screen_with(self, job: SendJob, items: Sequence[tuple[Key, Outgoing]]) -> None:
-        known: list[Record | None] = []
-        difference: LocalProtocolError | None = None
-        if not self.gate.closed:  # what is read behind a difference must not become known
-            known, difference = await job.meet(items)
-        for (key, item), record in zip(items, known, strict=False):
-            if record is None or not self._is_settled(key, item, record):
-                await self._admit_unless_excluded(key, item)
-        if difference is not None:
-            self.gate.end(difference)
-        for _, item in items[len(known) :]:
-            why = self.gate.why
-            self._emit(SendResult(item, SendOutcome.NOT_SENT, (), why, str(why)))
-
-    def _is_settled(self, key: Key, item: Outgoing, record: Record) -> bool:
-        """Whether an item needs nothing more, since the job knows what became of it."""
-        if record.own:
-            self._refuse(item, LocalProtocolError(f"{key!r} stands for another item", field="key"))
-        elif record.answered or (record.in_doubt and self._settings.on_unknown == "report"):
-            self._report_known(item, record)
-        else:
-            return False
-        return True
-
-    async def _end_of_source(self) -> None:
-        if self._job is not None and not self.gate.closed:
-            difference = await self._job.check_end(self._rows)
-            if difference is not None:
-                self.gate.end(difference)
+    def finish(self) -> None:
+        """Send what waits for others, since none will come."""
         self._groups.close()
 
-    async def _admit_unless_excluded(self, key: Key, item: Outgoing) -> None:
-        exclude = self._exclude
-        if isinstance(exclude, Container) or exclude is None:
-            self._admit(key, item)
-        elif await exclude(recipient_of(item.recipient).msisdn):
-            self._emit(SendResult(item, SendOutcome.EXCLUDED))
-        else:
-            self._add(key, item)
-
-    def _admit(self, key: Key, item: Outgoing) -> None:
-        if self._excluded is not None and recipient_of(item.recipient).msisdn in self._excluded:
-            self._emit(SendResult(item, SendOutcome.EXCLUDED))
-        else:
-            self._add(key, item)
-
-    def _add(self, key: Key, item: Outgoing) -> None:
-        """Put an item into the group of its message."""
-        if key in self._keys:
-            self._refuse(item, LocalProtocolError(f"{key!r} stands for another item", field="key"))
+    def admit(self, key: Key, item: Outgoing) -> None:
+        """Put an item into the group of its message, unless its number is excluded."""
+        number = number_of(item)
+        if self._excluded is not None and number is not None and number in self._excluded:
+            self.emit(SendResult(item, SendOutcome.EXCLUDED))
             return
         try:
             self._groups.add(item, key)
         except LocalProtocolError as error:
-            self._refuse(item, error)
-        else:
-            self._keys.add(key)
+            self.refuse(item, error)
 
     # --- from groups to requests ---
 
@@ -275,11 +201,11 @@ class BulkSend:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (fault := task.exception()) is not None:
-            self._fail(fault)
+            self.fail(fault)
         elif self._fault is not None and not self._requests:
             self.window.fail(self._fault)
 
-    def _fail(self, fault: BaseException) -> None:
+    def fail(self, fault: BaseException) -> None:
         """End the run with something that is no outcome; requests in flight still get theirs."""
         self._fault = self._fault or fault
         self.gate.stop(f"the run failed ({type(fault).__name__})")
@@ -298,12 +224,11 @@ class BulkSend:
             verdict = await self._request(message, parts, going)
             if isinstance(verdict.error, LocalProtocolError) and count > 1:
                 await self._send_singly(message, parts, going)
-            elif not isinstance(verdict.error, NotSentError) or self.gate.closed:
+            else:
                 await self._record(going, verdict)
+                if isinstance(verdict.error, NotSentError) and not self.gate.closed:
+                    continue  # it goes out again, once the gateway can be reached
                 self._report(going, verdict)
-            else:  # it goes out again, once the gateway can be reached
-                await self._record(going, verdict)
-                continue
             entries = entries[count:]
 
     async def _send_singly(self, message: Message, parts: int, entries: list[Entry]) -> None:
@@ -349,21 +274,14 @@ class BulkSend:
         reason = None if error is None else str(error)
         for entry in entries:
             ids = entry.message_ids if _may_have_left(outcome) else ()
-            self._keys.discard(entry.key)
-            self._emit(SendResult(entry.item, outcome, ids, error, reason))
+            self.emit(SendResult(entry.item, outcome, ids, error, reason))
 
-    def _report_known(self, item: Outgoing, record: Record) -> None:
-        outcome, reason = record.outcome, record.reason
-        if outcome is None:
-            outcome = SendOutcome.UNKNOWN
-            reason = "an earlier run ended before the outcome was known"
-        ids = record.message_ids if _may_have_left(outcome) else ()
-        self._emit(SendResult(item, outcome, ids, None, reason, resumed=True))
+    def refuse(self, item: Outgoing, error: LocalProtocolError) -> None:
+        """Report an item that breaks a rule."""
+        self.emit(SendResult(item, SendOutcome.REFUSED, (), error, str(error)))
 
-    def _refuse(self, item: Outgoing, error: LocalProtocolError) -> None:
-        self._emit(SendResult(item, SendOutcome.REFUSED, (), error, str(error)))
-
-    def _emit(self, result: SendResult) -> None:
+    def emit(self, result: SendResult) -> None:
+        """Report an item."""
         self.outcomes[result.outcome.value] += 1
         self.window.emit(result)
 

@@ -38,6 +38,11 @@ class Breaker:
     _away_since: float | None = attrs.field(default=None, init=False)
     _retry: float = attrs.field(default=_FIRST_RETRY, init=False)
 
+    @property
+    def waits(self) -> bool:
+        """Whether the peer is waited for: the last requests had no answer."""
+        return self.alone and (self._unanswered > 0 or self._away_since is not None)
+
     def answered(self) -> None:
         """A request was answered: requests go out side by side."""
         self.proven, self.alone = True, False

@@ -1,6 +1,7 @@
 """An even rate: so many units a second, with no burst, and with late wake-ups made up."""
 
 import asyncio
+import math
 from collections import deque
 from typing import Final
 
@@ -12,6 +13,11 @@ and what is made up of time that was lost."""
 
 _LEAST_LAG: Final = 0.02
 """Seconds of lost time that are made up even where one unit takes longer than the burst."""
+
+
+def _finite(rate: float | None) -> float | None:
+    """An infinite rate is no limit."""
+    return None if rate is not None and math.isinf(rate) else rate
 
 
 @attrs.define(eq=False)
@@ -26,7 +32,7 @@ class RateLimiter:
         rate: units per second, above 0; None for no limit.
     """
 
-    rate: float | None
+    rate: float | None = attrs.field(converter=_finite)
     _next_at: float = attrs.field(default=float("-inf"), init=False, repr=False)
     _waiting: "deque[tuple[int, asyncio.Future[None]]]" = attrs.field(
         factory=deque, init=False, repr=False
@@ -48,18 +54,23 @@ class RateLimiter:
             return
         turn: asyncio.Future[None] = loop.create_future()
         self._waiting.append((units, turn))
-        self._arm()
+        if self._timer is None:
+            self._arm()
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if not turn.cancelled():
                 self.give_back(units)
+            elif (units, turn) in self._waiting:  # else its turn came in this very step
+                self._waiting.remove((units, turn))
+                self._arm()
             raise
 
     def give_back(self, units: int) -> None:
         """Return the time of work that had its turn and did not start."""
         if self.rate is not None:
             self._next_at -= units / self.rate
+            self._arm()
 
     def _take(self, units: int, now: float) -> None:
         assert self.rate is not None  # noqa: S101 - for the type checker
@@ -67,17 +78,21 @@ class RateLimiter:
         self._next_at = max(self._next_at, now - lag) + units / self.rate
 
     def _arm(self) -> None:
-        if self._timer is None and self._waiting:
+        """Have the timer ring for the first one that waits, if there is one."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(self._next_at, self._let_go)
+            self._timer = loop.call_at(self._next_at, self._let_go, self._next_at)
 
-    def _let_go(self) -> None:
+    def _let_go(self, due: float) -> None:
         """Start everything whose turn has come: a round of a busy event loop may take long."""
         self._timer = None
-        now = asyncio.get_running_loop().time()
+        now = max(asyncio.get_running_loop().time(), due)  # a timer may ring a moment early
         while self._waiting and now >= self._next_at:
             units, turn = self._waiting.popleft()
-            if not turn.done():
+            if not turn.cancelled():
                 turn.set_result(None)
                 self._take(units, now)
         self._arm()

@@ -7,6 +7,7 @@ are kept for a while, as long as a query is in flight that could claim them.
 
 import heapq
 import itertools
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
@@ -112,8 +113,9 @@ class Batch:
         return self.deadline is not None and bool(self.destinations)
 
     def split(self, count: int) -> "Batch":
-        """Keep the first numbers, before the query went out, and give the others in a new batch."""
+        """Keep the first numbers, while no query is out, and give the others in a new batch."""
         rest = Batch(self.destinations[count:], self.answer, self.done, self.sequences[count:])
+        rest.deadline = self.deadline
         self.destinations = self.destinations[:count]
         self.sequences = self.sequences[:count]
         return rest
@@ -229,6 +231,13 @@ class LookupTable:
         if batch.deadline is not None and not batch.replied:
             self.stats.submitted -= len(batch.destinations)
             batch.deadline = None
+
+    def hold(self, batch: Batch) -> None:
+        """The query of a batch may have been carried out, and is to go out again later.
+
+        Until then its numbers wait for no report, and so do not time out.
+        """
+        batch.deadline = math.inf
 
     def adopt(self, batch: Batch, lookup_ids: Sequence[str], timeout: float) -> None:
         """Wait for the reports of a batch whose query another run has made.

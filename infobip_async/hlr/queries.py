@@ -64,6 +64,9 @@ class Ledger(Protocol):
     ) -> None:
         """Write down the ids of the lookups that were accepted."""
 
+    async def forget(self, sequences: Sequence[int]) -> None:
+        """Write down that numbers were not submitted after all."""
+
 
 @attrs.define(eq=False)
 class _Query:
@@ -84,8 +87,8 @@ class _Query:
     refused: bool = False
 
     def of(self, batch: Batch) -> "_Query":
-        """A query of other numbers, to be treated likewise."""
-        return _Query(batch, self.timeout, self.repetitions, refused=self.refused)
+        """A query of other numbers of this one, to be treated likewise."""
+        return _Query(batch, self.timeout, self.repetitions, self.doubt, self.refused)
 
 
 def _pass(_: BaseException) -> None:
@@ -182,54 +185,48 @@ class Queries:
     async def _run(self, query: _Query) -> None:
         """Submit a batch until its outcome is known, or shall be left unknown."""
         batch = query.batch
-        while not batch.replied:
-            try:
+        try:
+            while not batch.replied:
                 count = await self._gate.enter(len(batch.destinations))
-            except ClosedError as closed:
-                outcome = HlrOutcome.UNKNOWN if query.doubt else HlrOutcome.NOT_SENT
-                self._table.fail(batch, outcome, query.doubt or closed.fault)
-                return
-            if batch.replied:  # its deadline passed while it waited to go out again
-                self._gate.leave(LocalProtocolError("it is not made"), count)
-                return
-            if count < len(batch.destinations):
-                self._start(query.of(batch.split(count)))
-            if not self._goes_out_again(query, await self._submit(query)):
-                return
+                if count < len(batch.destinations):
+                    self._start(query.of(batch.split(count)))
+                if not self._goes_out_again(query, await self._submit(query)):
+                    return
+        except ClosedError as closed:
+            self._fail(query, HlrOutcome.NOT_SENT, closed.fault)
 
     def _goes_out_again(self, query: _Query, fault: Exception | None) -> bool:
         """Decide after an attempt; what does not go out again has its results then."""
-        if fault is None:
+        if fault is None or query.batch.replied:
             return False
-        if isinstance(fault, GatewayRefusedError) and not self._gate.lenient:
-            return self._asks_once_more(query, fault)
-        outcome = outcome_of(fault)
-        if outcome == "NOT_SENT" and not (self._gate.lenient or self._gate.closed):
-            self._table.withdraw(query.batch)
-            return True
-        if outcome == "UNKNOWN":
+        outcome = HlrOutcome[outcome_of(fault)]
+        if outcome is HlrOutcome.UNKNOWN:
             query.doubt = _error(fault)
-            if query.repetitions and not self._gate.closed:
-                query.repetitions -= 1
-                _logger.warning("an HLR query is made again: %s", fault)
-                return True
-        self._fail(query, query.doubt or _error(fault))
-        return False
-
-    def _asks_once_more(self, query: _Query, refusal: GatewayRefusedError) -> bool:
-        """Decide on a query that was refused as a whole, which does not say why (§4).
-
-        It goes out once more, and since the gate lets one number at a time out then, one number
-        shows whether the refusal is about the account: then the gate is closed. Else it is about
-        the numbers that are refused again.
-        """
-        self._table.withdraw(query.batch)
-        if not (query.refused or self._gate.closed):
-            query.refused = True
+        if self._is_repeated(query, fault, outcome):
+            if query.doubt is None:
+                self._table.withdraw(query.batch)
+            else:
+                self._table.hold(query.batch)
             return True
-        outcome = HlrOutcome.NOT_SENT if self._gate.closed else HlrOutcome.REFUSED
-        self._table.fail(query.batch, outcome, refusal)
+        if isinstance(fault, GatewayRefusedError) and self._gate.closed and self._gate.opaque:
+            outcome = HlrOutcome.NOT_SENT  # it is not known to be about these numbers
+        self._fail(query, outcome, _error(fault))
         return False
+
+    def _is_repeated(self, query: _Query, fault: Exception, outcome: HlrOutcome) -> bool:
+        """Whether a query that failed goes out again, when the gate lets it."""
+        if self._gate.closed or self._gate.lenient:
+            return False
+        if isinstance(fault, GatewayRefusedError):
+            # Refused as a whole, which does not say why (§4). The gate lets single numbers out
+            # until one is accepted: then a second refusal is about these numbers.
+            again, query.refused = query.refused, True
+            return not again
+        if outcome is HlrOutcome.UNKNOWN and query.repetitions:
+            query.repetitions -= 1
+            _logger.warning("an HLR query is made again: %s", fault)
+            return True
+        return outcome is HlrOutcome.NOT_SENT
 
     async def _submit(self, query: _Query) -> Exception | None:
         """Submit a batch once; a failure is given back."""
@@ -240,15 +237,16 @@ class Queries:
         try:
             if self._ledger is not None:
                 await self._ledger.intend(sequences)
-            fault = await self._ask(query)
+            fault = await self._ask(query, sequences)
+            if self._ledger is not None and not (query.doubt or _may_have_left(fault)):
+                await self._ledger.forget(sequences)
         finally:
             self._gate.leave(fault, units)
             self._table.query_ended(batch)
         return fault
 
-    async def _ask(self, query: _Query) -> Exception | None:
+    async def _ask(self, query: _Query, sequences: Sequence[int]) -> Exception | None:
         batch = query.batch
-        sequences = batch.sequences
         self._table.begin(batch, query.timeout)
         self._deadlines.arm()
         try:
@@ -262,8 +260,11 @@ class Queries:
             await self._ledger.accept(sequences, rows, query.timeout)
         return None
 
-    def _fail(self, query: _Query, error: InfobipError) -> None:
-        self._table.fail(query.batch, HlrOutcome[outcome_of(error)], error)
+    def _fail(self, query: _Query, outcome: HlrOutcome, error: InfobipError) -> None:
+        """Give the numbers of a query their outcome; what may have been submitted stays so."""
+        if query.doubt is not None:
+            outcome, error = HlrOutcome.UNKNOWN, query.doubt
+        self._table.fail(query.batch, outcome, error)
 
     async def stop(self, wait: float) -> None:
         """Wait for what is out, up to so many seconds, then give the rest its result as it is."""
@@ -277,6 +278,11 @@ class Queries:
             await cancel(self._running)
             for batch in tuple(self._open):
                 self._table.end(batch)
+
+
+def _may_have_left(fault: Exception | None) -> bool:
+    """Whether the gateway carried a query out, or may have."""
+    return fault is None or outcome_of(fault) == "UNKNOWN"
 
 
 def _error(fault: Exception) -> InfobipError:

@@ -9,8 +9,8 @@ import attrs
 class Budget:
     """Counts what went out, and says how much more may.
 
-    The price of a unit is not known before the gateway has charged one: the highest price seen so
-    far is reckoned with, and the first request of a run has one item.
+    The price of a unit is not known before the gateway has charged one: until then one item goes
+    out at a time, and later the highest price seen so far is reckoned with.
 
     Attributes:
         most: parts or numbers that may go out; None for no limit.
@@ -30,16 +30,21 @@ class Budget:
         """Whether there is any limit."""
         return self.most is not None or self.min_credits is not None
 
-    @property
-    def asks(self) -> bool:
-        """Whether the balance must be asked for before more goes out."""
+    def asks(self, units: int) -> bool:
+        """Whether the balance must be asked for before an item of so many units goes out."""
         if self.min_credits is None:
             return False
         if self._credits is None:
             return True
-        if self.used <= self._charged:
-            return False
-        return self._price is None or 2 * self._reckoned >= self._credits - self.min_credits
+        if not self._stale or not self._price:
+            return self._stale
+        left, reckoned = self._credits - self.min_credits, self._reckoned
+        return 2 * reckoned >= left or reckoned + self._price * units > left
+
+    @property
+    def _stale(self) -> bool:
+        """Whether more went out since the balance was told."""
+        return self.used > self._charged
 
     @property
     def _reckoned(self) -> Decimal:
@@ -54,26 +59,34 @@ class Budget:
             left = self._credits - self.min_credits - self._reckoned
             if left <= 0:
                 return 0
-            if self._price:
-                items = min(items, int(left / (self._price * units)))
+            # As long as nothing was charged, such as for bad numbers, one finds the price out.
+            most = int(left / (self._price * units)) if self._price else int(not self._stale)
+            items = min(items, most)
         return max(items, 0)
 
     def take(self, units: int) -> None:
         """Count units that go out; a negative number takes back what did not."""
         self.used += units
 
-    def balance(self, left: Decimal, *, in_flight: int = 0) -> None:
-        """Take the balance that the gateway tells.
+    def balance(self, left: Decimal, charged: int) -> None:
+        """Take the balance that the gateway tells when it is asked.
 
         Args:
             left: the credits.
-            in_flight: units that went out and may not be charged yet.
+            charged: units that have been charged for certain.
         """
-        charged = self.used - in_flight
         if self._credits is not None and charged > self._charged:
             price = (self._credits - left) / (charged - self._charged)
             self._price = max(self._price or Decimal(0), price)
         self._credits, self._charged = left, charged
+
+    def hear(self, left: Decimal, charged: int) -> None:
+        """Take the balance that a reply tells by the way; as `balance`.
+
+        Replies overtake each other, so a balance that is higher than the one before is old.
+        """
+        if self._credits is None or left <= self._credits:
+            self.balance(left, charged)
 
     @property
     def reason(self) -> str:

@@ -205,14 +205,12 @@ class Gate:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def leave(self, fault: Exception | None, units: int, *, vague: bool = False) -> None:
+    def leave(self, fault: Exception | None, units: int) -> None:
         """Say that a request is over.
 
         Args:
             fault: what it failed of, or None.
             units: that it had of the rate and the budget, in all.
-            vague: whether `fault` is a refusal that does not say whether it concerns the account.
-                The requests behind it go on as before, one at a time if this one went alone.
         """
         self.in_flight -= 1
         self._units_out -= units
@@ -222,7 +220,7 @@ class Gate:
         if answer in {Answer.NOT_ASKED, Answer.UNREACHED} or isinstance(fault, GatewayRefusedError):
             self.budget.take(-units)  # nothing was carried out
         alone, self._probe_out = self._probe_out, False
-        if not (self.lenient or vague or self._goes_on(answer, fault, alone=alone)):
+        if not (self.lenient or self._goes_on(answer, fault, alone=alone)):
             self.end(fault if isinstance(fault, InfobipError) else NotSentError(repr(fault)))
         self._slots.release()
         self._pulse()
