@@ -6,6 +6,7 @@ after its caller was told that it failed.
 
 import asyncio
 import json
+import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -21,7 +22,6 @@ from nats.js.errors import APIError, NotFoundError
 
 from infobip_async.concurrency.tasks import Interrupt, cancel
 from infobip_async.errors import StorageUnavailableError
-from infobip_async.redaction import logger_of_faults
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ _PING_SECONDS: Final = 5
 _CONNECT_SECONDS: Final = 2
 _WRONG_LAST_SEQUENCE: Final = 10071
 
-_logger = logger_of_faults("infobip_async.jetstream")
+_logger = logging.getLogger("infobip_async.jetstream")
 
 
 class ConflictError(Exception):
@@ -339,9 +339,9 @@ class Connection:
             StorageUnavailableError: any other fault.
         """
         seconds = self._options.timeout
-        context = self.client.jetstream(timeout=seconds)
+        context = self.client.jetstream(timeout=2 * seconds)  # `within` ends the wait first
         try:
-            async with self.within(2 * seconds):
+            async with self.within(seconds):
                 return await api(context)
         except NotFoundError:
             raise

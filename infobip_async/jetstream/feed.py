@@ -16,7 +16,6 @@ while a query is in flight. Make `early_limit` greater than the number of report
 together get during the slowest query.
 """
 
-import logging
 from typing import Self
 
 from nats.aio.msg import Msg
@@ -29,9 +28,10 @@ from infobip_async.jetstream.consumers import OrderedConsumer
 from infobip_async.jetstream.journal import DEDUP_WINDOW, declare_pushes
 from infobip_async.protocol.exchange import PushKind
 from infobip_async.protocol.push import PushFormat, decode
+from infobip_async.redaction import logger_of_faults
 from infobip_async.router import Router
 
-_logger = logging.getLogger("infobip_async.jetstream")
+_logger = logger_of_faults("infobip_async.jetstream")
 
 
 class ReportFeed:

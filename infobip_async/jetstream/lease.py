@@ -91,9 +91,7 @@ class Lease:
             yield
         finally:
             await self.tasks.cancel()
-            # Otherwise the broker waits for `ack_wait` before it gives them to others.
-            with suppress(StorageUnavailableError):
-                await self._tell_all(b"-NAK")
+            await self._give_back()
             self._messages.clear()
 
     async def acknowledge(self, sequence: int) -> None:
@@ -115,6 +113,11 @@ class Lease:
             await asyncio.sleep(self.ack_wait / _HEARTBEATS)
             with suppress(StorageUnavailableError):
                 await self._tell_all(b"+WPI")
+
+    async def _give_back(self) -> None:
+        """Have the broker give the messages to others now, and not after `ack_wait`."""
+        with suppress(StorageUnavailableError):
+            await self._tell_all(b"-NAK")
 
     async def _tell_all(self, what: bytes) -> None:
         for message in tuple(self._messages.values()):

@@ -28,7 +28,7 @@ def say(*words: object) -> None:
 def journal_at(url: str, *, handles: bool) -> NatsJournal:
     """The journal of all processes."""
     return NatsJournal(
-        ConnectOptions(servers=(url,), timeout=1.0), handles=handles, settings=QUICK, ack_wait=1.5
+        ConnectOptions(servers=(url,), timeout=60.0), handles=handles, settings=QUICK, ack_wait=5
     )
 
 
@@ -65,7 +65,7 @@ async def client(url: str, gateway: str, first: str, count: str) -> None:
     numbers = (str(int(first) + number) for number in range(int(count)))
     async with (
         InfobipClient("user", "password", endpoints=endpoints) as gateway_client,
-        ReportFeed(ConnectOptions(servers=(url,), timeout=5.0), router),
+        ReportFeed(ConnectOptions(servers=(url,), timeout=60.0), router),
         HlrLookups(gateway_client, router, batch_size=50, concurrency=4, window=1_000) as lookups,
     ):
         say("ready")
@@ -77,19 +77,19 @@ async def client(url: str, gateway: str, first: str, count: str) -> None:
 async def look_up(url: str, gateway: str, name: str) -> None:
     """Work on a job until it is done."""
     router = Router()
-    access = ConnectOptions(servers=(url,), timeout=2.0)
+    access = ConnectOptions(servers=(url,), timeout=60.0)
     async with (
         InfobipClient("user", "password", endpoints=Endpoints.at(gateway)) as gateway_client,
         ReportFeed(access, router),
         HlrJob(access, name) as job,
     ):
         say("ready")
-        say(await job.work(gateway_client, router, concurrency=4, ack_wait=1.5))
+        say(await job.work(gateway_client, router, concurrency=2, ack_wait=1.5))
 
 
 async def load(url: str, name: str, first: str, count: str) -> None:
     """Load a job."""
-    async with HlrJob(ConnectOptions(servers=(url,), timeout=2.0), name) as job:
+    async with HlrJob(ConnectOptions(servers=(url,), timeout=60.0), name) as job:
         say("ready")
         numbers = (str(int(first) + number) for number in range(int(count)))
         say((await job.load(numbers, chunk_size=CHUNK)).chunks)

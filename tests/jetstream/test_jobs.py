@@ -5,6 +5,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 import attrs
 import pytest
@@ -14,18 +15,19 @@ from infobip_async.concurrency.tasks import cancel
 from infobip_async.errors import (
     AuthenticationError,
     LocalProtocolError,
-    RunStoppedError,
     NotSentError,
+    RunStoppedError,
     StorageUnavailableError,
 )
 from infobip_async.hlr.results import HlrOutcome
-from infobip_async.jetstream import HlrJob, JobResult, Total
+from infobip_async.jetstream import HlrJob, JobResult, Total, hlr_job, hlr_worker
 from infobip_async.jetstream.connection import ConflictError
 from infobip_async.jetstream.hlr_messages import ChunkResult, JobSubjects
+from infobip_async.jetstream.lease import Lease
 from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
 from infobip_async.router import Router
 from infobip_async.simulator.policies import at_home
-from tests.jetstream.conftest import FIRST
+from tests.jetstream.conftest import FIRST, LIMIT, found, until
 
 NUMBERS = [str(FIRST + number) for number in range(10)]
 
@@ -61,9 +63,16 @@ def gateway() -> Gateway:
     return Gateway()
 
 
-async def results_of(job: HlrJob, seconds: float = 60) -> list[JobResult]:
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs look again at once whether they are done."""
+    for module in (hlr_job, hlr_worker):
+        monkeypatch.setattr(module, "_POLL_SECONDS", 0.01)
+
+
+async def results_of(job: HlrJob, limit: float = LIMIT) -> list[JobResult]:
     """All of them, in order."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(limit):
         return sorted([one async for one in job.results()], key=lambda one: one.position)
 
 
@@ -137,13 +146,11 @@ async def test_a_deleted_job_can_be_loaded_anew(access, gateway: Gateway) -> Non
         assert (await other.total()).numbers == 3
 
 
-async def stop_within(job: HlrJob, gateway: Gateway) -> None:
+async def stop_within(job: HlrJob, gateway: Gateway, **settings: float) -> None:
     """Stop a worker while its query is out."""
     gateway.hangs = True
-    work = asyncio.create_task(job.work(gateway, gateway.router))
-    async with asyncio.timeout(60):
-        while not gateway.asked:  # noqa: ASYNC110 - there is no event for it
-            await asyncio.sleep(0.01)
+    work = asyncio.create_task(job.work(gateway, gateway.router, **settings))
+    await until(lambda: gateway.asked)
     work.cancel()
     await asyncio.wait([work])
     gateway.hangs = False
@@ -186,12 +193,10 @@ async def test_a_stopped_worker_gives_all_its_chunks_back(access, gateway: Gatew
         work = asyncio.create_task(
             job.work(gateway, gateway.router, concurrency=10, ack_wait=3_600)
         )
-        async with asyncio.timeout(60):
-            while await in_hand(job) < len(NUMBERS):  # noqa: ASYNC110 - there is no event for it
-                await asyncio.sleep(0.01)
+        await found(len(NUMBERS), partial(in_hand, job))
         await cancel([work])
         gateway.hangs = False
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(LIMIT):
             await job.work(gateway, gateway.router)
 
 
@@ -200,9 +205,23 @@ async def test_an_unforeseen_fault_ends_the_work(access, gateway: Gateway) -> No
     subjects = JobSubjects("infobip_jobs", "spring")
     async with HlrJob(access, "spring") as job:
         await job._connection.store(subjects.stream, subjects.of("chunk", 0), b"\xff")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(LIMIT):
             with pytest.raises(UnicodeDecodeError):
                 await job.work(gateway, gateway.router)
+
+
+async def test_what_a_dead_worker_had_out_goes_to_another(
+    access, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When nothing was heard of it for a time, and flagged, since the dead give nothing back."""
+    monkeypatch.setattr(Lease, "_give_back", lambda _: asyncio.sleep(0))
+    async with HlrJob(access, "spring") as job:
+        await job.load(NUMBERS)
+        await stop_within(job, gateway, ack_wait=0.2)
+        await job.work(gateway, gateway.router, ack_wait=0.2)
+        found = await results_of(job)
+    assert [one.result.destination for one in found if one.possibly_repeated] == NUMBERS
+    assert sum(NUMBERS[0] in query for query in gateway.asked) == 2
 
 
 async def test_what_another_has_begun_meanwhile_is_flagged(access, gateway: Gateway) -> None:
@@ -243,13 +262,14 @@ async def test_an_account_that_is_refused_ends_the_work(access, gateway: Gateway
         assert len(await results_of(job)) == 10
 
 
-async def test_a_job_needs_its_broker_at_first(access, server) -> None:
+async def test_a_job_needs_its_broker_at_first(hasty, server) -> None:
     """It says at once that it is away."""
     await server.kill()
     with pytest.raises(StorageUnavailableError):
-        await HlrJob(access, "spring").__aenter__()
+        await HlrJob(hasty, "spring").__aenter__()
 
 
+@pytest.mark.proof
 async def test_a_job_under_kills(server, programs, gateway_on_sockets, scale: int, access) -> None:
     """Nothing is missed; what was looked up twice is flagged, all of it."""
     simulator, count, chance = gateway_on_sockets, 5_000 * scale, random.Random(8)
@@ -260,27 +280,24 @@ async def test_a_job_under_kills(server, programs, gateway_on_sockets, scale: in
     await asyncio.gather(*(worker.start() for worker in workers))
     await loader.kill()
     await loader.start()
-    killed = 0
+    kills = 3 * scale
     async with HlrJob(access, "spring") as job:
-        reading = asyncio.create_task(results_of(job, 60 * scale))
-        for _ in range(3 * scale):
-            await asyncio.sleep(chance.uniform(0.1, 0.3))
+        reading = asyncio.create_task(results_of(job, LIMIT * scale))
+        for kill in range(kills):
+            share = count * (kill + chance.random()) / (kills + 1)
+            await until(lambda: len(simulator.lookups) >= share)  # noqa: B023 - over before the next
             victim = chance.choice([*workers, server])
-            if reading.done():
-                break
-            killed += 1
             await victim.kill()
             await victim.start()
-        async with asyncio.timeout(60 * scale):
+        async with asyncio.timeout(LIMIT * scale):
             found = await reading
             await asyncio.gather(loader.ended(), *(worker.ended() for worker in workers))
     looked_up = Counter(lookup.msisdn for lookup in simulator.lookups)
     twice = {number for number, times in looked_up.items() if times > 1}
     flagged = {one.result.destination for one in found if one.possibly_repeated}
-    say = f"{count} numbers, {killed} kills, {len(twice)} looked up again, {len(flagged)} flagged"
+    say = f"{count} numbers, {kills} kills, {len(twice)} looked up again, {len(flagged)} flagged"
     print(f"{say}, {time.monotonic() - began:.1f} s")  # noqa: T201 - the figure
     assert [one.position for one in found] == list(range(count))
     assert all(one.result.outcome is HlrOutcome.REPORTED for one in found)
     assert all(one.result.report.imsi == at_home(one.result.destination).imsi for one in found)
     assert twice <= flagged
-    assert killed
