@@ -244,9 +244,10 @@ class BulkSend:
                 await self._job.intend(entries)
             receipt = await self._client.send(message, [entry.recipient for entry in entries])
             fault = None
-        except StorageUnavailableError:
-            raise
-        except InfobipError as error:
+        except Exception as error:
+            if not isinstance(error, InfobipError) or isinstance(error, StorageUnavailableError):
+                self.fail(error)  # before `leave` lets the next request out
+                raise
             fault = error
             return _verdict_on(error)
         finally:

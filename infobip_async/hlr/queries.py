@@ -240,6 +240,9 @@ class Queries:
             fault = await self._ask(query, sequences)
             if self._ledger is not None and not (query.doubt or _may_have_left(fault)):
                 await self._ledger.forget(sequences)
+        except Exception as unwritten:
+            self._failed(unwritten)  # before `leave` lets the next query out
+            raise
         finally:
             self._gate.leave(fault, units)
             self._table.query_ended(batch)
