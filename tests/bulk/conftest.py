@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -121,6 +121,12 @@ def run(bulk):
     return run
 
 
+async def take(results: AsyncIterable[SendResult], found: list[SendResult]) -> None:
+    """Take results, and have those that come before a fault."""
+    async for result in results:
+        found.append(result)  # noqa: PERF401 - a comprehension loses them
+
+
 @attrs.define
 class Stopped:
     """What a run gave before it could not go on, and why."""
@@ -141,8 +147,7 @@ def stopped(bulk):
     async def stopped(source: Source, **settings: object) -> Stopped:
         found = Stopped()
         with pytest.raises(RunStoppedError) as caught:
-            async for result in bulk(source, **settings):
-                found.results.append(result)
+            await take(bulk(source, **settings), found.results)
         found.why = caught.value
         return found
 

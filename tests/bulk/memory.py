@@ -13,14 +13,19 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from infobip_async.bulk.settings import BulkSettings
-
 from infobip_async import Message, PartReceipt, Recipient, SendReceipt, TextMessage
 from infobip_async.bulk.run import BulkSend
+from infobip_async.runs.settings import RunSettings
 
 
 class Forgetful:
     """A gateway that accepts everything and keeps nothing."""
+
+    username = "user"
+
+    async def credits(self) -> Decimal:
+        """More than enough."""
+        return Decimal(1_000_000)
 
     def __init__(self) -> None:
         self._ids = itertools.count()
@@ -45,9 +50,9 @@ async def peak(count: int, job: Path | None) -> int:
     source = ((messages[number % 2], f"385{number:09}") for number in range(count))
     tracemalloc.start()
     try:
-        results = BulkSend(Forgetful(), source, BulkSettings(window=500, job=job)).results()
+        settings = RunSettings(batch_size=100, batch_age=0.05, window=500, job=job)
         taken = 0
-        async for _ in results:
+        async for _ in BulkSend(Forgetful(), source, settings).run():
             taken += 1
         assert taken == count
         return tracemalloc.get_traced_memory()[1]

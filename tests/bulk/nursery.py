@@ -14,16 +14,21 @@ from typing import Any
 
 from infobip_async import Endpoints, InfobipClient, Outgoing, TextMessage
 from infobip_async.bulk.job import SendJob
+from infobip_async.bulk.screening import Screening
 
 POINTS = {
     "intent": (SendJob, "intend"),
     "request": (InfobipClient, "send"),
-    "outcome": (SendJob, "settle"),
+    "outcome": (SendJob, "record"),
 }
 """After what a child can kill itself: an intent is kept, a request answered, an outcome kept."""
 
-PROTECTIONS = {"intent": "intend", "refusal to repeat": "known", "outcome": "settle"}
-"""What can be taken away, and the method of jobs that it is."""
+PROTECTIONS = {
+    "intent": (SendJob, "intend"),
+    "refusal to repeat": (Screening, "_is_settled"),
+    "outcome": (SendJob, "record"),
+}
+"""What can be taken away, and the method that it is."""
 
 
 def die_after(point: str, calls: int) -> None:
@@ -43,11 +48,11 @@ def die_after(point: str, calls: int) -> None:
 
 def take_away(protection: str) -> None:
     """Do nothing where a job protects."""
+    owner, name = PROTECTIONS[protection]
 
-    async def nothing(*_: Any, **__: Any) -> dict[str, object]:
-        return {}
+    async def nothing(*_: Any, **__: Any) -> None: ...
 
-    setattr(SendJob, PROTECTIONS[protection], nothing)
+    setattr(owner, name, nothing if owner is SendJob else lambda *_: False)
 
 
 async def send(order: dict[str, Any], outcomes: FileIO) -> None:

@@ -16,7 +16,7 @@ from infobip_async import (
     StorageUnavailableError,
     TextMessage,
 )
-from infobip_async.concurrency.rate import Backoff
+from infobip_async.concurrency.breaker import Breaker
 from infobip_async.simulator import Fault, Simulator
 from jumping import jump, until
 
@@ -98,13 +98,13 @@ async def test_a_gateway_that_is_down_for_a_while(
 ) -> None:
     """What could not be sent meanwhile is sent afterwards, once."""
     missed = asyncio.Event()
-    failed = Backoff.failed
+    unreached = Breaker.unreached
 
-    def note(backoff: Backoff) -> None:
-        failed(backoff)
+    def note(breaker: Breaker, now: float) -> bool:
         missed.set()
+        return unreached(breaker, now)
 
-    monkeypatch.setattr(Backoff, "failed", note)
+    monkeypatch.setattr(Breaker, "unreached", note)
     async with simulator.down():
         stream = client.send_many(items(500), batch_size=10)
         taking = asyncio.create_task(anext(stream))

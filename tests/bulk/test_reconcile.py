@@ -92,9 +92,10 @@ async def test_a_job_is_asked_about_page_by_page(tmp_path) -> None:
         Entry(Outgoing(message, "3851", key), key, Recipient("3851", key), ids)
         for ids, key in items
     ]
-    async with SendJob(tmp_path / "job") as job:
+    async with SendJob(tmp_path / "job", "user") as job:
+        await job.meet([(entry.key, entry.item) for entry in entries])
         await job.intend(entries)
-        await job.settle(["lost"], SendOutcome.UNKNOWN, "a fault", answered=False)
+        await job.record(["lost"], SendOutcome.UNKNOWN, "a fault", answered=False)
 
     proven: dict[str, DeliveryReport] = {}
 
@@ -106,8 +107,9 @@ async def test_a_job_is_asked_about_page_by_page(tmp_path) -> None:
         await settle_doubts(tmp_path / "job", ask, proven)
     await settle_doubts(tmp_path / "job", ask, proven)
     assert proven.keys() == {*IDS, "two-1", "two-2", "half-1"}
-    async with SendJob(tmp_path / "job") as job:
-        known = await job.known([key for _, key in items])
+    async with SendJob(tmp_path / "job", "user") as job:
+        records, _ = await job.meet([(entry.key, entry.item) for entry in entries])
+        known = {entry.key: record for entry, record in zip(entries, records, strict=True)}
         assert [list(page) for page in [page async for page in job.in_doubt()]] == [
             ["half", "lost"]
         ]
