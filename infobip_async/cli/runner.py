@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Final, Generic, NoReturn, TypeVar
 
@@ -59,7 +60,10 @@ class Runner(Generic[Result]):
         Raises:
             InfobipError: the run could not go on, or its source failed, and nothing came of it.
         """
-        with self.bar, cancelled_by_signals(partial(_tell, self.bar)) as self.signals:
+        with ExitStack() as stack:
+            stack.callback(self.write.close)
+            stack.enter_context(self.bar)
+            self.signals = stack.enter_context(cancelled_by_signals(partial(_tell, self.bar)))
             async with run:
                 await self._take_and_write(run)
         self.outcomes = Counter(run.stats.outcomes)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 import pytest
+from infobip_async.cli.job import GROUP, Job, Passing, Row
 
 from infobip_async import HlrOutcome, HlrReport, HlrResult, HlrStatus
-from infobip_async.cli.job import GROUP, Job, Passing, Row
 
 REPORTED = HlrResult(
     "38598514674",

@@ -4,9 +4,9 @@ import io
 import json
 
 import pytest
+from infobip_async.cli.job import Row
 
 from infobip_async import HlrOutcome, HlrReport, HlrResult, HlrStatus
-from infobip_async.cli.job import Row
 from infobip_async.cli.output import Output
 from infobip_async.numbering import NumberingPlan, NumberRanges
 

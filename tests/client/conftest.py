@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import itertools
-import random
 import socket
 import ssl
 import struct
@@ -21,6 +20,7 @@ import pytest
 from infobip_async import Endpoints, InfobipClient, Recipient, TextMessage
 from infobip_async.errors import OutcomeUnknownError, RemoteProtocolError
 from jumping import PATIENCE, JumpingLoop, jump, until
+from ports import reserved_port
 
 PASSWORD = "pä&<\"'%+ \\/S3cr3tM4rk;=?#"
 """In every spelling of it the letters and digits stand as they are."""
@@ -150,6 +150,7 @@ class FakeGateway:
     """Answers as the document says, or as the fault at hand does.
 
     Attributes:
+        port: where it listens.
         fault: what is wrong now.
         script: faults of the next requests, None for none; then `fault` rules again.
         bodies: what is answered, by the last segment of the path.
@@ -160,6 +161,7 @@ class FakeGateway:
         busy: requests that wait for their answer, now and at the most.
     """
 
+    port: int
     fault: Fault | None = None
     script: deque[Fault | None] = attrs.field(factory=deque)
     bodies: dict[str, bytes] = attrs.field(factory=lambda: dict(GOOD))
@@ -171,9 +173,7 @@ class FakeGateway:
     busy: int = 0
     busiest: int = 0
     gate: asyncio.Event = attrs.field(factory=asyncio.Event)
-    port: int = 0
     _server: asyncio.Server | None = None
-    _reserved: socket.socket | None = None
     _open: set[asyncio.StreamWriter] = attrs.field(factory=set)
 
     @property
@@ -194,27 +194,16 @@ class FakeGateway:
 
     async def start(self) -> None:
         """Listen."""
-        self._free_port()
         self._server = await asyncio.start_server(
             self._connected, "127.0.0.1", self.port, ssl=self.tls, backlog=1000
         )
-        self.port = self.listening.getsockname()[1]
         self.gate.set()
 
     async def refuse(self) -> None:
-        """Close all connections and let nobody connect, nor another program have the port."""
+        """Close all connections and let nobody connect."""
         assert self._server is not None
         self._server.close()
-        self._free_port()
-        self._reserved = socket.socket()
-        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reserved.bind(("127.0.0.1", self.port))
         await self.hang_up()
-
-    def _free_port(self) -> None:
-        if self._reserved is not None:
-            self._reserved.close()
-            self._reserved = None
 
     def answer(self, *bodies: bytes) -> None:
         """Answer the next requests with these."""
@@ -239,7 +228,6 @@ class FakeGateway:
         """Leave nothing behind."""
         self.gate.set()
         await self.refuse()
-        self._free_port()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -384,7 +372,8 @@ def _named(value: object) -> str:
     return str(getattr(value, "name", value)).replace(" ", "-")
 
 
-# What tests are run with, by the names of their arguments; in one order for all processes.
+# What tests are run with, by the names of their arguments, the most first; in one order for all
+# processes.
 EVERY: dict[str, Sequence[object]] = {
     "fault": FAULTS,
     "oddity": ODDITIES,
@@ -396,16 +385,22 @@ EVERY: dict[str, Sequence[object]] = {
 ROUNDS = 3
 
 
-def covering(dimensions: Sequence[Sequence[object]]) -> list[tuple[object, ...]]:
-    """Some combinations, in which each value stands in several different ones."""
-    chance = random.Random(11)
-    count = ROUNDS * max(map(len, dimensions))
-    columns = []
-    for values in dimensions:
-        column = list(itertools.islice(itertools.cycle(values), count))
-        chance.shuffle(column)
-        columns.append(column)
-    return list(zip(*columns, strict=True))
+def covering(first: Sequence[object], *others: Sequence[object]) -> list[tuple[object, ...]]:
+    """Some combinations: each value of the first with as many of each other as there are rounds.
+
+    These are far apart, so that every fault meets a call that does something and one that asks.
+    """
+    return [
+        (
+            value,
+            *(
+                values[(at // 2**place + turn * max(1, len(values) // ROUNDS)) % len(values)]
+                for place, values in enumerate(others)
+            ),
+        )
+        for turn in range(ROUNDS)
+        for at, value in enumerate(first)
+    ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -415,7 +410,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     dimensions = [EVERY[name] for name in names]
     every = list(itertools.product(*dimensions))
-    usual = every if len(names) == 1 else covering(dimensions)
+    usual = every if len(names) == 1 else covering(*dimensions)
     if metafunc.config.option.markexpr == "not proof":
         every = [case for case in every if case in usual]  # to collect the rest takes a second
     cases = [
@@ -461,10 +456,11 @@ def calls() -> dict[str, Call]:
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeGateway]:
     """A gateway that listens."""
-    gateway = FakeGateway()
-    await gateway.start()
-    yield gateway
-    await gateway.stop()
+    with reserved_port() as port:
+        gateway = FakeGateway(port)
+        await gateway.start()
+        yield gateway
+        await gateway.stop()
 
 
 @pytest.fixture
