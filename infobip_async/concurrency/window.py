@@ -27,7 +27,7 @@ class Window(Generic[Item, Result]):
 
     Args:
         source: any iterable or async iterable.
-        take: is given the items as they are read, one or more at once.
+        take: is given the items as they are read, one or more at once. It takes all or none.
         finish: is called when the source has ended, or is not read any more.
         size: items that have been read and whose results have not been taken, at most.
         wanted: how many items of an iterable are read at once; an async iterable gives one.
@@ -62,6 +62,12 @@ class Window(Generic[Item, Result]):
     def finished(self) -> int:
         """Items whose results were handed to the consumer, taken or not."""
         return self.read - (self._size - self._places) + len(self._ready)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the source is not read any more, and every result was taken."""
+        over = self._reader is not None and self._reader.done()
+        return over and self._places == self._size
 
     # --- the consumer's side ---
 
@@ -151,7 +157,12 @@ class Window(Generic[Item, Result]):
         before = self.read // _TURN
         self.read += len(items)
         self._places -= len(items)
-        self._take(items)
+        try:
+            self._take(items)
+        except BaseException:  # it is raised to the consumer like a fault of the source
+            self.read -= len(items)
+            self._places += len(items)
+            raise
         if self.read // _TURN != before:
             await asyncio.sleep(0)  # a source that never waits must not hold up the rest
         if not self._places:

@@ -30,10 +30,14 @@ create table if not exists numbers (
 );
 """
 _COLUMNS: Final = (
-    "destination, intended, lookup_id, deadline, outcome, reason,"
+    "destination, intended, lookup_id, outcome, reason,"
     " status, raw_status, imsi, serving_msc, error_code"
 )
 _READ: Final = f"select {_COLUMNS} from numbers where position between ? and ? order by position"  # noqa: S608 - constants
+_OPEN: Final = (
+    "select position, destination, lookup_id, deadline - ? from numbers"
+    " where lookup_id is not null and outcome is null and deadline > ? order by deadline, position"
+)
 _RECORD: Final = (
     "update numbers set intended = ?, lookup_id = coalesce(?, lookup_id), outcome = ?, reason = ?,"
     " status = ?, raw_status = ?, imsi = ?, serving_msc = ?, error_code = ? where position = ?"
@@ -46,13 +50,28 @@ class Record:
 
     Attributes:
         lookup_id: of the lookup, where it was accepted.
-        seconds: left until its deadline; below 0 where that has passed.
         result: what became of it; None where that is open.
     """
 
     lookup_id: str | None
-    seconds: float
     result: HlrResult | None
+
+
+@attrs.frozen
+class OpenLookup:
+    """A lookup that was accepted, and whose report may still come.
+
+    Attributes:
+        position: of its number in the source.
+        destination: its number.
+        lookup_id: the gateway's.
+        seconds: left until its deadline.
+    """
+
+    position: int
+    destination: str
+    lookup_id: str
+    seconds: float
 
 
 class HlrJobFile:
@@ -104,19 +123,19 @@ class HlrJobFile:
             What is known of each number, None where it was not submitted; and the difference, if
             there is one: the number behind those is another than the job has at its position.
         """
+        texts = [_text(number) for number in numbers]
 
         def work(connection: sqlite3.Connection) -> list[Record | None]:
             rows = connection.execute(_READ, (first, first + len(numbers) - 1)).fetchall()
-            now = self._clock()
             records: list[Record | None] = []
-            for number, row in zip(numbers, rows, strict=False):
-                if row[0] != number:
+            for number, text, row in zip(numbers, texts, rows, strict=False):
+                if row[0] != text:
                     return records
-                records.append(_record(row, now))
+                records.append(_record(number, row))
             new = range(first + len(rows), first + len(numbers))
             connection.executemany(
                 "insert into numbers (position, destination) values (?, ?)",
-                zip(new, numbers[len(rows) :], strict=True),
+                zip(new, texts[len(rows) :], strict=True),
             )
             return records + [None] * len(new)
 
@@ -125,6 +144,15 @@ class HlrJobFile:
             return records, None
         row = f"number {first + len(records) + 1:,} is another one there"
         return records, changed(self._path, row)
+
+    async def open_lookups(self) -> list[OpenLookup]:
+        """The lookups of earlier runs whose deadline has not passed, by their deadlines."""
+
+        def read(connection: sqlite3.Connection) -> list[OpenLookup]:
+            now = self._clock()
+            return [OpenLookup(*row) for row in connection.execute(_OPEN, (now, now))]
+
+        return await self._thread.do(read)
 
     async def check_end(self, numbers: int) -> LocalProtocolError | None:
         """Tell of a source that ends before the job does.
@@ -197,16 +225,24 @@ def _values(position: int, result: HlrResult) -> tuple[object, ...]:
     return (1, result.lookup_id, result.outcome.value, result.reason, *said, position)
 
 
-def _record(row: tuple[Any, ...], now: float) -> Record | None:
-    destination, intended, lookup_id, deadline, outcome, reason, status, *said = row
+def _record(number: str, row: tuple[Any, ...]) -> Record | None:
+    """Read what a row knows, whose columns are those of `_READ`."""
+    _, intended, lookup_id, outcome, reason, status, *said = row
     if not intended:
         return None
     if outcome is None:
-        return Record(lookup_id, (deadline or now) - now, None)
+        return Record(lookup_id, None)
     report = None
     if status is not None:
-        report = HlrReport(destination, lookup_id, HlrStatus(status), *said)
+        report = HlrReport(number, lookup_id or "", HlrStatus(status), *said)
     found = HlrOutcome(outcome)
     return Record(
-        lookup_id, 0.0, HlrResult(destination, found, lookup_id, report, None, reason, resumed=True)
+        lookup_id, HlrResult(number, found, lookup_id, report, None, reason, resumed=True)
     )
+
+
+def _text(number: object) -> str:
+    """What a file can hold of a number; a caller may give anything, which is refused later."""
+    if isinstance(number, str):
+        return number.encode("utf-8", "backslashreplace").decode()
+    return repr(number)

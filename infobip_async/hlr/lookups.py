@@ -137,7 +137,7 @@ class HlrLookups:
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         for stream in self._streams:
-            stream.refuse()
+            stream.leave()
         for timeout in tuple(self._singles):
             self._submit_singles(timeout)
         self._gate.stop("the lookups were left before its turn")

@@ -1,7 +1,6 @@
 """The engine of `HlrLookups.stream`: from numbers to queries, and from reports to results."""
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import AsyncIterable, Iterable, Sequence
 from itertools import compress
@@ -9,20 +8,16 @@ from typing import Final, cast
 
 import attrs
 
-from infobip_async.concurrency.batching import Batcher
 from infobip_async.concurrency.rate import RateLimiter
-from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.concurrency.window import Window
-from infobip_async.errors import (
-    InfobipError,
-    LocalProtocolError,
-    NotEnoughCreditsError,
-)
+from infobip_async.errors import LocalProtocolError
+from infobip_async.hlr.credits import CreditCheck
 from infobip_async.hlr.deadlines import Deadlines
-from infobip_async.hlr.job import HlrJobFile, Record
+from infobip_async.hlr.job import HlrJobFile
 from infobip_async.hlr.pending import Batch, Stats
 from infobip_async.hlr.queries import AccountClient, HlrClient, Queries
 from infobip_async.hlr.results import HlrOutcome, HlrResult
+from infobip_async.hlr.resuming import Resuming
 from infobip_async.models import HlrStatus
 from infobip_async.numbering.msisdn import check_lookup_destination, check_lookup_destinations
 from infobip_async.runs.budget import Budget
@@ -33,14 +28,8 @@ from infobip_async.runs.settings import RunSettings
 Numbers = Iterable[str] | AsyncIterable[str]
 """Any source of numbers, of any length."""
 
-DOUBTFUL: Final = 100
-"""Reports of status UNKNOWN in a row after which the balance is asked for: §5 has the status for
-"any other error (no credits etc)"."""
-
 _REPORTED: Final = HlrOutcome.REPORTED  # an enum's attribute is slow to look up per report
 _UNKNOWN_STATUS: Final = HlrStatus.UNKNOWN
-
-_logger = logging.getLogger("infobip_async.hlr")
 
 
 @attrs.frozen(kw_only=True)
@@ -104,16 +93,20 @@ class Stream:
             closing=self.window.stop_reading,
             opaque=True,
         )
-        self._job: HlrJobFile | None = None
+        job = None
         if settings.job is not None:
-            self._job = HlrJobFile(settings.job, _account(client).username)
-        self._queries = Queries(client, deadlines, self.gate, self._job, self._fail)
-        self._screening: Batcher[_Read] = Batcher(self._screen)
-        self._recording: Batcher[tuple[int, HlrResult]] = Batcher(self._record)
-        self._recorded = asyncio.Event()
-        self._recorded.set()
-        self._checks = TaskSet()
+            job = HlrJobFile(settings.job, _account(client).username)
+        self._queries = Queries(client, deadlines, self.gate, job, self.fail)
+        self._resuming: Resuming | None = None
+        if job is not None:
+            unknown = settings.on_unknown
+            self._resuming = Resuming(job, self._queries, self.gate, self, unknown)
+        self._credits: CreditCheck | None = None
+        if hasattr(client, "credits"):
+            known = _account(client)
+            self._credits = CreditCheck(known, self.gate, self._forget, self.fail)
         self._fault: BaseException | None = None
+        self._left = False
         # From the source to the queries:
         self._plain = not (settings.ordered or settings.share or settings.job is not None)
         self._read = 0
@@ -125,7 +118,6 @@ class Stream:
         self._others: Counter[str] = Counter()
         self._held: dict[int, HlrResult] = {}
         self._next = 0
-        self._doubtful: list[int] = []
 
     def run(self) -> Run[HlrResult]:
         """The run, to be iterated over."""
@@ -139,42 +131,53 @@ class Stream:
 
     async def open(self) -> None:
         """Open the job."""
-        if self.gate.closed:
+        if self._left:
             raise RuntimeError("the context of this stream was left before it was read")
-        if self._job is not None:
-            await self._job.__aenter__()
+        if self._resuming is not None:
+            await self._resuming.open()
 
     async def close(self) -> None:
         """Read and send nothing more, and leave no query behind."""
         try:
+            if self._credits is not None and self.window.ended:
+                await self._credits.drain(self._settings.stop_timeout)
             await self._leave(0)
         finally:
-            if self._job is not None:
-                await self._job.__aexit__()
+            if self._resuming is not None:
+                await self._resuming.close()
+                self._resuming = None
 
-    def refuse(self) -> None:
-        """Read and send nothing more; what is not out is not sent."""
+    def leave(self) -> None:
+        """Know that the context of the lookups is left: nothing goes out any more."""
+        self._left = True
+        self._refuse()
+
+    def _refuse(self) -> None:
         self.gate.stop("the run was stopped before its turn")
 
     async def stop(self, wait: float | None = None) -> None:
         """Read and send nothing more, and wait for what is out, up to ``stop_timeout``."""
-        self.refuse()
+        self._refuse()
         await self._leave(self._settings.stop_timeout if wait is None else wait)
 
     async def _leave(self, wait: float) -> None:
-        self.refuse()
+        self._refuse()
+        resuming, limit = self._resuming, self._settings.stop_timeout
         try:
             await self.window.reader_ended()
-            await self._screening.aclose(self._settings.stop_timeout)
+            if resuming is not None:
+                await resuming.drain(limit)
         except asyncio.CancelledError:
             wait = 0
             raise
         finally:
             await self._queries.stop(wait)
-            await self._checks.cancel()
-            await self._recording.aclose(self._settings.stop_timeout)
+            if resuming is not None:
+                await resuming.flush(limit)
+            if self._credits is not None:
+                await self._credits.aclose()
 
-    def _fail(self, fault: BaseException) -> None:
+    def fail(self, fault: BaseException) -> None:
         """End the run with something that is no outcome."""
         self._fault = self._fault or fault
         self.gate.stop(f"the run failed ({type(fault).__name__})")
@@ -187,78 +190,24 @@ class Stream:
 
     def _take(self, numbers: Sequence[str]) -> None:
         first, self._read = self._read, self._read + len(numbers)
-        if self._job is not None:
-            self._screening.add(_Read(first, numbers))
+        if self._resuming is not None:
+            self._resuming.read(first, numbers)
         else:
-            self._fill(first, numbers)
+            self.fill(first, numbers)
 
     def _finish(self) -> None:
-        if self._job is not None:
-            self._screening.add(_Read(self._read, None))
+        if self._resuming is not None:
+            self._resuming.end(self._read)
         else:
-            self._submit()
+            self.submit()
 
-    async def _screen(self, several: Sequence["_Read"]) -> None:
-        """Look at numbers in their order, as many at once as were read meanwhile."""
-        try:
-            numbers = [number for one in several for number in one.numbers or ()]
-            if numbers:
-                await self._screen_with(cast("HlrJobFile", self._job), several[0].first, numbers)
-            if several[-1].numbers is None:
-                await self._end_of_source(cast("HlrJobFile", self._job))
-        except Exception as fault:  # noqa: BLE001 - whatever it is, the run ends with it
-            self._fail(fault)
-
-    async def _screen_with(self, job: HlrJobFile, first: int, numbers: Sequence[str]) -> None:
-        known: list[Record | None] = []
-        difference: LocalProtocolError | None = None
-        if not self.gate.closed:  # what is read behind a difference must not become known
-            known, difference = await job.meet(first, numbers)
-        for sequence, number, record in zip(range(first, self._read), numbers, known, strict=False):
-            if record is None or not self._is_settled(sequence, number, record):
-                self._fill(sequence, (number,))
-        if difference is not None:
-            self.gate.end(difference)
-        for sequence, number in enumerate(numbers[len(known) :], first + len(known)):
-            why = self.gate.why
-            result = HlrResult(number, HlrOutcome.NOT_SENT, None, None, why, str(why))
-            self._arrange(sequence, result)
-
-    def _is_settled(self, sequence: int, number: str, record: Record) -> bool:
-        """Whether a number needs no new lookup: its result is known, or its report may come."""
-        repeat = self._settings.on_unknown == "repeat"
-        result = record.result
-        if result is not None:
-            if repeat and result.outcome is HlrOutcome.UNKNOWN:
-                return False
-        elif record.lookup_id is not None and record.seconds > 0:
-            self._queries.adopt(
-                [number],
-                [record.lookup_id],
-                self._take_adopted,
-                timeout=record.seconds,
-                sequences=[sequence],
-            )
-            return True
-        elif repeat:
-            return False
-        else:
-            result = _lost(number, record)
-        self._arrange(sequence, attrs.evolve(result, destination=number))  # as it was given
-        return True
-
-    async def _end_of_source(self, job: HlrJobFile) -> None:
-        if not self.gate.closed:
-            difference = await job.check_end(self._read)
-            if difference is not None:
-                self.gate.end(difference)
-        self._submit()
-
-    def _fill(self, first: int, numbers: Sequence[str]) -> None:
-        """Put numbers into the batch."""
+    def fill(self, first: int, numbers: Sequence[str]) -> None:
+        """Put numbers into the batch, from a position of the source on."""
         if self._settings.share:
             for sequence, number in enumerate(numbers, first):
-                if self._is_first(sequence, number):
+                if not isinstance(number, str):  # it may have no hash
+                    self._keep(sequence, self._refused(number, _fault_of(number)))
+                elif self._is_first(sequence, number):
                     self._filling.append(number)
                     self._sequences.append(sequence)
         else:
@@ -266,17 +215,17 @@ class Stream:
             if not self._plain:
                 self._sequences.extend(range(first, first + len(numbers)))
         if len(self._filling) >= self._batch_size:
-            self._submit()
+            self.submit()
         elif self._filling and self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._settings.batch_age, self._submit)
+            self._timer = loop.call_later(self._settings.batch_age, self.submit)
 
     def _is_first(self, sequence: int, number: str) -> bool:
         sequences = self._sharers.setdefault(number, [])
         sequences.append(sequence)
         return len(sequences) == 1
 
-    def _submit(self) -> None:
+    def submit(self) -> None:
         """Start the query of what has been read so far."""
         if self._timer is not None:
             self._timer.cancel()
@@ -304,11 +253,14 @@ class Stream:
         refused = Batch(numbers, self._take_result, sequences=sequences)
         for position, (number, fault) in enumerate(zip(numbers, faults, strict=True)):
             if fault:
-                self._stats.invalid += 1
-                result = HlrResult(number, HlrOutcome.REFUSED, None, None, fault, str(fault))
-                self._take_result(refused, position, result)
+                self._take_result(refused, position, self._refused(number, fault))
         good = [fault is None for fault in faults]
         return list(compress(numbers, good)), list(compress(sequences, good))
+
+    def _refused(self, number: str, fault: LocalProtocolError | None) -> HlrResult:
+        """The result of a number that no query can carry."""
+        self._stats.invalid += 1
+        return HlrResult(number, HlrOutcome.REFUSED, None, None, fault, str(fault))
 
     # --- from the reports to the consumer ---
 
@@ -321,41 +273,28 @@ class Stream:
         else:
             self._keep(batch.sequences[position], result)
 
-    def _take_adopted(self, batch: Batch, position: int, result: HlrResult) -> None:
-        """Take the result of a lookup that an earlier run has paid for."""
-        again = self._settings.on_unknown == "repeat" and not self.gate.closed
-        if again and result.outcome is HlrOutcome.TIMED_OUT:
-            self._fill(batch.sequences[position], (result.destination,))
-        else:
-            self._keep(batch.sequences[position], result)
-
     def _keep(self, sequence: int, result: HlrResult) -> None:
         """Have a result on disk first, where there is a job."""
-        if self._job is not None:
-            self._recorded = self._recording.add((sequence, result))
+        if self._resuming is not None:
+            self._resuming.keep(sequence, result)
         else:
-            self._arrange(sequence, result)
-
-    async def _record(self, results: Sequence[tuple[int, HlrResult]]) -> None:
-        try:
-            await cast("HlrJobFile", self._job).record(results)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, the run ends with it
-            self._fail(fault)
-        else:
-            for sequence, result in results:
-                self._arrange(sequence, result)
+            self.arrange(sequence, result)
 
     async def recorded(self) -> None:
-        """Wait until the results that came so far are on disk.
+        """Wait until the results that came so far are on disk, where there is a job.
 
         Raises:
             Exception: they cannot be.
         """
-        await self._recorded.wait()
-        if self._fault is not None:
-            raise self._fault
+        if self._resuming is not None:
+            await self._resuming.recorded()
 
-    def _arrange(self, sequence: int, result: HlrResult) -> None:
+    async def _forget(self, sequences: Sequence[int]) -> None:
+        """Have numbers looked up again by the next run, where there is a job."""
+        if self._resuming is not None:
+            await self._resuming.forget(sequences)
+
+    def arrange(self, sequence: int, result: HlrResult) -> None:
         """Hand a result over, in its order where that is wanted."""
         if not self._settings.ordered:
             self._hand_over(None, sequence, result)
@@ -368,45 +307,12 @@ class Stream:
     def _hand_over(self, _: Batch | None, sequence: int, result: HlrResult) -> None:
         if result.outcome is not _REPORTED:
             self._others[result.outcome.value] += 1
-        elif result.report is not None and result.report.status is _UNKNOWN_STATUS:
-            self._doubt(sequence, result)
-        elif self._doubtful:
-            self._doubtful = []
+        elif self._credits is not None and result.report is not None and not result.resumed:
+            if result.report.status is _UNKNOWN_STATUS:
+                self._credits.doubt(sequence)
+            else:
+                self._credits.trust()
         self.window.emit(result)
-
-    def _doubt(self, sequence: int, result: HlrResult) -> None:
-        """Ask for the balance where too many reports in a row say nothing."""
-        if result.resumed:
-            return
-        self._doubtful.append(sequence)
-        if len(self._doubtful) == DOUBTFUL and hasattr(self._client, "credits"):
-            self._checks.start(self._check_credits())
-
-    async def _check_credits(self) -> None:
-        try:
-            credits_left = await _account(self._client).credits()
-        except InfobipError as fault:
-            _logger.warning("the balance cannot be asked for: %s", fault)
-        else:
-            if credits_left <= 0:
-                self.gate.end(
-                    NotEnoughCreditsError(
-                        f"{len(self._doubtful)} reports in a row have the status UNKNOWN, and"
-                        f" there are {credits_left} credits",
-                        operation="lookup",
-                    )
-                )
-                if self._job is not None:
-                    await self._job.forget(self._doubtful)
-        self._doubtful = []
-
-
-@attrs.frozen
-class _Read:
-    """Numbers that were read; None behind the last ones."""
-
-    first: int
-    numbers: Sequence[str] | None
 
 
 def _account(client: HlrClient) -> AccountClient:
@@ -414,17 +320,6 @@ def _account(client: HlrClient) -> AccountClient:
     if not hasattr(client, "credits") or not hasattr(client, "username"):
         raise LocalProtocolError("it does not know its account", field="client")
     return cast("AccountClient", client)
-
-
-def _lost(number: str, record: Record) -> HlrResult:
-    """The result of a number whose run ended before its outcome was known."""
-    if record.lookup_id is not None:
-        reason = "no report before the deadline, which passed between two runs"
-        return HlrResult(
-            number, HlrOutcome.TIMED_OUT, record.lookup_id, None, None, reason, resumed=True
-        )
-    reason = "an earlier run ended before the outcome was known"
-    return HlrResult(number, HlrOutcome.UNKNOWN, None, None, None, reason, resumed=True)
 
 
 def _fault_of(number: object) -> LocalProtocolError | None:

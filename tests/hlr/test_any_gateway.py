@@ -120,7 +120,7 @@ class Faulty:
     count=st.integers(0, 120),
     ordered=st.booleans(),
     share=st.booleans(),
-    resubmit=st.booleans(),
+    repeat=st.booleans(),
     batch_size=st.integers(1, 20),
     window=st.integers(1, 60),
     early_limit=st.sampled_from([0, 3, 1000]),
@@ -132,7 +132,7 @@ async def test_any_gateway(
     count: int,
     ordered: bool,
     share: bool,
-    resubmit: bool,
+    repeat: bool,
     batch_size: int,
     window: int,
     early_limit: int,
@@ -144,7 +144,7 @@ async def test_any_gateway(
     async with HlrLookups(
         faulty, faulty.router, batch_size=batch_size, window=window, early_limit=early_limit
     ) as lookups:
-        on_unknown = "resubmit" if resubmit else "report"
+        on_unknown = "repeat" if repeat else "report"
         results = await drained(
             lookups.stream(source, timeout=10, ordered=ordered, share=share, on_unknown=on_unknown)
         )

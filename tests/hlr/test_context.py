@@ -125,7 +125,7 @@ async def test_leaving_waits_up_to_a_limit(gateway) -> None:
 async def test_leaving_sends_nothing_more(gateway) -> None:
     """What is not out when the context is left is not sent, in a slot's queue or before."""
     gateway.answer = hang
-    async with gateway.lookups(queries=1, batch_size=1, stop_timeout=5) as lookups:
+    async with gateway.lookups(concurrency=1, batch_size=1, stop_timeout=5) as lookups:
         out, queued = (asyncio.create_task(lookups.lookup(number)) for number in "12")
         await asyncio.sleep(1)
         new = asyncio.create_task(lookups.lookup("3"))
@@ -134,7 +134,7 @@ async def test_leaving_sends_nothing_more(gateway) -> None:
     with pytest.raises(OutcomeUnknownError):
         await out
     for task in (queued, new):
-        with pytest.raises(NotSentError, match="stopped before it was sent"):
+        with pytest.raises(NotSentError, match="the lookups were left before its turn"):
             await task
     assert lookups.stats == Stats(submitted=1, unknown=1, not_sent=2)
 
@@ -233,8 +233,9 @@ async def test_fault_of_the_client_is_logged(gateway, caplog: pytest.LogCaptureF
     assert record.exc_info
 
 
-async def test_rate(gateway) -> None:
-    """So many numbers go out per second, from the first second on."""
+@pytest.mark.parametrize(("rate", "most"), [(10, 1), (100, 5)])
+async def test_rate(gateway, rate: int, most: int) -> None:
+    """So many numbers go out per second, evenly, in queries of a twentieth of them at most."""
     times: list[float] = []
 
     async def answer(destinations: Sequence[str]) -> Sequence[HlrSubmission]:
@@ -242,10 +243,11 @@ async def test_rate(gateway) -> None:
         return await gateway.accept(destinations)
 
     gateway.answer = answer
-    async with gateway.lookups(rate=10) as lookups:
-        await asyncio.gather(*(lookups.lookup(str(number)) for number in range(1, 101)))
-    assert times == pytest.approx([second for second in range(10) for _ in range(10)], abs=0.1)
-    assert max(map(len, gateway.asked)) == 10
+    async with gateway.lookups(rate=rate) as lookups:
+        numbers = [str(number) for number in range(1, 10 * rate + 1)]
+        await asyncio.gather(*map(lookups.lookup, numbers))
+    assert times == pytest.approx([at / rate for at in range(10 * rate)], abs=0.11)
+    assert max(map(len, gateway.asked)) == most
 
 
 async def test_rate_is_shared(gateway) -> None:
@@ -263,7 +265,7 @@ async def test_rate_is_shared(gateway) -> None:
     [
         ("batch_size", [0, 10_001]),
         ("batch_age", [-0.1]),
-        ("queries", [0]),
+        ("concurrency", [0]),
         ("window", [0]),
         ("rate", [0, -1, float("nan")]),
         ("report_grace", [-1]),

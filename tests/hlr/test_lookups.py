@@ -97,7 +97,7 @@ async def test_report_too_early(gateway) -> None:
     ("fault", "kind"),
     [
         (NotSentError("no route"), NotSentError),
-        (LocalProtocolError("bad", field="x"), NotSentError),
+        (LocalProtocolError("bad", field="x"), LocalProtocolError),
         (OutcomeUnknownError("cut"), OutcomeUnknownError),
         (AuthenticationError("who?", code=5, name="N", operation="o"), AuthenticationError),
         (ZeroDivisionError(), OutcomeUnknownError),
@@ -146,7 +146,7 @@ async def test_no_report_in_time(gateway) -> None:
     gateway.delay = 31
     async with gateway.lookups() as lookups:
         start = now()
-        with pytest.raises(LookupTimeoutError, match="38591: no report in time") as caught:
+        with pytest.raises(LookupTimeoutError, match="no report for 38591 in time") as caught:
             await lookups.lookup("38591", timeout=30)
         assert isinstance(caught.value, TimeoutError)
         assert caught.value.lookup_id == "id-1"
@@ -243,7 +243,7 @@ async def test_one_timer_for_all(gateway) -> None:
 async def test_queries_in_flight_are_bounded(gateway) -> None:
     """No more queries are in flight at once than allowed."""
     gateway.answer = lambda numbers: asyncio.sleep(1, failing_row(numbers))
-    async with gateway.lookups(batch_size=1, queries=3) as lookups:
+    async with gateway.lookups(batch_size=1, concurrency=3) as lookups:
         tasks = [lookups.lookup(str(number)) for number in range(1, 10)]
         await asyncio.gather(*tasks, return_exceptions=True)
     assert (gateway.most_flying, len(gateway.asked)) == (3, 9)

@@ -7,8 +7,15 @@ from collections.abc import Sequence
 import attrs
 import pytest
 
-from infobip_async.errors import GatewayFailureError, GatewayRefusedError
-from infobip_async.hlr import table as module
+from infobip_async.errors import (
+    GatewayFailureError,
+    InfobipError,
+    InvalidDestinationError,
+    LookupTimeoutError,
+    NotSentError,
+    OutcomeUnknownError,
+)
+from infobip_async.hlr import pending as module
 from infobip_async.hlr.pending import Batch, LookupTable, Stats
 from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
@@ -40,7 +47,7 @@ class Bench:
     now: float = 1000.0
     table: LookupTable = attrs.field(init=False)
     results: list[tuple[int, HlrResult]] = attrs.field(factory=list, init=False)
-    refusals: list[GatewayRefusedError | None] = attrs.field(factory=list, init=False)
+    errors: list[InfobipError | None] = attrs.field(factory=list, init=False)
     settled: list[Batch] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -48,7 +55,7 @@ class Bench:
 
     def batch(self, destinations: Sequence[str] = NUMBERS) -> Batch:
         """A batch that is not out."""
-        return Batch(list(destinations), self._settle, self.settled.append)
+        return Batch(list(destinations), self._answer, self.settled.append)
 
     def out(self, destinations: Sequence[str] = NUMBERS, timeout: float = 30.0) -> Batch:
         """A batch whose query is in flight."""
@@ -65,18 +72,18 @@ class Bench:
     def reply(self, batch: Batch, *rows: HlrSubmission) -> None:
         """The reply to a query in flight."""
         self.table.accept(batch, rows)
-        self.table.land(batch)
+        self.table.query_ended(batch)
 
     def pass_time(self, seconds: float) -> None:
         """Put the clock forward, and let go what is due."""
         self.now += seconds
         self.table.expire()
 
-    def _settle(
-        self, position: int, result: HlrResult, refusal: GatewayRefusedError | None
-    ) -> None:
-        self.results.append((position, result))
-        self.refusals.append(refusal)
+    def _answer(self, batch: Batch, position: int, result: HlrResult) -> None:
+        assert result.destination == batch.destinations[position]
+        assert result.error is None or result.reason == str(result.error)
+        self.results.append((position, attrs.evolve(result, error=None)))
+        self.errors.append(result.error)
 
     @property
     def outcomes(self) -> list[tuple[int, HlrOutcome]]:
@@ -92,7 +99,7 @@ def bench() -> Bench:
 
 def emptied(table: LookupTable) -> bool:
     """Whether a table keeps nothing, but for the ids of late reports."""
-    return not (table._waiting or table._early or table._flying) and table.next_deadline is None
+    return not (table._waiting or table._early or table._in_flight) and table.next_deadline is None
 
 
 def test_report_ends_its_lookup(bench: Bench) -> None:
@@ -111,8 +118,9 @@ def test_report_ends_its_lookup(bench: Bench) -> None:
 def test_rows_are_refused_one_by_one(bench: Bench) -> None:
     """A FAILED row ends its number, with its status in the reason, and no other."""
     bench.replied(ok("38591", "a"), failed("38592"), ok("38593", "c"))
-    assert bench.results == [(1, HlrResult("38592", HlrOutcome.REFUSED, reason="status 'FAILED'"))]
-    assert bench.refusals == [None]
+    reason = "no report for 38592: status 'FAILED'"
+    assert bench.results == [(1, HlrResult("38592", HlrOutcome.REFUSED, reason=reason))]
+    assert isinstance(bench.errors[0], InvalidDestinationError)
     assert bench.table.stats == Stats(submitted=3, refused=1)
     assert bench.table.stats.in_flight == 2
 
@@ -138,6 +146,7 @@ def test_accepted_without_an_id(bench: Bench) -> None:
     assert bench.results == [
         (0, HlrResult("38591", HlrOutcome.UNKNOWN, reason="accepted without an id"))
     ]
+    assert isinstance(bench.errors[0], OutcomeUnknownError)
 
 
 def test_same_id_twice_in_a_reply(bench: Bench) -> None:
@@ -318,8 +327,9 @@ def test_deadline(bench: Bench) -> None:
     assert len(bench.results) == 1
     bench.pass_time(0.1)
     assert bench.results[1:] == [
-        (1, HlrResult("38592", HlrOutcome.TIMED_OUT, "b", reason="no report in time"))
+        (1, HlrResult("38592", HlrOutcome.TIMED_OUT, "b", reason="no report for 38592 in time"))
     ]
+    assert isinstance(bench.errors[1], LookupTimeoutError)
     assert bench.settled == [batch]
     assert bench.table.stats == Stats(submitted=2, reported=1, timed_out=1)
     assert emptied(bench.table)
@@ -351,7 +361,7 @@ def test_late_reports_are_remembered_within_bounds(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of lookups that timed out, so many ids are kept; the oldest goes first."""
-    monkeypatch.setattr(module, "REMEMBERED", 2)
+    monkeypatch.setattr(module, "LATE_IDS", 2)
     bench.replied(ok("38591", "a"), ok("38592", "b"), ok("38593", "c"))
     bench.pass_time(30)
     for number, lookup_id in (("38591", "a"), ("38592", "b"), ("38593", "c")):
@@ -377,7 +387,7 @@ def test_query_goes_out_again(bench: Bench) -> None:
     """A query that is made again has its time from then, and its numbers count once."""
     batch = bench.out(["38591"], timeout=30)
     bench.pass_time(20)
-    bench.table.land(batch)
+    bench.table.query_ended(batch)
     bench.table.begin(batch, 30)
     bench.pass_time(20)
     assert bench.results == []
@@ -385,6 +395,50 @@ def test_query_goes_out_again(bench: Bench) -> None:
     bench.pass_time(10)
     assert bench.outcomes == [(0, HlrOutcome.UNKNOWN)]
     assert bench.table.stats == Stats(submitted=1, unknown=1)
+
+
+def test_query_that_waits_to_go_out_again(bench: Bench) -> None:
+    """One of unknown outcome does not time out meanwhile, and cannot become unsent."""
+    batch = bench.out(["38591", "38592"], timeout=30)
+    bench.table.query_ended(batch)
+    bench.table.hold(batch)
+    rest = batch.split(1)
+    bench.pass_time(300)
+    assert bench.results == []
+    bench.table.begin(batch, 30)
+    bench.reply(batch, ok("38591", "a"))
+    bench.pass_time(30)
+    bench.table.end(rest)
+    assert bench.outcomes == [(0, HlrOutcome.TIMED_OUT), (0, HlrOutcome.UNKNOWN)]
+    assert bench.table.stats == Stats(submitted=2, timed_out=1, unknown=1)
+    assert emptied(bench.table)
+
+
+def test_query_that_did_not_leave(bench: Bench) -> None:
+    """Its numbers do not count as submitted, wait for nothing, and can go out in two queries."""
+    batch = bench.out(["38591", "38592"], timeout=30)
+    bench.table.query_ended(batch)
+    bench.table.withdraw(batch)
+    rest = batch.split(1)
+    bench.pass_time(300)
+    assert bench.table.stats == Stats()
+    assert (batch.destinations, rest.destinations) == (["38591"], ["38592"])
+    bench.table.end(batch)
+    bench.table.end(rest)
+    assert bench.outcomes == [(0, HlrOutcome.NOT_SENT)] * 2
+    assert bench.table.stats == Stats(not_sent=2)
+    assert emptied(bench.table)
+
+
+def test_lookups_of_an_earlier_run(bench: Bench) -> None:
+    """Their reports end them; those without one time out."""
+    batch = bench.batch(["38591", "38592"])
+    bench.table.adopt(batch, ["a", "b"], 30)
+    bench.table.report(report("38591", "a"))
+    bench.pass_time(30)
+    assert bench.outcomes == [(0, HlrOutcome.REPORTED), (1, HlrOutcome.TIMED_OUT)]
+    assert bench.settled == [batch]
+    assert emptied(bench.table)
 
 
 @pytest.mark.parametrize(
@@ -398,15 +452,15 @@ def test_query_goes_out_again(bench: Bench) -> None:
 def test_query_that_fails(bench: Bench, outcome: HlrOutcome, stats: Stats) -> None:
     """All numbers of a failed query end the same way; what was not sent does not count as sent."""
     batch = bench.out()
-    refusal = GatewayFailureError("no")
-    bench.table.fail(batch, outcome, "because", refusal)
-    bench.table.fail(batch, HlrOutcome.UNKNOWN, "again")
-    bench.table.land(batch)
+    refusal = GatewayFailureError("because")
+    bench.table.fail(batch, outcome, refusal)
+    bench.table.fail(batch, HlrOutcome.UNKNOWN, OutcomeUnknownError("again"))
+    bench.table.query_ended(batch)
     assert bench.results == [
         (position, HlrResult(number, outcome, reason="because"))
         for position, number in enumerate(NUMBERS)
     ]
-    assert bench.refusals == [refusal] * 3
+    assert bench.errors == [refusal] * 3
     assert bench.table.stats == stats
     assert bench.table.stats.in_flight == 0
     assert bench.settled == [batch]
@@ -416,6 +470,7 @@ def test_batch_that_never_goes_out(bench: Bench) -> None:
     """A batch that ends before its query is not submitted."""
     bench.table.end(bench.batch(["38591"]))
     assert bench.outcomes == [(0, HlrOutcome.NOT_SENT)]
+    assert isinstance(bench.errors[0], NotSentError)
     assert bench.table.stats == Stats(not_sent=1)
 
 
@@ -448,7 +503,7 @@ def test_settled_batch_holds_nothing(bench: Bench) -> None:
     batch = bench.replied(ok("38591", "a"), timeout=1e6)
     bench.table.report(report("38591", "a"))
     assert (len(batch.destinations), len(batch.pending)) == (0, 0)
-    assert "Bench" not in repr((batch.settle, batch.settled))
+    assert "Bench" not in repr((batch.answer, batch.done))
 
 
 def test_settled_batches_do_not_pile_up(bench: Bench) -> None:
@@ -466,9 +521,9 @@ def test_batch_without_anyone_to_tell() -> None:
     """A batch needs nobody who waits for its end."""
     table = LookupTable(lambda: 0.0, 60, 100)
     told: list[HlrResult] = []
-    batch = Batch(["38591"], lambda _, result, __: told.append(result))
+    batch = Batch(["38591"], lambda _, __, result: told.append(result))
     table.begin(batch, 30)
-    table.fail(batch, HlrOutcome.UNKNOWN, "lost")
+    table.fail(batch, HlrOutcome.UNKNOWN, OutcomeUnknownError("lost"))
     assert [one.outcome for one in told] == [HlrOutcome.UNKNOWN]
 
 
@@ -492,7 +547,7 @@ def test_octets_per_waiting_lookup() -> None:
             batch = Batch(numbers[start : start + 1000], lambda *_: None)
             table.begin(batch, 30)
             table.accept(batch, rows[start : start + 1000])
-            table.land(batch)
+            table.query_ended(batch)
         return table
 
     plain = size(lambda: {row.lookup_id: row.destination for row in rows})

@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from infobip_async.errors import OutcomeUnknownError
 from infobip_async.hlr.pending import Batch, LookupTable
 from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
@@ -30,7 +31,7 @@ def report(destination: str, lookup_id: str, imsi: str | None = None) -> HlrRepo
 
 def emptied(table: LookupTable) -> bool:
     """Whether a table keeps nothing, but for the ids of late reports."""
-    return not (table._waiting or table._early or table._flying) and table.next_deadline is None
+    return not (table._waiting or table._early or table._in_flight) and table.next_deadline is None
 
 
 @attrs.define(eq=False)
@@ -66,12 +67,12 @@ class Machine(RuleBasedStateMachine):
         numbers = tuple(f"385{self.given + number}" for number in range(count))
         self.given += count
 
-        def settle(position: int, result: HlrResult, refusal: object) -> None:
+        def answer(_: Batch, position: int, result: HlrResult) -> None:
             assert position not in query.results
             assert result.destination == numbers[position]
             query.results[position] = result
 
-        query = Query(Batch(numbers, settle), numbers, flying=True)
+        query = Query(Batch(numbers, answer), numbers, flying=True)
         self.queries.append(query)
         self.table.begin(query.batch, timeout)
 
@@ -96,12 +97,12 @@ class Machine(RuleBasedStateMachine):
     def fail(self, data: st.DataObject, outcome: HlrOutcome) -> None:
         """A query fails."""
         query = data.draw(st.sampled_from([one for one in self.queries if one.flying]))
-        self.table.fail(query.batch, outcome, "why")
+        self.table.fail(query.batch, outcome, OutcomeUnknownError("why"))
         self.land(query)
 
     def land(self, query: Query) -> None:
         """A query is over."""
-        self.table.land(query.batch)
+        self.table.query_ended(query.batch)
         query.flying = False
 
     @precondition(lambda self: self.queries)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import attrs
 import pytest
 
-from infobip_async.errors import NotSentError, OutcomeUnknownError
+from infobip_async.errors import NotSentError, OutcomeUnknownError, RunStoppedError
 from infobip_async.hlr.pending import Stats
 from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.models import HlrSubmission
@@ -27,6 +27,12 @@ def numbers(count: int, first: int = 0) -> list[str]:
 async def drained(stream) -> list[HlrResult]:
     """All results of a stream."""
     return [result async for result in stream]
+
+
+async def take(stream: AsyncIterator[HlrResult], results: list[HlrResult]) -> None:
+    """Take results, and have those that come before a fault."""
+    async for result in stream:
+        results.append(result)  # noqa: PERF401 - a comprehension loses them
 
 
 def outcomes(results: list[HlrResult]) -> Counter[HlrOutcome]:
@@ -117,31 +123,36 @@ async def test_queries_in_flight_are_bounded(gateway) -> None:
         return await gateway.accept(destinations)
 
     gateway.answer = answer
-    async with gateway.lookups(batch_size=10, queries=3) as lookups:
+    async with gateway.lookups(batch_size=10, concurrency=3) as lookups:
         await drained(lookups.stream(numbers(300)))
     assert gateway.most_flying == 3
-    assert now() == pytest.approx(10, abs=0.1)
+    assert now() == pytest.approx(1 + 10, abs=0.1)  # the first query is a trial
 
 
 async def test_gateway_away_does_not_use_the_source_up(gateway) -> None:
-    """While nothing can be sent, the source is read more and more slowly."""
+    """While nothing can be sent, one number tries, and a window is read and no more."""
 
     async def answer(destinations: Sequence[str]) -> Sequence[HlrSubmission]:
         raise NotSentError("away")
 
     gateway.answer = answer
     source = Source()
-    async with gateway.lookups(batch_size=10, queries=2, window=100) as lookups:
-        stream = lookups.stream(source)
-        while now() < 60:
-            assert (await anext(stream)).outcome is HlrOutcome.NOT_SENT
-        await stream.aclose()
+    async with gateway.lookups(batch_size=10, concurrency=2, window=100) as lookups:
+        stream = lookups.stream(source, unreachable_timeout=60)
+        consumer = asyncio.create_task(drained(stream))
+        await asyncio.sleep(59)
+        assert (source.read, stream.stats.finished, stream.stats.waiting) == (100, 0, True)
+        with pytest.raises(RunStoppedError):
+            await consumer
+    assert now() == pytest.approx(60, abs=0.1)
     assert len(gateway.asked) < 25
+    assert {len(asked) for asked in gateway.asked} == {1}
     assert lookups.stats == Stats(not_sent=source.read)
+    assert source.read == 100
 
 
-async def test_failures_make_pauses(gateway) -> None:
-    """Each failure makes the next query wait longer, up to a limit; answers shorten that again."""
+async def test_gateway_that_cannot_be_reached(gateway) -> None:
+    """Each attempt makes the next one wait longer, up to a limit; an answer ends the pauses."""
     times: list[float] = []
 
     async def answer(destinations: Sequence[str]) -> Sequence[HlrSubmission]:
@@ -151,11 +162,34 @@ async def test_failures_make_pauses(gateway) -> None:
         raise NotSentError("away")
 
     gateway.answer = answer
-    async with gateway.lookups(queries=1, batch_size=1) as lookups:
-        await drained(lookups.stream(numbers(23)))
+    async with gateway.lookups(concurrency=1, batch_size=1) as lookups:
+        with pytest.raises(RunStoppedError, match="away"):
+            await drained(lookups.stream(numbers(11), unreachable_timeout=40))
     pauses = [later - sooner for sooner, later in itertools.pairwise(times)]
-    growing = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30]
-    assert pauses == pytest.approx([*growing, *[0] * 10, 0.1], abs=0.01)
+    growing = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5, 5, 5]
+    assert pauses[:21] == pytest.approx([*growing, *[0] * 10], abs=0.01)
+    assert pauses[21:29] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5], abs=0.01)
+    assert times[-1] - times[21] == pytest.approx(40, abs=0.01)
+
+
+async def test_gateway_without_answers(gateway) -> None:
+    """After three queries in a row, single numbers try, ever less often; then the run ends."""
+
+    async def answer(destinations: Sequence[str]) -> Sequence[HlrSubmission]:
+        if len(gateway.asked) == 1:
+            return await gateway.accept(destinations)
+        raise OutcomeUnknownError("cut")
+
+    gateway.answer = answer
+    source, results = Source(), []
+    async with gateway.lookups(concurrency=1, batch_size=10, window=100) as lookups:
+        with pytest.raises(RunStoppedError, match=r'cut.*on_unknown="repeat"'):
+            await take(lookups.stream(source), results)
+    assert outcomes(results)[HlrOutcome.UNKNOWN] <= 10 + 10 + 10 + 5
+    assert list(map(len, gateway.asked))[-5:] == [1] * 5
+    assert len(gateway.asked) == 1 + 3 + 5
+    assert now() == pytest.approx(31, abs=0.1)
+    assert len(results) == source.read
 
 
 async def test_failures_together_count_once(gateway) -> None:
@@ -164,12 +198,16 @@ async def test_failures_together_count_once(gateway) -> None:
 
     async def answer(destinations: Sequence[str]) -> Sequence[HlrSubmission]:
         times.append(now())
+        await asyncio.sleep(0.1)
+        if len(times) == 1:
+            return await gateway.accept(destinations)
         raise OutcomeUnknownError("cut")
 
     gateway.answer = answer
-    async with gateway.lookups(queries=8, batch_size=1) as lookups:
-        await drained(lookups.stream(numbers(25)))
-    assert times == pytest.approx([0, *[0.1] * 8, *[0.3] * 8, *[0.7] * 8], abs=0.01)
+    async with gateway.lookups(concurrency=8, batch_size=1) as lookups:
+        with pytest.raises(RunStoppedError):
+            await drained(lookups.stream(numbers(25)))
+    assert times == pytest.approx([0, *[0.1] * 8, 1.2, 3.3, 7.4, 15.5, 31.6], abs=0.01)
 
 
 async def test_leaving_does_not_wait_for_a_pause(gateway) -> None:
@@ -237,7 +275,7 @@ async def test_age_counts_from_the_first_number(gateway) -> None:
 
     async with gateway.lookups(batch_age=0.5) as lookups:
         await drained(lookups.stream(source()))
-    assert list(map(len, gateway.asked)) == [6, 6, 6, 2]
+    assert list(map(len, gateway.asked)) == [1, 5, 6, 6, 2]
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -267,8 +305,6 @@ async def test_source_that_is_none(gateway) -> None:
     async with gateway.lookups() as lookups:
         with pytest.raises(TypeError):
             await drained(lookups.stream(None))
-        with pytest.raises(TypeError):
-            await drained(lookups.stream([["38591"]], share=True))
 
 
 async def test_source_that_is_cancelled(gateway) -> None:
