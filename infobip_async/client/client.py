@@ -134,8 +134,11 @@ class InfobipClient:
                 raise LocalProtocolError("not set in the environment", field=name)
         if base := os.environ.get("INFOBIP_BASE_URL"):
             options.setdefault("endpoints", Endpoints.at(base))
-        username, password = os.environ["INFOBIP_USERNAME"], os.environ["INFOBIP_PASSWORD"]
-        return cls(username, password, **options)  # type: ignore[arg-type]  # checked by the class
+        return cls(  # no local variable: a traceback would show the password
+            os.environ["INFOBIP_USERNAME"],
+            os.environ["INFOBIP_PASSWORD"],
+            **options,  # type: ignore[arg-type]  # checked by the class
+        )
 
     @property
     def username(self) -> str:
@@ -165,8 +168,6 @@ class InfobipClient:
                 await self._transport.aclose()
         if waiting := len(self._reports.waiting):
             _logger.warning("%d delivery reports were pulled and not taken", waiting)
-
-    # --- sending ---
 
     async def send(
         self, message: Message, recipients: Recipients, *, registered: bool = True
@@ -299,7 +300,6 @@ class InfobipClient:
         """
         return self._composer.message_ids(message, message_id)
 
-    # --- the account, reports, lookups ---
     async def credits(self) -> Decimal:
         """Ask for the balance of the account (§2/2.1). The URL holds the password.
 

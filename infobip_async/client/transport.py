@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import attrs
 import httpx
@@ -83,7 +84,8 @@ class HttpSender:
         if isinstance(outcome, GatewayUnreachableError):
             raise outcome
         if not outcome.successful:
-            status = f"the reply has HTTP status {outcome.status}"
+            place = _place(request.url)
+            status = f"HTTP {outcome.status} from {place}: is the address right?"
             raise OutcomeUnknownError(status) from RemoteProtocolError(status, raw=outcome.body)
         return outcome
 
@@ -117,6 +119,12 @@ class HttpSender:
             kind = type(fault).__name__
         # Raised out here, since the traceback from inside leads to the URL.
         raise LocalProtocolError(f"the request cannot be made ({kind})", field="url")
+
+
+def _place(url: str) -> str:
+    """Where a request went, without what must not be told: user, password, query."""
+    scheme, netloc, path, _, _ = urlsplit(url)
+    return f"{scheme}://{netloc.rpartition('@')[2]}{path}"
 
 
 def _delimited(response: httpx.Response) -> bool:
