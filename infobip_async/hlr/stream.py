@@ -102,9 +102,8 @@ class Stream:
             unknown = settings.on_unknown
             self._resuming = Resuming(job, self._queries, self.gate, self, unknown)
         self._credits: CreditCheck | None = None
-        if hasattr(client, "credits"):
-            known = _account(client)
-            self._credits = CreditCheck(known, self.gate, self._forget, self.fail)
+        if _knows_account(client):
+            self._credits = CreditCheck(_account(client), self.gate, self._forget, self.fail)
         self._fault: BaseException | None = None
         self._left = False
         # From the source to the queries:
@@ -315,9 +314,13 @@ class Stream:
         self.window.emit(result)
 
 
+def _knows_account(client: HlrClient) -> bool:
+    return hasattr(client, "credits") and hasattr(client, "username")
+
+
 def _account(client: HlrClient) -> AccountClient:
     """The client as one that knows its account, which jobs and `min_credits` need."""
-    if not hasattr(client, "credits") or not hasattr(client, "username"):
+    if not _knows_account(client):
         raise LocalProtocolError("it does not know its account", field="client")
     return cast("AccountClient", client)
 

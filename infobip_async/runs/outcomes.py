@@ -83,5 +83,5 @@ def explain(fault: Exception) -> str:
     """Say why a run ended, and which way out there is."""
     told = str(fault) or repr(fault)
     if isinstance(fault, OutcomeUnknownError):
-        return f'{told}; on_unknown="repeat" goes on with what is in doubt'
+        return f'{told} (on_unknown="repeat" goes on with what is in doubt)'
     return told

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import re
 import socket
 
 import httpx
@@ -145,6 +146,20 @@ async def test_the_reason_is_what_the_system_said(connect, link) -> None:
         with pytest.raises(OutcomeUnknownError) as caught:
             await connect(http=http).credits()
     assert str(caught.value).endswith(f"(ReadError: {os.strerror(errno.ECONNRESET)})")
+
+
+async def test_a_status_but_2xx_names_the_address(connect, call) -> None:
+    """An address may be wrong, so it is told: without the query and the user, which are secret."""
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(404, html="<h1>Not Found</h1>")
+
+    endpoints = Endpoints.at("https://somebody:sesame@gateway.invalid:8443/sms")
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await call.make(connect(http=http, endpoints=endpoints))
+    place = r"https://gateway\.invalid:8443/sms/[^?@]*"
+    assert re.search(rf"HTTP 404 from {place}: is the address right\?$", str(caught.value))
 
 
 async def test_a_failure_without_a_reason_of_the_system(connect) -> None:
