@@ -7,6 +7,7 @@ after its caller was told that it failed.
 import asyncio
 import json
 import logging
+import math
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -241,14 +242,25 @@ class Connection:
                 yield
 
     async def request(
-        self, subject: str, payload: bytes = b"", headers: Mapping[str, str] | None = None
+        self,
+        subject: str,
+        payload: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        at_most: float = math.inf,
     ) -> Msg:
         """Publish a message, and wait for the answer.
+
+        Args:
+            subject: where the message goes.
+            payload: of the message.
+            headers: of the message.
+            at_most: seconds to wait, if the timeout of the options is longer.
 
         Raises:
             StorageUnavailableError: no answer came.
         """
-        client, seconds = self.client, self._options.timeout
+        client, seconds = self.client, min(self._options.timeout, at_most)
         fields = dict(headers) if headers else None
         try:
             async with self.within(seconds):
@@ -257,12 +269,7 @@ class Connection:
             raise StorageUnavailableError(f"no answer of the broker: {_name(fault)}") from None
 
     async def publish(self, subject: str, payload: bytes = b"", reply: str = "") -> None:
-        """Publish a message, and wait for no answer.
-
-        Args:
-            subject: where the message goes.
-            payload: what it says.
-            reply: where answers go.
+        """Publish a message, and wait for no answer; answers go to the subject `reply`.
 
         Raises:
             StorageUnavailableError: there is no connection.

@@ -100,7 +100,10 @@ class Lease:
         Raises:
             StorageUnavailableError: no confirmation came; the message stays in hand.
         """
-        await self.connection.request(self._messages[sequence].reply, b"+ACK")
+        # A broker that was killed may have forgotten that it gave the message out, and then does
+        # not answer. It gives the message out again, so there is no point in waiting for longer.
+        reply = self._messages[sequence].reply
+        await self.connection.request(reply, b"+ACK", at_most=self.ack_wait)
         self.drop(sequence)
 
     def drop(self, sequence: int) -> None:
