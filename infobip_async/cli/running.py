@@ -45,11 +45,11 @@ _EXIT_CODES: Final[tuple[tuple[type[InfobipError], int], ...]] = (
     (NotSentError, 4),
     (OutcomeUnknownError, 5),
 )
-_OPTIONS: Final = {"allow_insecure=True": "--allow-insecure", "header=False": "--no-header"}
-"""What the library calls an argument, and what it is called here."""
 _SPELLINGS: Final = {
     "allow_insecure=True": "--allow-insecure",
+    "header=False": "--no-header",
     'on_unknown="repeat"': "--on-unknown repeat",
+    "header=False": "--no-header",
     "max_parts": "--max-parts",
     "max_numbers": "--max-numbers",
 }
@@ -176,7 +176,7 @@ class Account:
         self, *, ucs2: Ucs2Form = Ucs2Form.BINARY, stop_timeout: float = 30.0
     ) -> "InfobipClient":
         """Make a client of the account."""
-        from infobip_async import InfobipClient  # noqa: PLC0415 - brings httpx: `preview` needs none
+        from infobip_async import InfobipClient
 
         at = Endpoints.later if self.later else Endpoints.at
         default = Endpoints.later() if self.later else Endpoints()
@@ -205,7 +205,7 @@ def options_of(
 
     def decorate(command: Command) -> Command:
         @wraps(command)
-        def collect(**values: Any) -> None:  # noqa: ANN401 - whatever options the command has
+        def collect(**values: Any) -> None:
             fields = {field.name: values.pop(field.name) for field in attrs.fields(kind)}
             command(**{name: kind(**fields)}, **values)
 
@@ -222,7 +222,7 @@ class FiniteRange(click.FloatRange):
 
     def convert(
         self,
-        value: Any,  # noqa: ANN401 - click's signature
+        value: Any,
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> float:

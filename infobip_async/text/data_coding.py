@@ -1,4 +1,4 @@
-"""What the octets of a message are, by its data coding.
+"""What the octets of a message mean, by its data coding.
 
 Values up to 15 are those of SMPP 3.4 (5.2.19); above, the octet is a GSM data coding scheme
 (3GPP TS 23.038 clause 4).
@@ -14,7 +14,7 @@ from infobip_async.text.udh import LOCKING_SHIFT, SINGLE_SHIFT
 
 
 class Alphabet(StrEnum):
-    """What the octets of a message stand for."""
+    """The meaning of the octets of a message."""
 
     GSM_7 = "GSM-7"
     ASCII = "ASCII"
@@ -31,10 +31,10 @@ class Alphabet(StrEnum):
 
 @attrs.frozen
 class Coding:
-    """What a data coding says.
+    """The meaning of a data coding.
 
     Attributes:
-        alphabet: what the octets stand for.
+        alphabet: the meaning of the octets.
         message_class: 0 (show at once) to 3; None where there is none.
         compressed: the octets are compressed (3GPP TS 23.042).
     """
@@ -73,7 +73,7 @@ _SMPP = (
 # Bits 3 and 2 of the general groups.
 _GENERAL = (Alphabet.GSM_7, Alphabet.BINARY, Alphabet.UCS_2, Alphabet.RESERVED)
 
-# Bits 7 to 4 of the groups that tell of waiting messages, with a text.
+# Bits 7 to 4 of the message waiting groups that carry a text.
 _WAITING = {0b1100: Alphabet.GSM_7, 0b1101: Alphabet.GSM_7, 0b1110: Alphabet.UCS_2}
 
 _CODECS = {
@@ -86,12 +86,12 @@ _CODECS = {
 
 
 def _coding(value: int) -> Coding:
-    """Read one octet. A reserved bit that is set does not change what the group says."""
+    """Read one octet. A reserved bit that is set does not change the meaning of its group."""
     if value < len(_SMPP):
         return Coding(_SMPP[value])
     message_class = value & 0b11
     match value >> 6:
-        case 0b00 | 0b01:  # general; with 01 the message is to be deleted once it was read
+        case 0b00 | 0b01:  # general; 01 asks to delete the message once it was read
             classed, compressed = value & 0b0001_0000, value & 0b0010_0000
             alphabet = _GENERAL[value >> 2 & 0b11]
             return Coding(alphabet, message_class if classed else None, bool(compressed))
@@ -106,12 +106,12 @@ _CODINGS = tuple(map(_coding, range(0x100)))
 
 
 def classify(data_coding: int) -> Coding:
-    """What a data coding says; a number that is none counts as reserved."""
+    """Read a data coding; a number outside 0 to 255 counts as reserved."""
     return _CODINGS[data_coding] if 0 <= data_coding < len(_CODINGS) else _RESERVED
 
 
 def shifts(header: UserDataHeader | None) -> tuple[int, int]:
-    """The national languages that a header names: of the locking and of the single shift table."""
+    """Read the national languages in a header: of the locking and of the single shift table."""
     named = {element.identifier: element.data for element in header.elements} if header else {}
     locking, single = (named.get(identifier, b"") for identifier in (LOCKING_SHIFT, SINGLE_SHIFT))
     return int.from_bytes(locking), int.from_bytes(single)
@@ -120,7 +120,7 @@ def shifts(header: UserDataHeader | None) -> tuple[int, int]:
 def decode(
     data: bytes, data_coding: int, header: UserDataHeader | None = None
 ) -> tuple[str | None, bool]:
-    """Decode the octets of a received message; nothing raises.
+    """Decode the octets of a received message; it never raises.
 
     Args:
         data: the octets without their header; GSM-7 as one septet per octet.
@@ -128,9 +128,9 @@ def decode(
         header: the message's header, which may name national tables for GSM-7.
 
     Returns:
-        The text, and whether it is damaged: U+FFFD stands for what could not be decoded. The
-        text is None where the octets are binary, compressed, or of a coding that is reserved or
-        not supported.
+        The text, and whether it is damaged: U+FFFD stands for octets that could not be decoded.
+        The text is None where the octets are binary, compressed, or of a coding that is reserved
+        or not supported.
     """
     coding = classify(data_coding)
     if coding.compressed:

@@ -13,9 +13,10 @@ _BASIC = DEFAULT.replace(chr(ESCAPE), "")
 _EXTENDED = "".join(EXTENSION.values())
 
 OUTSIDE = re.compile(f"[^{re.escape(_BASIC + _EXTENDED)}]")
-"""One character that is not in the alphabet; U+001B is none, since it is the escape itself."""
+"""Matches a character outside the alphabet. U+001B is outside, since it is the escape itself."""
 
-# One match tells all: none, the text is not GSM-7; without the group, a septet per character.
+# One match decides: without a match, the text is not GSM-7; with a match but without its group,
+# every character takes one septet.
 _countable = re.compile(
     f"[{re.escape(_BASIC)}]*+(?:([{re.escape(_EXTENDED)}])[{re.escape(_BASIC + _EXTENDED)}]*+)?"
 ).fullmatch
@@ -40,7 +41,7 @@ def septet_count(text: str) -> int | None:
         return None
     if match.lastindex is None:
         return len(text)
-    octets = text.encode()  # deleting octets is several times as fast as finding characters
+    octets = text.encode()  # deleting octets is several times faster than finding characters
     extended = len(octets) - len(octets.translate(None, _EXTENDED_ASCII))
     return len(text) + extended + text.count(_EXTENDED_OTHER)
 
@@ -66,15 +67,15 @@ def encode(text: str) -> bytes:
 
 
 def decode(septets: bytes, *, locking: int = 0, single: int = 0) -> tuple[str, bool]:
-    """Decode septets, one per octet, as the standard says; nothing raises.
+    """Decode septets, one per octet, as the standard says; it never raises.
 
-    An escape before a septet without an entry in the extension table is left out; two escapes,
-    and an escape at the end, are a space each (3GPP TS 23.038 clause 6.2.1.1).
+    An escape before a septet without an entry in the extension table is left out. Two escapes, and
+    an escape at the end, become a space each (3GPP TS 23.038 clause 6.2.1.1).
 
     Args:
         septets: one septet per octet.
         locking: the national language whose table replaces the default one; 0 for none.
-            A language without such a table counts as none.
+            A language without such a table counts as 0.
         single: the national language whose table replaces the default extension table.
 
     Returns:
@@ -92,6 +93,6 @@ def decode(septets: bytes, *, locking: int = 0, single: int = 0) -> tuple[str, b
             return " "
         return shifted.get(run[0]) or plain(run)
 
-    runs = _ESCAPED.split(septets)  # what follows an escape stands at the odd places
+    runs = _ESCAPED.split(septets)  # the septets behind an escape stand at odd places
     text = "".join(escaped(run) if at % 2 else plain(run) for at, run in enumerate(runs))
     return text, UNASSIGNED in text

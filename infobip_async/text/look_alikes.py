@@ -1,4 +1,4 @@
-"""GSM-7 characters that look like others: for texts that need UCS-2 for a mere apostrophe."""
+"""GSM-7 characters that look like others: for texts that need UCS-2 because of an apostrophe."""
 
 import re
 import unicodedata
@@ -36,8 +36,8 @@ _LOOK_ALIKES = {
     )
 )
 
-# Compatibility characters that differ from their equivalents in size, font or breaking only.
-# Superscripts and fractions are not among them: 10² is not 102.
+# Kinds of compatibility characters that differ from their equivalents in size, font or line
+# breaking only. Superscripts and fractions are not among them: 10² is not 102.
 _HARMLESS = ("<noBreak>", "<compat>", "<wide>", "<narrow>", "<small>", "<font>")
 
 _DECOMPOSED = re.compile(
@@ -50,14 +50,14 @@ _DECOMPOSED = re.compile(
 
 
 def look_alike(character: str) -> str | None:
-    """Find what looks like a character that is not in GSM-7, and is.
+    """Find GSM-7 characters that look like a character outside GSM-7.
 
-    Quotes, dashes, spaces, bullets and the like have one, and characters that differ in size or
-    font only; invisible characters have the empty text. Letters with accents have none: without
-    them they are other letters.
+    Quotes, dashes, spaces, bullets and the like have a look-alike, and so have characters that
+    differ from GSM-7 only in size or font. The look-alike of an invisible character is the empty
+    text. A letter with an accent has none: without the accent it is another letter.
 
     Returns:
-        One GSM-7 character, none, or a few (``...``), or None where nothing looks like it.
+        One GSM-7 character, several (``...``) or none (``""``); None without a look-alike.
     """
     known = _LOOK_ALIKES.get(character)
     if known is not None:
@@ -70,10 +70,10 @@ def look_alike(character: str) -> str | None:
 
 
 def simplify(text: str) -> str:
-    """Put look-alikes in the place of characters that are not in GSM-7.
+    """Replace characters that are not in GSM-7 by their look-alikes.
 
-    GSM-7 characters stay as they are, and so does everything that nothing looks like. A letter
-    and a combining accent become one character where GSM-7 has it.
+    GSM-7 characters stay as they are, and so do characters without a look-alike. A letter and a
+    combining accent become one character where GSM-7 has it.
     """
     composed = _DECOMPOSED.sub(lambda found: unicodedata.normalize("NFC", found[0]), text)
     return gsm7.OUTSIDE.sub(_replacement, composed)

@@ -15,12 +15,12 @@ _Key = tuple[str, str | None, int, int, int]
 
 @attrs.define
 class Parts:
-    """The parts of one message that have come.
+    """The parts of one message that have arrived.
 
     Attributes:
-        total: how many it was sent in.
-        deadline: until when it is waited for, or remembered.
-        by_number: the parts, the very objects that were taken in.
+        total: the number of parts that the message was sent in.
+        deadline: when the message is given up, or, once it is whole, forgotten.
+        by_number: the parts by their number: the same objects that `Reassembler.collect` got.
     """
 
     total: int
@@ -29,15 +29,15 @@ class Parts:
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """The numbers of those that have not."""
+        """Numbers of the parts that have not arrived."""
         return tuple(n for n in range(1, self.total + 1) if n not in self.by_number)
 
     def join(self) -> InboundSms:
-        """Make one message of what has come."""
+        """Make one message of the parts that have arrived."""
         return _join(self)
 
     def repeats(self, number: int, sms: InboundSms) -> bool:
-        """Whether the same part has come before, with the same content."""
+        """Whether a part with this number and the same content arrived before."""
         earlier = self.by_number.get(number)
         return earlier is not None and (earlier.data, earlier.text) == (sms.data, sms.text)
 
@@ -46,17 +46,17 @@ class Reassembler:
     """Joins parts into whole messages, bounded in number and in time.
 
     Parts belong together when sender, receiver, reference, its width, and the total agree; they
-    may come in any order. A part that came before is ignored, also for some time after its
-    message was whole; one with the number of another but a different content begins a new
+    may arrive in any order. A part that arrived before is ignored, also for some time after its
+    message was whole. A part with the number of another one but a different content begins a new
     message, since senders use references again.
 
     There is no clock inside: `now` is in seconds, of any clock that does not go back.
 
     Args:
-        timeout: the seconds that a message may wait for its parts after the first that came, and
-            that a whole one is remembered for.
-        limit: the number of messages that may wait at the same time; the oldest is handed on
-            incomplete when there would be more.
+        timeout: seconds that a message waits for its parts after the first one arrived, and that
+            a whole message is remembered.
+        limit: messages that wait at the same time; if there would be more, the oldest one is
+            handed on incomplete.
     """
 
     def __init__(self, *, timeout: float = 3600.0, limit: int = 10_000) -> None:
@@ -66,28 +66,12 @@ class Reassembler:
         self._waiting: OrderedDict[_Key, Parts] = OrderedDict()
         self._whole: OrderedDict[_Key, Parts] = OrderedDict()
 
-    @property
-    def deadline(self) -> float | None:
-        """When the next waiting message is due to be handed on incomplete; None if none waits."""
-        return next((parts.deadline for parts in self._waiting.values()), None)
-
-    def add(self, sms: InboundSms, now: float) -> tuple[InboundSms, ...]:
-        """Take a message in.
-
-        Returns:
-            What is to be handed on now: the message itself if it is no part, or the whole one
-            that it completes; before it, messages that became due, or had to make room, with the
-            numbers of their `missing` parts.
-        """
-        joined = tuple(map(_join, self.collect(sms, now)))
-        return joined if _place(sms) else (*joined, sms)
-
     def collect(self, sms: InboundSms, now: float) -> tuple[Parts, ...]:
-        """Take a part in as `add` does, for a caller who keeps the parts himself.
+        """Take a part in; a message that is no part is left to the caller.
 
         Returns:
-            The messages to be handed on now, as parts to be joined; of one that is no part
-            nothing.
+            The messages to be handed on now: those that are due or have to make room, with some
+            of their parts missing, and then the one that this part completes.
         """
         due = self.take_due(now)
         place = _place(sms)
@@ -100,13 +84,13 @@ class Reassembler:
         return (*due, *self._take(key, number, sms, now))
 
     def holds(self, part: InboundSms) -> bool:
-        """Whether this very part waits for others; not one that is merely equal."""
+        """Whether this object, and not just an equal one, waits for other parts."""
         place = _place(part)
         parts = self._waiting.get(place[0]) if place else None
         return place is not None and parts is not None and parts.by_number.get(place[1]) is part
 
     def forget(self, part: InboundSms) -> None:
-        """Let the parts of a whole message come again: this one was among them, and it is lost."""
+        """Let the parts of a whole message arrive again: the message of this part was lost."""
         place = _place(part)
         whole = self._whole.get(place[0]) if place else None
         if place and whole and whole.by_number.get(place[1]) is part:
@@ -131,7 +115,7 @@ class Reassembler:
             self._whole.popitem(last=False)
 
     def withdraw(self, sms: InboundSms, now: float) -> None:
-        """Take back the part that made a message whole, because that could not be handled.
+        """Take back the part that completed a message, because the message could not be handled.
 
         The other parts wait again, so that the message is whole once more when the gateway
         repeats this part.
@@ -151,28 +135,17 @@ class Reassembler:
     def keep(self, parts: Parts, now: float) -> None:
         """Let an incomplete message wait once more, because it could not be handled.
 
-        Where others with its key have come meanwhile, or too many wait, it is lost.
+        It is lost if other parts with its key arrived meanwhile, or if too many messages wait.
         """
         place = _place(next(iter(parts.by_number.values())))
         if place and place[0] not in self._waiting and len(self._waiting) < self.limit:
             parts.deadline = now + self.timeout
             self._waiting[place[0]] = parts
 
-    def expire(self, now: float) -> tuple[InboundSms, ...]:
-        """Hand on the messages whose time is up, incomplete, with their `missing` numbers."""
-        return tuple(map(_join, self.take_due(now)))
-
     def take_due(self, now: float) -> tuple[Parts, ...]:
-        """Hand on the messages whose time is up as `expire` does, as parts to be joined."""
+        """Give up the messages whose time is over; they are to be handed on incomplete."""
         _pop_due(self._whole, now)
         return tuple(_pop_due(self._waiting, now))
-
-    def flush(self) -> tuple[InboundSms, ...]:
-        """Hand on all messages that wait, incomplete, and forget everything."""
-        waiting = tuple(_join(parts) for parts in self._waiting.values())
-        self._waiting.clear()
-        self._whole.clear()
-        return waiting
 
 
 def is_part(sms: InboundSms) -> bool:
@@ -181,7 +154,7 @@ def is_part(sms: InboundSms) -> bool:
 
 
 def _place(sms: InboundSms) -> tuple[_Key, int] | None:
-    """Which message a part belongs to, and its number there; None if it is no part."""
+    """The message that a part belongs to, and its number there; None if it is no part."""
     part = udh.concatenation_of(sms.udh) if sms.udh else None
     if part is None:
         return None
@@ -196,7 +169,7 @@ def _pop_due(messages: OrderedDict[_Key, Parts], now: float) -> list[Parts]:
 
 
 def _join(parts: Parts) -> InboundSms:
-    """One message of the parts that have come."""
+    """Make one message of the parts that have arrived."""
     numbered = sorted(parts.by_number.items())
     ordered = [sms for _, sms in numbered]
     runs = [[sms for _, (_, sms) in run] for _, run in groupby(enumerate(numbered), _run_of)]
@@ -216,7 +189,7 @@ def _join(parts: Parts) -> InboundSms:
 
 
 def _run_of(item: tuple[int, tuple[int, InboundSms]]) -> tuple[object, ...]:
-    """Equal for parts that follow each other without a gap and are coded alike.
+    """A key that is equal for parts which follow each other without a gap and are coded alike.
 
     Their octets are decoded as one, since a peer may cut a character in two.
     """

@@ -1,6 +1,6 @@
-"""From a message to what the requests carry: alphabet, parts and octets (§2/1.2, §2/2).
+"""From a message to the contents of its requests: alphabet, parts and octets (§2/1.2, §2/2).
 
-`compose` is the one function behind both the preview and the sending. A text in GSM-7 goes out
+`compose` is behind both the preview and the sending, so that they agree. A text in GSM-7 goes out
 as ``<text>``, with the type ``longSMS`` where it takes more than one part, and the gateway cuts
 it. Any other text goes out as ``<binary>`` UTF-16BE with data coding 8, cut here, or as
 ``<text>`` with data coding 8.
@@ -40,11 +40,11 @@ __all__ = [
 
 _UCS_2 = 8
 _UCS_2_FLASH = 24  # 3GPP TS 23.038 clause 4: class 0, UCS-2
-_UDHI = 0x40  # the esm_class bit of a header in front of the octets
+_UDHI = 0x40  # the bit of esm_class for octets that start with a header
 
 
 class Ucs2Form(Enum):
-    """How a text that is not GSM-7 goes on the wire; both forms carry data coding 8."""
+    """How a text outside GSM-7 goes on the wire; both forms carry data coding 8."""
 
     BINARY = "binary"
     """As ``<binary>``, UTF-16BE in hexadecimal, in parts with headers of our own."""
@@ -57,10 +57,10 @@ class Offender:
     """A character that forces UCS-2.
 
     Attributes:
-        position: where it stands in the text, from 0, in code points.
+        position: its place in the text, from 0, in code points.
         character: the character.
         name: its Unicode name, or ``U+0009`` and the like where it has none.
-        look_alike: what `simplify` puts in its place, possibly nothing (``""``); None where it
+        look_alike: the text that `simplify` puts in its place, which can be empty; None where it
             stays, or becomes one character with the letter before it.
     """
 
@@ -72,15 +72,15 @@ class Offender:
 
 @attrs.frozen
 class Preview:
-    """What a message takes.
+    """The alphabet and the parts that a message takes.
 
     Attributes:
-        alphabet: ``GSM-7``, ``UCS-2``, or 8-bit data for what is no text.
+        alphabet: ``GSM-7`` or ``UCS-2`` for a text, 8-bit data for other messages.
         parts: the units of each part: septets for GSM-7 and UTF-16 code units for UCS-2, without
-            headers; for 8-bit data the octets, with the header. Of a bookmark, the octets of
-            title and address (UTF-8) that the gateway makes its message of.
+            headers; octets for a binary message, with the header; for a bookmark the octets of
+            title and address in UTF-8, of which the gateway makes its message.
         remaining: the units that are left in the last part; 0 for a bookmark.
-        text: the text previewed; empty for what is no text.
+        text: the text previewed; empty for other messages.
     """
 
     alphabet: Alphabet
@@ -112,8 +112,8 @@ class Composition:
     """A message as it is sent.
 
     Attributes:
-        preview: what it takes.
-        submissions: what each request carries, in the order in which they are to be sent.
+        preview: its alphabet and its parts.
+        submissions: the contents of its requests, in the order of sending.
     """
 
     preview: Preview
@@ -122,15 +122,15 @@ class Composition:
 
 @attrs.frozen
 class _Layout:
-    """How an alphabet fills parts: bits per unit there, octets per unit in what is cut here."""
+    """How an alphabet fills parts: bits per unit on the air, octets per unit before the cut."""
 
     alphabet: Alphabet
     bits: int
     octets: int
-    leads: bytes  # the first octets of the units that may not be parted from their next
+    leads: bytes  # first octets of units that must not be separated from the next unit
 
     def room(self, header: bytes = b"") -> int:
-        """The units that a part has room for beside a header."""
+        """The units that fit into a part beside a header."""
         return (MAX_OCTETS - len(header)) * 8 // self.bits
 
 
@@ -147,22 +147,22 @@ def compose(
     reference: int = 0,
     reference_width: int = 8,
 ) -> Composition:
-    """Make what the requests for a message carry.
+    """Make the contents of the requests for a message.
 
-    The sender, and what XML can carry, are checked where the requests are written.
+    The sender, and whether XML can carry the text, are checked when the requests are written.
 
     Args:
         message: what to send.
-        ucs2: how a text that is not GSM-7 goes on the wire.
+        ucs2: how a text outside GSM-7 goes on the wire.
         reference: the number that the parts of such a text have in common.
         reference_width: its width, 8 or 16 bits. A header with 16 bits takes one octet more, so
             that a part has room for 66 units instead of 67 (152 septets instead of 153).
 
     Raises:
-        LocalProtocolError: it is no message, or has no string for a string; the text is empty,
-            holds U+001B or a lone surrogate, or takes more than 255 parts (§2/1.2); the octets
-            are none, or more than 140 with their header; the header's own lengths are wrong; a
-            number is out of its range.
+        LocalProtocolError: the message, or one of its texts, is of a wrong type; a text is empty,
+            holds U+001B or a lone surrogate, or takes more than 255 parts (§2/1.2); there are no
+            octets, or more than 140 with the header; a length in the header is wrong; a number
+            is out of its range.
     """
     _check_types(message)
     header = partial(udh.concatenation, reference, width=reference_width)
@@ -182,7 +182,7 @@ def compose(
 
 
 def _check_types(message: object) -> None:
-    """Refuse what a program without type checks gives by mistake."""
+    """Refuse values of a wrong type, which programs without type checks give by mistake."""
     if not isinstance(message, Message):
         raise _error(f"a {type(message).__name__} is no message, such as TextMessage", "message")
     for name in ("sender", "text", "url"):
@@ -197,10 +197,10 @@ def preview(
     reference: int = 0,
     reference_width: int = 8,
 ) -> Preview:
-    """See what a message, or a bare text, takes: alphabet, parts, and what forces UCS-2.
+    """Show the alphabet and the parts of a message or a text, and what forces UCS-2.
 
     Args:
-        message: what would be sent.
+        message: the message, or its text.
         ucs2: as for `compose`.
         reference: as for `compose`.
         reference_width: as for `compose`.
@@ -252,7 +252,7 @@ def _encoded(text: str, field: str) -> tuple[_Layout, bytes]:
 
 
 def _cut(octets: bytes, room: int, layout: _Layout) -> list[bytes]:
-    """Cut so that each part is as full as can be, and no pair of units is parted."""
+    """Cut octets so that each part is as full as possible, and no pair of units is separated."""
     size = room * layout.octets
     parts = []
     start = 0

@@ -11,7 +11,7 @@ ESCAPE = 0x1B
 """The septet that announces a character of an extension table."""
 
 UNASSIGNED = "\ufffd"
-"""What stands in a cell of a table that has no character."""
+"""The character in cells of a table that have none."""
 
 DEFAULT = (
     "@£$¥èéùìòÇ\nØø\rÅå"
@@ -23,7 +23,7 @@ DEFAULT = (
     "¿abcdefghijklmno"
     "pqrstuvwxyzäöñüà"
 )
-"""The default alphabet; the cell of the escape holds U+001B, which is none of its characters."""
+"""The default alphabet. The cell of the escape holds U+001B, which is not one of its characters."""
 
 
 def _run(run: str) -> str:
@@ -38,7 +38,7 @@ def _table(runs: str) -> str:
 
 
 def _over(base: Mapping[int, str], runs: str) -> dict[int, str]:
-    """`base` with some cells changed: each run of characters behind the septet of its first."""
+    """Copy `base` with some cells changed; each run of characters follows its first septet."""
     cells = dict(base)
     for run in runs.split():
         septet, _, characters = run.partition(":")
@@ -46,8 +46,8 @@ def _over(base: Mapping[int, str], runs: str) -> dict[int, str]:
     return cells
 
 
-# What the default extension table and all national ones have in common. The euro sign is not
-# among it: Telugu has none.
+# What the default extension table and all national ones have in common. The euro sign is no part
+# of it, since Telugu has none.
 _COMMON = _over({}, "0A:000C 14:005E 28:007B 29:007D 2F:005C 3C:005B 3D:007E 3E:005D 40:007C")
 
 EXTENSION: Mapping[int, str] = _over(_COMMON, "65:20AC")

@@ -10,10 +10,10 @@ from infobip_async.errors import LocalProtocolError
 from infobip_async.models import UdhElement, UserDataHeader
 
 MAX_OCTETS = 140
-"""What one message carries, its header included."""
+"""The octets that one message carries, its header included."""
 
 MAX_PARTS = 255
-"""What the one octet of a concatenation's total can count."""
+"""The most parts of a message: their number is one octet of the header."""
 
 SINGLE_SHIFT = 0x24
 """Identifier of the element that names a national single shift table."""
@@ -22,7 +22,6 @@ LOCKING_SHIFT = 0x25
 """Identifier of the element that names a national locking shift table."""
 
 _CONCATENATION = {8: 0x00, 16: 0x08}
-_PORTS = {8: 0x04, 16: 0x05}
 
 # The elements whose length the standard fixes, among those that phones and gateways send.
 _LENGTHS = {
@@ -38,8 +37,8 @@ _LENGTHS = {
     LOCKING_SHIFT: 1,
 }
 
-# Of these the last one counts, where the standard has them once only; those with the same number
-# exclude each other.
+# Elements that may stand once. If they stand more often, the last one counts; those with the same
+# number here exclude each other.
 _ONCE = {
     0x00: 0x00,
     0x04: 0x04,
@@ -55,7 +54,7 @@ _ONCE = {
 
 @attrs.frozen
 class Concatenation:
-    """What makes a message a part of a longer one.
+    """The place of a part in a longer message.
 
     Attributes:
         reference: the number that the parts have in common.
@@ -71,12 +70,12 @@ class Concatenation:
 
 
 def parse(data: bytes) -> tuple[UserDataHeader, bytes]:
-    """Take the header off the octets of a received message; nothing raises.
+    """Take the header off the octets of a received message; it never raises.
 
-    What the standard says to ignore is left out of the elements and marks the header as
-    malformed: the whole header where its last element does not end with it; an element of a
-    wrong length; a concatenation whose part is 0 or above the total; all but the last of
-    elements that may stand once.
+    Elements that the standard says to ignore are left out, and mark the header as malformed: all
+    of them where the last one does not end with the header; an element of a wrong length; a
+    concatenation whose part is 0 or above the total; all but the last of elements that may stand
+    once.
 
     Returns:
         The header, and the octets behind it.
@@ -120,7 +119,7 @@ def _has_its_length(element: UdhElement) -> bool:
 
 
 def _is_a_part(element: UdhElement) -> bool:
-    """Whether the parts are possible ones, where the element is a concatenation at all."""
+    """Whether an element is a concatenation of a possible part, or none at all."""
     if element.identifier not in _CONCATENATION.values():
         return True
     *_, total, number = element.data
@@ -128,7 +127,7 @@ def _is_a_part(element: UdhElement) -> bool:
 
 
 def concatenation_of(header: UserDataHeader) -> Concatenation | None:
-    """Which part of which message a header belongs to; None where it is a whole one."""
+    """Read which part of a message a header belongs to; None where the message is whole."""
     for width, identifier in _CONCATENATION.items():
         for element in header.elements:
             if element.identifier == identifier:
@@ -138,7 +137,7 @@ def concatenation_of(header: UserDataHeader) -> Concatenation | None:
 
 
 def without_concatenation(header: UserDataHeader) -> UserDataHeader | None:
-    """The header of the whole message that a part belongs to; None where nothing is left."""
+    """Make the header of the message that a part belongs to; None where nothing is left of it."""
     others = tuple(
         element for element in header.elements if element.identifier not in _CONCATENATION.values()
     )
@@ -160,39 +159,14 @@ def concatenation(reference: int, total: int, number: int, *, width: int = 8) ->
     Raises:
         LocalProtocolError: a number is out of its range.
     """
-    identifier = _of_width(_CONCATENATION, width)
-    data = _octets(reference, width, "reference")
+    if width not in _CONCATENATION:
+        raise _error(f"a width is 8 or 16 bits, not {width}", "width")
+    if not 0 <= reference < 1 << width:
+        raise _error(f"{reference} does not fit into {width} bits", "reference")
     if not 1 <= number <= total <= MAX_PARTS:
         raise _error(f"{number} of {total} is no part of at most {MAX_PARTS}", "number")
-    return _header(UdhElement(identifier, data + bytes([total, number])))
-
-
-def application_ports(destination: int, source: int, *, width: int = 16) -> bytes:
-    """Build the header of a message to an application of the handset.
-
-    Args:
-        destination: the port that the application listens on, of `width` bits.
-        source: the port to answer to, of `width` bits.
-        width: 8 or 16.
-
-    Returns:
-        The whole header, its length octet included: 5 or 7 octets.
-
-    Raises:
-        LocalProtocolError: a number is out of its range.
-    """
-    identifier = _of_width(_PORTS, width)
-    ports = _octets(destination, width, "destination") + _octets(source, width, "source")
-    return _header(UdhElement(identifier, ports))
-
-
-def combine(*headers: bytes) -> bytes:
-    """Join the elements of several whole headers into one.
-
-    Raises:
-        LocalProtocolError: a header is not sound, or the joined one above 140 octets.
-    """
-    return _header(*(element for header in headers for element in _checked(header)))
+    data = reference.to_bytes(width // 8) + bytes([total, number])
+    return _header(UdhElement(_CONCATENATION[width], data))
 
 
 def check(udh: bytes) -> None:
@@ -202,10 +176,6 @@ def check(udh: bytes) -> None:
         LocalProtocolError: the length octet does not count the octets behind it, an element goes
             past the end, or an element has not the length that the standard fixes.
     """
-    _checked(udh)
-
-
-def _checked(udh: bytes) -> list[UdhElement]:
     elements = _elements(udh)
     if elements is None:
         raise _error("its lengths do not add up to the octets that it has", "udh")
@@ -216,28 +186,13 @@ def _checked(udh: bytes) -> list[UdhElement]:
                 f" not {len(element.data)}",
                 "udh",
             )
-    return elements
 
 
 def _header(*elements: UdhElement) -> bytes:
     body = b"".join(
         bytes([element.identifier, len(element.data)]) + element.data for element in elements
     )
-    if len(body) >= MAX_OCTETS:
-        raise _error(f"a header of {len(body) + 1} octets is above {MAX_OCTETS}", "udh")
     return bytes([len(body)]) + body
-
-
-def _of_width(identifiers: dict[int, int], width: int) -> int:
-    if width not in identifiers:
-        raise _error(f"a width is 8 or 16 bits, not {width}", "width")
-    return identifiers[width]
-
-
-def _octets(value: int, width: int, field: str) -> bytes:
-    if not 0 <= value < 1 << width:
-        raise _error(f"{value} does not fit into {width} bits", field)
-    return value.to_bytes(width // 8)
 
 
 def _error(message: str, field: str) -> LocalProtocolError:

@@ -1,6 +1,7 @@
 """Joining the parts of inbound messages."""
 
 import itertools
+import math
 
 import attrs
 import pytest
@@ -9,15 +10,16 @@ from hypothesis import strategies as st
 
 from infobip_async.models import InboundSms, UserDataHeader
 from infobip_async.text import data_coding, udh
-from infobip_async.text.reassembly import Reassembler
+from infobip_async.text.reassembly import Reassembler, is_part
 
 
 def header(
     number: int, total: int, *more: bytes, reference: int = 7, width: int = 8
 ) -> UserDataHeader:
     """A concatenation header, perhaps with more elements behind."""
-    built = udh.combine(udh.concatenation(reference, total, number, width=width), *more)
-    return udh.parse(built)[0]
+    built = udh.concatenation(reference, total, number, width=width)
+    body = b"".join(one[1:] for one in (built, *more))
+    return udh.parse(bytes([len(body)]) + body)[0]
 
 
 def part(number: int, total: int, data: bytes, coding: int = 0, /, **fields: object) -> InboundSms:
@@ -37,15 +39,30 @@ def part(number: int, total: int, data: bytes, coding: int = 0, /, **fields: obj
     return attrs.evolve(sms, **fields)  # type: ignore[arg-type]
 
 
+def add(reassembler: Reassembler, sms: InboundSms, now: float) -> tuple[InboundSms, ...]:
+    """Take a part in, and join the messages that are to be handed on."""
+    return tuple(parts.join() for parts in reassembler.collect(sms, now))
+
+
+def expire(reassembler: Reassembler, now: float = math.inf) -> tuple[InboundSms, ...]:
+    """Join the messages whose time is over, by default all that wait."""
+    return tuple(parts.join() for parts in reassembler.take_due(now))
+
+
+def deadline(reassembler: Reassembler) -> float | None:
+    """When the next waiting message is due; None if none waits."""
+    return next((parts.deadline for parts in reassembler._waiting.values()), None)
+
+
 def joined(*parts: InboundSms) -> InboundSms:
     """The one message that parts make, all but the last of them giving nothing."""
     reassembler = Reassembler()
     *firsts, last = parts
     for sms in firsts:
-        assert reassembler.add(sms, 0.0) == ()
-    (whole,) = reassembler.add(last, 0.0)
-    assert reassembler.deadline is None
-    assert reassembler.flush() == ()
+        assert add(reassembler, sms, 0.0) == ()
+    (whole,) = add(reassembler, last, 0.0)
+    assert deadline(reassembler) is None
+    assert expire(reassembler) == ()
     return whole
 
 
@@ -71,16 +88,17 @@ def test_parts_in_any_order(parts: tuple[InboundSms, ...]) -> None:
     assert not whole.partial
 
 
-def test_what_is_no_part_passes_through() -> None:
-    """Without a header, or with one of other elements, a message is whole."""
+def test_what_is_no_part_is_left_alone() -> None:
+    """Without a header, or with one of other elements, a message is left to the caller."""
     reassembler = Reassembler()
     for sms in (
         InboundSms("1", text="hello"),
-        InboundSms("1", text="hello", udh=udh.parse(udh.application_ports(1, 2))[0]),
+        InboundSms("1", text="hello", udh=udh.parse(bytes.fromhex("06050400010002"))[0]),
         part(1, 2, b"x", udh=udh.parse(bytes.fromhex("050003CC0203"))[0]),
     ):
-        assert reassembler.add(sms, 0.0) == (sms,)
-    assert reassembler.deadline is None
+        assert not is_part(sms)
+        assert add(reassembler, sms, 0.0) == ()
+    assert deadline(reassembler) is None
 
 
 def test_a_message_of_one_part() -> None:
@@ -156,55 +174,55 @@ def test_repeated_parts_are_ignored() -> None:
     """While the message waits, and after it was whole."""
     first, second = part(1, 2, b"a"), part(2, 2, b"b")
     reassembler = Reassembler(timeout=10.0)
-    assert reassembler.add(first, 0.0) == ()
-    assert reassembler.add(attrs.evolve(first, params={}), 1.0) == ()
-    assert reassembler.deadline == 10.0
-    assert [sms.text for sms in reassembler.add(second, 2.0)] == ["ab"]
+    assert add(reassembler, first, 0.0) == ()
+    assert add(reassembler, attrs.evolve(first, params={}), 1.0) == ()
+    assert deadline(reassembler) == 10.0
+    assert [sms.text for sms in add(reassembler, second, 2.0)] == ["ab"]
     for repeated in (first, second):
-        assert reassembler.add(repeated, 11.9) == ()
-    assert reassembler.flush() == ()
+        assert add(reassembler, repeated, 11.9) == ()
+    assert expire(reassembler) == ()
 
 
 def test_whole_messages_are_remembered_for_a_time() -> None:
     """After it, and beyond the limit, a repeated part begins a message anew."""
     first, second, other = part(1, 2, b"a"), part(2, 2, b"b"), part(1, 1, b"c", sender="1")
     reassembler = Reassembler(timeout=10.0, limit=1)
-    reassembler.add(first, 0.0)
-    reassembler.add(second, 1.0)
-    assert reassembler.add(second, 11.0) == ()
-    assert reassembler.deadline == 21.0
-    assert [sms.text for sms in reassembler.add(first, 11.0)] == ["ab"]
-    reassembler.add(other, 12.0)
-    assert reassembler.add(other, 13.0) == ()
-    assert reassembler.add(second, 13.0) == ()
-    assert [sms.text for sms in reassembler.flush()] == ["b"]
-    assert [sms.text for sms in reassembler.add(other, 13.0)] == ["c"]
+    add(reassembler, first, 0.0)
+    add(reassembler, second, 1.0)
+    assert add(reassembler, second, 11.0) == ()
+    assert deadline(reassembler) == 21.0
+    assert [sms.text for sms in add(reassembler, first, 11.0)] == ["ab"]
+    add(reassembler, other, 12.0)
+    assert add(reassembler, other, 13.0) == ()
+    assert add(reassembler, second, 13.0) == ()
+    assert [sms.text for sms in expire(reassembler)] == ["b"]
+    assert [sms.text for sms in add(reassembler, other, 13.0)] == ["c"]
 
 
 def test_whole_messages_are_forgotten_in_order() -> None:
     """A reference that was used again does not keep others in memory."""
     reassembler = Reassembler(timeout=10.0)
     other = part(1, 1, b"other", sender="1")
-    reassembler.add(part(1, 1, b"old"), 0.0)
-    reassembler.add(other, 1.0)
-    reassembler.add(part(1, 1, b"new"), 5.0)
-    assert reassembler.add(other, 10.9) == ()
-    assert [sms.text for sms in reassembler.add(other, 11.0)] == ["other"]
-    assert reassembler.add(part(1, 1, b"new"), 14.9) == ()
+    add(reassembler, part(1, 1, b"old"), 0.0)
+    add(reassembler, other, 1.0)
+    add(reassembler, part(1, 1, b"new"), 5.0)
+    assert add(reassembler, other, 10.9) == ()
+    assert [sms.text for sms in add(reassembler, other, 11.0)] == ["other"]
+    assert add(reassembler, part(1, 1, b"new"), 14.9) == ()
 
 
 def test_references_used_again() -> None:
     """Another content under the same number is another message."""
     reassembler = Reassembler(timeout=10.0)
     old, new = part(1, 2, b"old "), part(1, 2, b"new ")
-    assert reassembler.add(old, 0.0) == ()
-    (partial,) = reassembler.add(new, 5.0)
+    assert add(reassembler, old, 0.0) == ()
+    (partial,) = add(reassembler, new, 5.0)
     assert (partial.text, partial.missing, partial.partial) == ("old ", (2,), True)
-    assert reassembler.deadline == 15.0
-    assert [sms.text for sms in reassembler.add(part(2, 2, b"end"), 6.0)] == ["new end"]
-    assert reassembler.add(part(1, 2, b"third "), 7.0) == ()
-    assert reassembler.add(part(2, 2, b"other"), 8.0)[0].text == "third other"
-    assert reassembler.add(part(2, 2, b"other"), 9.0) == ()
+    assert deadline(reassembler) == 15.0
+    assert [sms.text for sms in add(reassembler, part(2, 2, b"end"), 6.0)] == ["new end"]
+    assert add(reassembler, part(1, 2, b"third "), 7.0) == ()
+    assert add(reassembler, part(2, 2, b"other"), 8.0)[0].text == "third other"
+    assert add(reassembler, part(2, 2, b"other"), 9.0) == ()
 
 
 @pytest.mark.parametrize(
@@ -220,63 +238,63 @@ def test_references_used_again() -> None:
 def test_what_keeps_messages_apart(difference: dict[str, object]) -> None:
     """Sender, receiver, reference, its width, and the total must all agree."""
     reassembler = Reassembler()
-    assert reassembler.add(part(1, 2, b"a"), 0.0) == ()
-    assert reassembler.add(part(2, 2, b"b", **difference), 0.0) == ()
-    assert [sms.text for sms in reassembler.add(part(2, 2, b"b"), 0.0)] == ["ab"]
+    assert add(reassembler, part(1, 2, b"a"), 0.0) == ()
+    assert add(reassembler, part(2, 2, b"b", **difference), 0.0) == ()
+    assert [sms.text for sms in add(reassembler, part(2, 2, b"b"), 0.0)] == ["ab"]
 
 
 def test_expiry() -> None:
     """After the deadline what has come is handed on, with the numbers that are missing."""
     reassembler = Reassembler(timeout=10.0)
-    assert reassembler.deadline is None
-    reassembler.add(part(4, 5, b"four", 0), 0.0)
-    reassembler.add(part(1, 2, b"x", sender="1"), 3.0)
-    reassembler.add(part(2, 5, b"two\x1b"), 4.0)
-    assert reassembler.deadline == 10.0
-    assert reassembler.expire(9.9) == ()
-    (partial,) = reassembler.expire(10.0)
+    assert deadline(reassembler) is None
+    add(reassembler, part(4, 5, b"four", 0), 0.0)
+    add(reassembler, part(1, 2, b"x", sender="1"), 3.0)
+    add(reassembler, part(2, 5, b"two\x1b"), 4.0)
+    assert deadline(reassembler) == 10.0
+    assert expire(reassembler, 9.9) == ()
+    (partial,) = expire(reassembler, 10.0)
     # The escape does not reach across the gap.
     assert (partial.text, partial.data) == ("two four", b"two\x1bfour")
     assert (partial.parts, partial.missing, partial.params) == (5, (1, 3, 5), {"part": "2"})
-    assert reassembler.deadline == 13.0
+    assert deadline(reassembler) == 13.0
     plain = InboundSms("2", text="plain")
-    due, same = reassembler.add(plain, 20.0)
-    assert (due.text, due.missing, same) == ("x", (2,), plain)
-    assert reassembler.deadline is None
-    assert reassembler.expire(99.0) == ()
+    (due,) = add(reassembler, plain, 20.0)
+    assert (due.text, due.missing) == ("x", (2,))
+    assert deadline(reassembler) is None
+    assert expire(reassembler, 99.0) == ()
 
 
 def test_a_late_part_does_not_join_what_has_expired() -> None:
     """It begins a message of its own, even where nobody called for expiry."""
     reassembler = Reassembler(timeout=10.0)
-    reassembler.add(part(1, 2, b"a"), 0.0)
-    (partial,) = reassembler.add(part(2, 2, b"b"), 10.0)
+    add(reassembler, part(1, 2, b"a"), 0.0)
+    (partial,) = add(reassembler, part(2, 2, b"b"), 10.0)
     assert (partial.text, partial.missing) == ("a", (2,))
-    assert [(sms.text, sms.missing) for sms in reassembler.flush()] == [("b", (1,))]
+    assert [(sms.text, sms.missing) for sms in expire(reassembler)] == [("b", (1,))]
 
 
 def test_bounded_in_number() -> None:
     """The oldest message makes room."""
     reassembler = Reassembler(limit=2)
     for sender in ("1", "2"):
-        assert reassembler.add(part(1, 2, b"a", sender=sender), 0.0) == ()
-    (evicted,) = reassembler.add(part(1, 2, b"a", sender="3"), 0.0)
+        assert add(reassembler, part(1, 2, b"a", sender=sender), 0.0) == ()
+    (evicted,) = add(reassembler, part(1, 2, b"a", sender="3"), 0.0)
     assert (evicted.sender, evicted.missing) == ("1", (2,))
-    assert [sms.sender for sms in reassembler.add(part(2, 2, b"b", sender="2"), 0.0)] == ["2"]
-    assert [sms.sender for sms in reassembler.flush()] == ["3"]
-    assert reassembler.deadline is None
+    assert [sms.sender for sms in add(reassembler, part(2, 2, b"b", sender="2"), 0.0)] == ["2"]
+    assert [sms.sender for sms in expire(reassembler)] == ["3"]
+    assert deadline(reassembler) is None
 
 
 def test_withdrawn_parts_count_as_new() -> None:
     """A message that could not be handled is whole again when its last part is repeated."""
     reassembler = Reassembler(timeout=10.0)
     first, second = part(1, 2, b"a"), part(2, 2, b"b")
-    reassembler.add(first, 0.0)
+    add(reassembler, first, 0.0)
     for now in (1.0, 2.0):
-        assert [sms.text for sms in reassembler.add(second, now)] == ["ab"]
+        assert [sms.text for sms in add(reassembler, second, now)] == ["ab"]
         reassembler.withdraw(second, now)
-        assert reassembler.deadline == now + 10.0
-    assert [sms.missing for sms in reassembler.flush()] == [(2,)]
+        assert deadline(reassembler) == now + 10.0
+    assert [sms.missing for sms in expire(reassembler)] == [(2,)]
 
 
 def test_withdrawing_what_completed_nothing() -> None:
@@ -285,18 +303,18 @@ def test_withdrawing_what_completed_nothing() -> None:
     first, second, single = part(1, 2, b"a"), part(2, 2, b"b"), part(1, 1, b"c", sender="1")
     reassembler.withdraw(InboundSms("1", text="plain"), 0.0)
     reassembler.withdraw(first, 0.0)
-    reassembler.add(first, 0.0)
+    add(reassembler, first, 0.0)
     reassembler.withdraw(first, 0.0)
-    assert [sms.text for sms in reassembler.add(second, 0.0)] == ["ab"]
+    assert [sms.text for sms in add(reassembler, second, 0.0)] == ["ab"]
     reassembler.withdraw(part(2, 2, b"other"), 0.0)
-    assert reassembler.add(second, 0.0) == ()
-    assert reassembler.add(part(1, 2, b"new"), 0.0) == ()
+    assert add(reassembler, second, 0.0) == ()
+    assert add(reassembler, part(1, 2, b"new"), 0.0) == ()
     reassembler.withdraw(second, 0.0)  # its reference is in use again
-    assert [sms.text for sms in reassembler.flush()] == ["new"]
-    assert [sms.text for sms in reassembler.add(single, 0.0)] == ["c"]
+    assert [sms.text for sms in expire(reassembler)] == ["new"]
+    assert [sms.text for sms in add(reassembler, single, 0.0)] == ["c"]
     reassembler.withdraw(single, 0.0)
-    assert reassembler.deadline is None
-    assert [sms.text for sms in reassembler.add(single, 0.0)] == ["c"]
+    assert deadline(reassembler) is None
+    assert [sms.text for sms in add(reassembler, single, 0.0)] == ["c"]
 
 
 @given(
@@ -321,6 +339,8 @@ def test_nothing_is_lost(parts: list[tuple[int, int, bytes, int, bool]], limit: 
             continue
         came += 1
         sms = part(number, total, bytes([now]) + data, coding)  # no two are equal
-        handed += reassembler.add(attrs.evolve(sms, data=None, text=chr(now)) if bare else sms, now)
-    handed += reassembler.flush()
+        if bare:
+            sms = attrs.evolve(sms, data=None, text=chr(now))
+        handed += add(reassembler, sms, now)
+    handed += expire(reassembler)
     assert sum(sms.parts - len(sms.missing) for sms in handed) == came

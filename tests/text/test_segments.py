@@ -190,7 +190,7 @@ def test_addresses_are_carried_over(message: Message) -> None:
     [
         (BinaryMessage(b"ABC", "Friend"), carried("414243")),
         (
-            BinaryMessage(b"BCD", "Friend", udh=udh.application_ports(1, 0x241)),
+            BinaryMessage(b"BCD", "Friend", udh=bytes.fromhex("06050400010241")),
             carried("06050400010241424344", esm_class=64),  # the document's own, §2/2
         ),
         (
@@ -220,7 +220,7 @@ def test_binary(message: BinaryMessage, submission: Submission) -> None:
         (BinaryMessage(b"", "Friend"), "data", "0 octets"),
         (BinaryMessage(bytes(141), "Friend"), "data", "141 octets"),
         (
-            BinaryMessage(bytes(134), "Friend", udh=udh.application_ports(0, 0)),
+            BinaryMessage(bytes(134), "Friend", udh=bytes.fromhex("06050400000000")),
             "data",
             "141 octets",
         ),
@@ -382,7 +382,7 @@ def test_preview_and_octets_cannot_disagree(
     assert not any(data_coding.decode(sms.data or b"", 8)[1] for sms in came)
     reassembler = Reassembler()
     choose.shuffle(came)
-    whole = [sms for part in came for sms in reassembler.add(part, now=0.0)]
+    whole = [done.join() for part in came for done in reassembler.collect(part, now=0.0)]
     if len(came) > 1:
         assert [(sms.text, sms.parts, sms.damaged) for sms in whole] == [(text, len(came), False)]
     else:

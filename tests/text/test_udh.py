@@ -188,17 +188,10 @@ def test_without_concatenation(octets: str, whole: str | None) -> None:
         (udh.concatenation(0xCC, 2, 1), "050003CC0201"),
         (udh.concatenation(0xCC, 2, 1, width=16), "06080400CC0201"),
         (udh.concatenation(0xFFFF, 255, 255, width=16), "060804FFFFFFFF"),
-        (udh.application_ports(1, 0x241), "06050400010241"),
-        (udh.application_ports(0xF0, 1, width=8), "040402F001"),
-        (udh.combine(), "00"),
-        (
-            udh.combine(udh.application_ports(0x158A, 0), udh.concatenation(1, 2, 1)),
-            "0B0504158A00000003010201",
-        ),
     ],
 )
-def test_builders(built: bytes, octets: str) -> None:
-    """Each builds a whole header, its length octet included, that is sound."""
+def test_headers_of_parts(built: bytes, octets: str) -> None:
+    """They are whole and sound, their length octet included."""
     assert built == bytes.fromhex(octets)
     header, rest = udh.parse(built)
     assert (header.malformed, rest) == (False, b"")
@@ -227,24 +220,6 @@ def test_concatenation_refuses(arguments: tuple[int, int, int, int], field: str)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "field"),
-    [
-        ((65536, 0, 16), "destination"),
-        ((0, 65536, 16), "source"),
-        ((256, 0, 8), "destination"),
-        ((0, -1, 8), "source"),
-        ((0, 0, 32), "width"),
-    ],
-)
-def test_application_ports_refuses(arguments: tuple[int, int, int], field: str) -> None:
-    """Ports beyond their width are named."""
-    destination, source, width = arguments
-    with pytest.raises(LocalProtocolError) as caught:
-        udh.application_ports(destination, source, width=width)
-    assert caught.value.field == field
-
-
-@pytest.mark.parametrize(
     ("octets", "message"),
     [
         ("", "do not add up"),
@@ -262,13 +237,3 @@ def test_check_refuses_wrong_lengths(octets: str, message: str) -> None:
     with pytest.raises(LocalProtocolError, match=message) as caught:
         udh.check(bytes.fromhex(octets))
     assert caught.value.field == "udh"
-    with pytest.raises(LocalProtocolError, match=message):
-        udh.combine(bytes.fromhex(octets))
-
-
-def test_combine_refuses_more_than_a_message_carries() -> None:
-    """The joined header has at most 140 octets."""
-    half = bytes([69, 0x70, 67]) + bytes(67)
-    assert len(udh.combine(half, half)) == 139
-    with pytest.raises(LocalProtocolError, match="141"):
-        udh.combine(half, half, b"\x02\x70\x00")
