@@ -132,7 +132,7 @@ class Gate:
             if probe and not await self._is_time_for_a_probe():
                 continue
             if self.budget.asks(units) and not fresh:
-                fresh = await self._learn_balance(units)
+                fresh = await self._learn_balance()
                 continue  # meanwhile another request may have gone out
             count = self.budget.room(1 if probe else items, units)
             if not count:
@@ -169,11 +169,14 @@ class Gate:
         self._units_out += units
         self.budget.take(units)
 
-    async def _learn_balance(self, units: int) -> bool:
-        """Ask for the balance; False where it is still not known."""
+    async def _learn_balance(self) -> bool:
+        """Ask for the balance; False where it is not known, or another request has asked."""
+        if self.ask_balance is None:
+            return True
+        if self._asking.locked():
+            async with self._asking:
+                return False
         async with self._asking:
-            if self.ask_balance is None or not self.budget.asks(units):
-                return True  # another request has asked meanwhile
             charged = self.budget.used - self._units_out  # what goes out meanwhile may not be
             try:
                 left = await self.ask_balance()

@@ -59,6 +59,9 @@ class Engine(Protocol[Result]):
     def outcomes(self) -> Counter[str]:
         """How many items have each outcome."""
 
+    async def check(self) -> None:
+        """Compare the source with the job."""
+
     async def open(self) -> None:
         """Be ready for items; raises with nothing left behind."""
 
@@ -125,6 +128,19 @@ class Run(Generic[Result]):
 
     async def __anext__(self) -> Result:
         return await anext(self._results)
+
+    async def check(self) -> None:
+        """Compare the whole source with the job, and send nothing.
+
+        A run finds a difference when it gets there, and has sent what stands in front of it by
+        then. Where the source can be read twice, another run over it can be asked first; that one
+        is not to be iterated over. Without a job, or at the first use of one, nothing is read.
+
+        Raises:
+            LocalProtocolError: the source is not the job's; names the first row that differs.
+            StorageUnavailableError: the job cannot be opened.
+        """
+        await self._engine.check()
 
     @property
     def stats(self) -> RunStats:

@@ -1,0 +1,143 @@
+"""What a run may use up: plain data."""
+
+from decimal import Decimal
+
+import pytest
+
+from infobip_async.runs.budget import Budget
+
+
+def test_without_limits() -> None:
+    """Everything may go out, and the balance is of no interest."""
+    budget = Budget()
+    budget.take(1_000_000)
+    assert not budget.limited
+    assert not budget.asks(1)
+    assert budget.room(10_000, 3) == 10_000
+
+
+def test_so_many_units() -> None:
+    """What goes out counts, and what came back unsent does not."""
+    budget = Budget(most=10)
+    assert budget.limited
+    assert budget.room(4, 3) == 3
+    budget.take(9)
+    assert (budget.room(4, 3), budget.room(4, 1)) == (0, 1)
+    budget.take(-3)
+    assert budget.room(4, 1) == 4
+    budget.take(4)
+    assert budget.room(4, 1) == 0
+    assert budget.reason == "the limit of 10 is reached"
+
+
+def test_a_limit_that_leaves_a_rest() -> None:
+    """The reason says that the next item is too large."""
+    budget = Budget(most=10)
+    budget.take(9)
+    assert budget.room(1, 2) == 0
+    assert "too large" in budget.reason
+
+
+def test_nothing_may_go_out() -> None:
+    """A limit of none is one."""
+    assert Budget(most=0).room(1, 1) == 0
+
+
+def test_the_balance_must_be_known() -> None:
+    """It is asked for before anything goes out."""
+    budget = Budget(min_credits=Decimal(5))
+    assert budget.asks(1)
+    budget.balance(Decimal(100), 0)
+    assert not budget.asks(1)
+    assert budget.room(100, 1) == 1  # nobody knows the price
+
+
+@pytest.mark.parametrize("left", ["4.99", "5"])
+def test_a_balance_at_its_limit(left: str) -> None:
+    """Nothing may go out, and the reason is told."""
+    budget = Budget(min_credits=Decimal(5))
+    budget.balance(Decimal(left), 0)
+    assert budget.room(1, 1) == 0
+    assert budget.reason == f"{left} credits are left, and 5 must be"
+
+
+def test_the_price_is_found_out() -> None:
+    """By one item, whose charge is seen; then as many may go out as the balance pays for."""
+    budget = Budget(min_credits=Decimal(5))
+    budget.balance(Decimal(100), 0)
+    budget.take(1)
+    assert budget.room(100, 1) == 0  # the price is on its way
+    assert budget.asks(1)
+    budget.balance(Decimal(98), 1)
+    assert not budget.asks(1)
+    assert (budget.room(100, 1), budget.room(100, 3)) == (46, 15)
+
+
+def test_items_that_cost_nothing_tell_no_price() -> None:
+    """Such as numbers that the gateway refuses: one after the other goes out until one is paid."""
+    budget = Budget(min_credits=Decimal(5))
+    budget.balance(Decimal(100), 0)
+    for count in range(1, 5):
+        assert budget.room(100, 1) == 1
+        budget.take(1)
+        assert budget.room(100, 1) == 0
+        assert budget.asks(1)
+        budget.balance(Decimal(100), count)
+
+
+def test_the_highest_price_is_reckoned_with() -> None:
+    """A cheap network does not make the next one cheap."""
+    budget = Budget(min_credits=Decimal(0))
+    budget.balance(Decimal(100), 0)
+    budget.take(10)
+    budget.balance(Decimal(60), 10)
+    budget.take(10)
+    budget.balance(Decimal(50), 20)
+    assert budget.room(100, 1) == 12
+
+
+def test_what_went_out_is_reckoned_with() -> None:
+    """Before its charge is seen; the balance is asked for when half of it may be gone."""
+    budget = Budget(min_credits=Decimal(0))
+    budget.balance(Decimal(101), 0)
+    budget.take(1)
+    budget.balance(Decimal(100), 1)
+    budget.take(40)
+    assert budget.room(1_000, 1) == 60
+    assert not budget.asks(1)
+    budget.take(10)
+    assert budget.asks(1)
+
+
+def test_a_large_item_asks_for_the_balance() -> None:
+    """Where it would not fit with what is reckoned, and may with what was charged."""
+    budget = Budget(min_credits=Decimal(0))
+    budget.balance(Decimal(101), 0)
+    budget.take(1)
+    budget.balance(Decimal(100), 1)
+    budget.take(40)
+    assert not budget.asks(60)
+    assert budget.asks(61)
+    budget.balance(Decimal(90), 41)
+    assert budget.room(1, 61) == 1
+
+
+def test_balances_of_replies_overtake_each_other() -> None:
+    """An older one, which is higher, is passed over: it would let too much out."""
+    budget = Budget(min_credits=Decimal(0))
+    budget.hear(Decimal(100), 0)
+    budget.take(10)
+    budget.take(10)
+    budget.hear(Decimal(80), 10)  # of the second request; the first one is still in flight
+    budget.hear(Decimal(90), 20)  # the reply to the first one, from before the second
+    assert budget.room(1_000, 1) <= 80
+
+
+def test_a_balance_that_was_asked_for_may_be_higher() -> None:
+    """Somebody has paid in."""
+    budget = Budget(min_credits=Decimal(0))
+    budget.balance(Decimal(10), 0)
+    budget.take(1)
+    budget.balance(Decimal(9), 1)
+    budget.balance(Decimal(1_000), 1)
+    assert budget.room(5_000, 1) == 1_000

@@ -1,0 +1,476 @@
+"""The gate of a run: each rule, with requests that do nothing but fail or not."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+import attrs
+import pytest
+
+from infobip_async import (
+    AuthenticationError,
+    GatewayFailureError,
+    InfobipError,
+    InvalidDestinationError,
+    LocalProtocolError,
+    NotEnoughCreditsError,
+    NotSentError,
+    OutcomeUnknownError,
+    RemoteProtocolError,
+)
+from infobip_async.concurrency.rate import RateLimiter
+from infobip_async.concurrency.tasks import cancel
+from infobip_async.runs.budget import Budget
+from infobip_async.runs.gate import ClosedError, Gate
+
+AWAY = NotSentError("away")
+LOST = OutcomeUnknownError("lost")
+UNREADABLE = RemoteProtocolError("HTTP 404")
+
+
+def now() -> float:
+    """The loop's time, which passes only while everything waits."""
+    return asyncio.get_running_loop().time()
+
+
+async def no_answer_to_credits() -> Decimal:
+    """No balance is asked for."""
+    raise AssertionError("nobody should ask")
+
+
+@attrs.define
+class Line:
+    """Requests that pass a gate, one item each at first.
+
+    Attributes:
+        gate: what they pass.
+        seconds: that a request takes.
+        answers: what the next requests fail of, or None; the last one stays.
+        sizes: items of each request that went out.
+        times: when.
+        told: what those were told that did not go out.
+        most: requests in flight at once, at the most.
+    """
+
+    gate: Gate
+    seconds: float = 0.0
+    answers: list[Exception | None] = attrs.field(factory=lambda: [None])
+    sizes: list[int] = attrs.field(factory=list)
+    times: list[float] = attrs.field(factory=list)
+    told: list[InfobipError] = attrs.field(factory=list)
+    most: int = 0
+
+    async def send(self, items: int = 10, units: int = 1) -> int:
+        """Have a request pass; gives how many items went out."""
+        try:
+            count = await self.gate.enter(items, units)
+        except ClosedError as closed:
+            self.told.append(closed.fault)
+            return 0
+        self.sizes.append(count)
+        self.times.append(now())
+        self.most = max(self.most, self.gate.in_flight)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        await asyncio.sleep(self.seconds)
+        self.gate.leave(answer, count * units)
+        return count
+
+    async def send_all(self, requests: int, items: int = 10) -> None:
+        """Have several requests pass, as a run does: what is left of one goes out again."""
+
+        async def send(left: int) -> None:
+            while left and (count := await self.send(left)):
+                left -= count
+
+        await asyncio.gather(*(send(items) for _ in range(requests)))
+
+
+@pytest.fixture
+def line() -> Callable[..., Line]:
+    """Make a line through a gate."""
+
+    def make(
+        *,
+        rate: float | None = None,
+        balance: Callable[[], Awaitable[Decimal]] | None = None,
+        most: int | None = None,
+        min_credits: int | None = None,
+        concurrency: int = 4,
+        **options: object,
+    ) -> Line:
+        limit = None if min_credits is None else Decimal(min_credits)
+        gate = Gate(
+            concurrency=concurrency,
+            limiter=RateLimiter(rate),
+            unreachable_timeout=20,
+            budget=Budget(most, limit),
+            ask_balance=balance,
+            **options,  # type: ignore[arg-type]
+        )
+        return Line(gate)
+
+    return make
+
+
+# --- start with one ---
+
+
+async def test_it_starts_with_one(line) -> None:
+    """One request of one item, until it is answered; then side by side, and whole."""
+    way = line()
+    way.seconds = 1
+    await way.send_all(6)
+    assert (way.sizes[0], way.times[1]) == (1, 1)
+    assert sorted(way.sizes[1:]) == [9, *[10] * 5]
+    assert way.most == 4
+    assert way.times == [0, *[1] * 4, *[2] * 2]
+
+
+@pytest.mark.parametrize("answer", [InvalidDestinationError("bad"), GatewayFailureError("ill")])
+async def test_a_refusal_is_an_answer(line, answer) -> None:
+    """The address is right, and so are name and password."""
+    way = line()
+    way.answers = [answer, None]
+    await way.send_all(2)
+    assert sorted(way.sizes) == [1, 9, 10]
+
+
+async def test_what_nobody_reads_at_the_start_ends_the_run(line) -> None:
+    """The address is wrong, and one item found out."""
+    way = line()
+    way.seconds, way.answers = 1, [UNREADABLE]
+    await way.send_all(6)
+    assert way.sizes == [1]
+    assert way.gate.fault is UNREADABLE
+    assert way.gate.closed
+    assert len(way.told) == 6
+    assert {type(why) for why in way.told} == {NotSentError}
+    assert {str(why) for why in way.told} == {"the run ended before its turn: HTTP 404"}
+
+
+async def test_what_breaks_a_rule_says_nothing(line) -> None:
+    """It was not even made: the next one is alone again."""
+    way = line()
+    way.answers = [LocalProtocolError("bad"), LocalProtocolError("bad"), None]
+    await way.send_all(3)
+    assert way.sizes[:3] == [1, 1, 1]
+    assert sum(way.sizes) == 30
+
+
+# --- the account ---
+
+
+@pytest.mark.parametrize("refusal", [AuthenticationError("no"), NotEnoughCreditsError("poor")])
+async def test_what_concerns_the_account_ends_the_run(line, refusal) -> None:
+    """Nothing goes out any more, and what waits is told why."""
+    way = line()
+    way.seconds, way.answers = 1, [None, refusal]
+    await way.send_all(9)
+    assert len(way.sizes) == 1 + 4
+    assert way.gate.fault is refusal
+    assert set(way.told) == {refusal}
+
+
+async def test_an_opaque_refusal_makes_it_one_at_a_time(line) -> None:
+    """Refused again, alone, it is the account's; those in flight beside say nothing."""
+    way = line(opaque=True)
+    refusal = GatewayFailureError("no")
+    way.seconds, way.answers = 1, [None, refusal]
+    await way.send_all(9)
+    assert way.sizes == [1, *way.sizes[1:5], 1]
+    assert way.times == [0, *[1] * 4, 2]
+    assert way.gate.fault is refusal
+
+
+async def test_an_opaque_refusal_that_was_about_a_request(line) -> None:
+    """Another one is accepted, and the run goes on as before."""
+    way = line(opaque=True)
+    way.answers = [None, GatewayFailureError("no"), None]
+    await way.send_all(1)
+    await way.send_all(2)
+    assert sum(way.sizes) == 20 + 10
+    assert not way.gate.closed
+    way.answers = [GatewayFailureError("no"), None]
+    assert [await way.send(), await way.send(), await way.send()] == [10, 1, 10]
+
+
+async def test_an_opaque_refusal_at_the_start(line) -> None:
+    """Two single items find out."""
+    way = line(opaque=True)
+    way.seconds, way.answers = 1, [GatewayFailureError("no")]
+    await way.send_all(6)
+    assert way.sizes == [1, 1]
+    assert way.gate.closed
+
+
+# --- the breaker ---
+
+
+@pytest.mark.parametrize("fault", [LOST, UNREADABLE, ZeroDivisionError("a bug")])
+async def test_failures_in_a_row_open_the_breaker(line, fault) -> None:
+    """Single items try after pauses, one at a time; the last one that fails ends the run."""
+    way = line()
+    way.seconds, way.answers = 0.001, [None, fault]
+    await way.send_all(99)
+    assert way.sizes == [1, *way.sizes[1:5], *[1] * 5]
+    assert way.times[-5:] == pytest.approx([1, 3, 7, 15, 31], abs=0.1)
+    assert isinstance(way.gate.fault, InfobipError)
+
+
+async def test_lost_replies_at_the_start(line) -> None:
+    """Eight items find out that there is no answer."""
+    way = line()
+    way.answers = [LOST]
+    await way.send_all(99)
+    assert way.sizes == [1] * 8
+    assert way.times == [0, 0, 0, 1, 3, 7, 15, 31]
+
+
+async def test_an_answer_closes_the_breaker(line) -> None:
+    """Then requests go out side by side again."""
+    way = line(concurrency=1)
+    way.answers = [None, LOST, LOST, LOST, LOST, None]
+    await way.send_all(20)
+    assert way.times[-1] == 1 + 2
+    assert not way.gate.closed
+    assert not way.gate.waiting
+
+
+async def test_a_gateway_that_is_waited_for(line) -> None:
+    """Is told of, from the first failure that makes it so."""
+    way = line(concurrency=1)
+    assert not way.gate.waiting
+    way.answers = [None, LOST, LOST, LOST, None]
+    sending = asyncio.create_task(way.send_all(20))
+    await asyncio.sleep(0.5)
+    assert way.gate.waiting
+    await sending
+    assert not way.gate.waiting
+
+
+async def test_those_that_wait_when_the_breaker_opens(line) -> None:
+    """For the rate, do not go out: they wait anew, and give their turn back."""
+    way = line(rate=20)
+    way.answers = [None, LOST, LOST, LOST, None]
+    sending = asyncio.create_task(way.send_all(8, items=1))
+    await asyncio.sleep(0.9)
+    assert len(way.sizes) == 4
+    assert (way.gate.in_flight, way.gate.requests, way.gate.budget.used) == (0, 4, 4)
+    await sending
+    assert way.gate.requests == 8
+    assert way.times[4] == pytest.approx(0.15 + 1, abs=0.1)
+
+
+# --- away ---
+
+
+async def test_a_gateway_that_is_away(line) -> None:
+    """Is tried by one item, ever less often, and not for ever."""
+    way = line()
+    way.answers = [AWAY]
+    await way.send_all(9)
+    assert set(way.sizes) == {1}
+    assert way.times == pytest.approx([0, 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, 11.3, 16.3, 20])
+    assert way.gate.fault is AWAY
+    assert set(way.told) == {AWAY}
+
+
+async def test_a_client_that_is_closed(line) -> None:
+    """Will never send anything again."""
+    way = line()
+    way.answers = [closed := NotSentError("closed", final=True)]
+    await way.send_all(9)
+    assert (way.sizes, way.gate.fault) == ([1], closed)
+
+
+# --- the budget ---
+
+
+async def test_so_many_units(line) -> None:
+    """A request has no more than is left; then the run ends, and says why."""
+    way = line(most=25)
+    await way.send_all(4)
+    assert sum(way.sizes) == way.gate.budget.used == 25
+    assert str(way.gate.fault) == "the limit of 25 is reached"
+
+
+async def test_a_limit_that_is_just_enough(line) -> None:
+    """Ends nothing."""
+    way = line(most=40)
+    await way.send_all(4)
+    assert sum(way.sizes) == 40
+    assert way.gate.fault is None
+
+
+async def test_what_was_not_carried_out_is_not_used_up(line) -> None:
+    """A refusal and a request that did not leave; a lost reply may have been carried out."""
+    way = line(most=30)
+    way.answers = [None, InvalidDestinationError("bad"), AWAY, LOST, None]
+    await way.send_all(9)
+    assert way.gate.budget.used == 30
+    assert sum(way.sizes) == 30 + way.sizes[1] + way.sizes[2]
+
+
+async def test_a_request_in_flight_may_leave_room(line) -> None:
+    """So the end is not told before it is over."""
+    way = line(most=11)
+    await way.send(1)
+    way.seconds, way.answers = 5, [InvalidDestinationError("bad"), None]
+    first = asyncio.create_task(way.send(10))
+    await asyncio.sleep(1)
+    assert await way.send(10) == 10
+    await first
+    assert way.times == [0, 0, 5]
+
+
+async def test_the_balance_is_found_out_by_one(line) -> None:
+    """However many requests wait; then as many go out as it pays for, at 2 credits each."""
+    asked: list[float] = []
+
+    async def balance() -> Decimal:
+        asked.append(now())
+        await asyncio.sleep(1)
+        return Decimal(100 - 2 * (way.gate.budget.used - 20 * way.gate.in_flight))
+
+    way = line(min_credits=10, balance=balance)
+    way.seconds = 5
+    await asyncio.gather(*(way.send(20) for _ in range(4)))
+    assert asked == [0, 6, 7]  # the last time since two requests are out, which cost much
+    assert way.sizes == [1, 20, 20, 4]
+    assert way.times == [1, 7, 7, 8]
+
+
+async def test_credits_that_would_run_out(line) -> None:
+    """The run ends before, as far as prices are known."""
+    left = Decimal(30)
+
+    async def balance() -> Decimal:
+        return left - way.gate.budget.used
+
+    way = line(min_credits=10, balance=balance)
+    await way.send_all(9)
+    assert sum(way.sizes) == 20
+    assert str(way.gate.fault) == "10 credits are left, and 10 must be"
+
+
+async def test_replies_tell_the_balance_too(line) -> None:
+    """Then nobody needs to ask."""
+
+    async def balance() -> Decimal:
+        asked.append(now())
+        return Decimal(100)
+
+    asked: list[float] = []
+    way = line(min_credits=0, balance=balance)
+    await way.send(1)
+    way.gate.learn_balance(Decimal(99))
+    await way.send(40)
+    way.gate.learn_balance(Decimal(59))
+    assert await way.send(100) == 59
+    assert len(asked) == 1
+
+
+async def test_a_balance_that_cannot_be_had(line) -> None:
+    """Is a request like any other: a refusal ends the run, and so does an address that is wrong."""
+    for fault in (AuthenticationError("no"), GatewayFailureError("ill"), UNREADABLE):
+
+        async def balance(fault: Exception = fault) -> Decimal:
+            raise fault
+
+        way = line(min_credits=0, balance=balance)
+        await way.send_all(3)
+        assert (way.sizes, way.gate.fault) == ([], fault)
+
+
+async def test_a_balance_from_a_gateway_that_is_away(line) -> None:
+    """Is asked for again, as long as for anything else."""
+    answers = iter([AWAY, AWAY, Decimal(1_000), Decimal(999), AWAY])
+
+    async def balance() -> Decimal:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    way = line(min_credits=0, balance=balance)
+    await way.send_all(3)
+    assert sum(way.sizes) == 30
+    assert way.times[0] == pytest.approx(0.3)
+
+
+# --- the rate ---
+
+
+async def test_the_rate(line) -> None:
+    """Counts units, evenly."""
+    way = line(rate=100)
+    for _ in range(6):
+        await way.send(5, units=2)
+    assert way.sizes == [1, *[5] * 5]
+    assert way.times == pytest.approx([0, 0, 0.07, 0.17, 0.27, 0.37], abs=0.1)
+
+
+async def test_what_breaks_a_rule_takes_no_time(line) -> None:
+    """Nothing was sent of it."""
+    way = line(rate=1)
+    way.answers = [LocalProtocolError("bad")]
+    for _ in range(50):
+        await way.send(1)
+    assert now() < 1
+
+
+# --- the end ---
+
+
+async def test_the_caller_stops(line) -> None:
+    """What waits is told so; there is no fault."""
+    closings: list[float] = []
+    way = line(rate=0.1, closing=lambda: closings.append(now()))
+    sending = asyncio.create_task(way.send_all(3))
+    await asyncio.sleep(5)
+    way.gate.stop("the caller wants no more")
+    way.gate.stop("twice")
+    way.gate.end(AWAY)
+    await sending
+    assert (now(), closings) == (5, [5])
+    assert {str(why) for why in way.told} == {"the caller wants no more"}
+    assert way.gate.fault is None
+    assert await way.send() == 0
+
+
+async def test_the_end_and_a_turn_in_the_same_step(line) -> None:
+    """Nothing goes out any more."""
+    way = line(rate=20)
+    await way.send(1)
+    sending = asyncio.create_task(way.send_all(4, items=1))
+    await asyncio.sleep(0.01)
+    limiter = way.gate.limiter
+    assert limiter._timer is not None
+    asyncio.get_running_loop().selector.now = limiter._timer.when() + 1  # type: ignore[attr-defined]
+    limiter._let_go(now())
+    way.gate.stop("now")
+    await sending
+    assert way.sizes == [1, 1]
+    assert way.gate.in_flight == 0
+
+
+async def test_who_is_cancelled_leaves_nothing(line) -> None:
+    """Neither a place nor a part of the budget."""
+    way = line(rate=0.1, most=100)
+    await way.send(1)
+    waiting = [asyncio.create_task(way.send(1)) for _ in range(9)]
+    await asyncio.sleep(1)
+    await cancel(waiting)
+    assert (way.gate.in_flight, way.gate.budget.used) == (0, 1)
+    assert await way.send(1) == 1
+
+
+async def test_each_for_itself(line) -> None:
+    """A lenient gate lets everything out, whatever fails."""
+    way = line(lenient=True)
+    for fault in (AuthenticationError("no"), AWAY, LOST, UNREADABLE):
+        way.answers = [fault]
+        for _ in range(20):
+            assert await way.send(10) == 10
+    assert now() == 0
+    assert not way.gate.closed
