@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection  # noqa: TC003 - so that annotations can be read
 from pathlib import Path
 
-from infobip_async.jetstream.journal import NatsJournal
+from infobip_async.jetstream import NatsJournal
 from infobip_async.models import HlrReport, HlrStatus
 from infobip_async.protocol import hlr_dlr
 from infobip_async.protocol.exchange import PushKind, RawPush
