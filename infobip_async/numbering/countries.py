@@ -1,10 +1,10 @@
-"""Which country a number is of, by its calling code (E.164).
+"""The country of a number, by its calling code (E.164).
 
-Several calling codes are shared. Where the digits behind one tell the country, the longest prefix
-decides; where they do not, the answer is every country that it can be. A place without numbers of
-its own in a shared plan (the mobile numbers of Svalbard, of Åland, of the Vatican) counts with the
-country that runs the plan. Codes that belong to no country, such as those of satellite networks,
-have none.
+Countries share several calling codes. If the digits behind a shared code tell the country, the
+longest prefix decides; if they do not, the answer is every possible country. A place without
+numbers of its own in a shared plan (the mobile numbers of Svalbard, of Åland, of the Vatican)
+counts as the country that runs the plan. Some codes, such as those of satellite networks, belong
+to no country.
 """
 
 import csv
@@ -39,15 +39,15 @@ EXTRATERRITORIAL = {
     "SI": frozenset({"XK"}),
     "US": frozenset({"AS", "GU", "MP", "PR", "VI"}),
 }
-"""Where networks may use, beside the country in front, its mobile country codes (E.212 annex E)."""
+"""By country: other territories whose networks may use its mobile country codes (E.212 annex E)."""
 
 
 @attrs.frozen
 class CallingCodes:
-    """The countries by prefix, arranged so that a look-up tries only the lengths that can match.
+    """The countries by prefix, arranged so that a search tries only lengths that can match.
 
     Attributes:
-        countries: for each prefix the countries that it can be, sorted.
+        countries: for each prefix its possible countries, sorted.
         lengths: for each three leading digits the lengths of prefix to try, longest first.
     """
 
@@ -65,7 +65,7 @@ class CallingCodes:
         return cls(countries, ordered)
 
     def find(self, number: str) -> tuple[str, ...] | None:
-        """The countries of a number's prefix; None where the prefix is not assigned."""
+        """Find the countries of a number's prefix; None if the prefix is not assigned."""
         if not (number.isascii() and number.isdigit()):
             number = _leading_digits(number)
         lengths = self.lengths.get(number[:_HEAD])
@@ -80,7 +80,7 @@ class CallingCodes:
         return None
 
     def _find_cut_short(self, number: str) -> tuple[str, ...]:
-        """All that a number can be whose masked digits would have told."""
+        """Find all possible countries of a number that ends before its prefix is complete."""
         longer = [found for prefix, found in self.countries.items() if prefix.startswith(number)]
         shorter = (self.countries.get(number[:end]) for end in range(len(number), 0, -1))
         longer.append(next((found for found in shorter if found is not None), ()))
@@ -101,7 +101,7 @@ def _leading_digits(number: str) -> str:
 
 @cache
 def bundled_calling_codes() -> CallingCodes:
-    """The table of this package, read at its first use."""
+    """The table that comes with the package, read at its first use."""
     text = (files(__package__) / "calling_codes.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines())
     return CallingCodes.of(
@@ -114,21 +114,20 @@ def bundled_calling_codes() -> CallingCodes:
 
 
 def countries_of(number: str) -> tuple[str, ...]:
-    """The countries that a number in international format can be of, sorted.
+    """The possible countries of a number in international format, sorted.
 
     Args:
-        number: digits without a leading ``0``; a leading ``+`` is passed over. It may be the
-            beginning of a number only, or have its last digits masked: then the answer is what
-            the digits that are there leave open.
+        number: digits without a leading ``0``; a leading ``+`` is ignored. It may be only the
+            beginning of a number, or have its last digits masked.
 
     Returns:
         ISO 3166 alpha-2 codes (``XK`` for Kosovo, ``AC`` for Ascension, ``TA`` for Tristan da
-        Cunha). One where the prefix tells, several where it does not, none where the prefix is
-        of no country or not assigned.
+        Cunha): one if the prefix tells the country, several if it does not, none if the prefix
+        belongs to no country or is not assigned.
     """
     return bundled_calling_codes().find(number) or ()
 
 
 def is_assigned(number: str) -> bool:
-    """Whether a number begins with a calling code that is in use, of a country or of none."""
+    """Whether a number begins with a calling code in use, with or without a country."""
     return bundled_calling_codes().find(number) is not None

@@ -1,4 +1,4 @@
-"""An IMSI cut into its parts: MCC, MNC and what the operator made of the rest (E.212)."""
+"""The parts of an IMSI: MCC, MNC, and the rest, which belongs to the operator (E.212)."""
 
 import re
 
@@ -6,7 +6,7 @@ import attrs
 
 from infobip_async.numbering.tables import Tables, bundled_tables
 
-# E.212 allows 15 digits. One that ends with its MNC is still of use; less is none.
+# E.212 allows 15 digits. An IMSI that ends with its MNC is still useful; a shorter one is not.
 _IMSI = re.compile("[0-9]{6,15}")
 _MCC_END = 3
 
@@ -18,11 +18,11 @@ class ImsiParts:
     Attributes:
         mcc: mobile country code, three digits.
         mnc: mobile network code, two or three digits.
-        msin: what follows, which only the operator can read; it may be empty.
-        ambiguous: the MCC has networks with codes of both lengths, and both fit: the longer was
-            taken.
-        assumed: nothing told the length of the MNC: of an unknown MCC two digits were taken, of
-            an unknown network the length that is usual with its MCC.
+        msin: the rest, which only the operator can read; it may be empty.
+        ambiguous: the MCC has networks with codes of both lengths, and both fit; the longer code
+            was taken.
+        assumed: the length of the MNC is not certain. For an unknown MCC two digits were taken,
+            for an unknown network the most common length of its MCC.
     """
 
     mcc: str
@@ -33,15 +33,15 @@ class ImsiParts:
 
 
 def split_imsi(imsi: str, tables: Tables | None = None) -> ImsiParts | None:
-    """Cut an IMSI.
+    """Split an IMSI into its parts.
 
     Args:
         imsi: as reported.
-        tables: the networks and country codes to go by; the bundled ones by default.
+        tables: networks and country codes; the bundled ones by default.
 
     Returns:
-        The parts; None where it is not 6 to 15 digits. Whether it is the real IMSI cannot be
-        seen: a home network may hand out a scrambled one, whose MCC and MNC are its own.
+        The parts; None if it is not 6 to 15 digits. It may not be the real IMSI: a home network
+        can give a scrambled one, with its own MCC and MNC.
     """
     if not _IMSI.fullmatch(imsi):
         return None

@@ -1,6 +1,6 @@
-"""What an HLR report means: who serves the number, where, and whether it moved.
+"""What an HLR report means: who serves the number, where, and whether it was ported.
 
-Every answer is one of three, and what cannot be told is UNKNOWN: nothing here is a guess.
+Every answer is YES, NO or UNKNOWN; nothing here is a guess.
 """
 
 import re
@@ -34,11 +34,11 @@ ERROR_CODES: Mapping[str, str] = MappingProxyType(
         "1": "stands beside UNDELIV in the example",
     }
 )
-"""All that there is on error codes: the document explains none, its example shows these two."""
+"""The error codes in the document's example; it explains none."""
 
 
 class Answer(Enum):
-    """Yes, no, or not to be told. It has no truth value: compare it."""
+    """Yes, no or unknown. It has no truth value: compare it."""
 
     YES = "yes"
     NO = "no"
@@ -50,30 +50,30 @@ class Answer(Enum):
 
 @attrs.frozen(kw_only=True)
 class Interpretation:
-    """What one HLR report says, and what it leaves open. What is not known is None.
+    """What one HLR report says, and what it leaves open. Unknown values are None.
 
     Attributes:
         reachable: YES where the HLR was queried without an error and names an MSC that serves the
-            number; NO where the HLR answered with an error (UNDELIV). Errors of any other kind,
-            such as missing credits, say nothing about the number.
+            number; NO where the HLR answered with an error (UNDELIV). Other errors, such as
+            missing credits, say nothing about the number.
         reachable_reason: why, in words.
-        roaming: whether the number is served outside the country of its SIM's MCC. A network that
-            answers lookups with its own address wherever its subscriber is looks like NO.
+        roaming: whether the number is served outside the country of its SIM's MCC. It is NO, too,
+            for a network that always answers lookups with its own address.
         roaming_reason: why, in words.
-        ported: whether the SIM is of another operator than the holder of the number's range.
+        ported: whether another operator than the holder of the number's range has the SIM.
         ported_reason: why, in words.
         mcc: mobile country code of the IMSI, three digits.
         mnc: mobile network code of the IMSI, two or three digits.
-        ambiguous: `mnc` may be a digit shorter: both codes exist.
-        assumed: nothing told the length of `mnc`.
+        ambiguous: `mnc` may be a digit shorter, since both codes exist.
+        assumed: the length of `mnc` is not certain.
         imsi_country: the country that the MCC is assigned to, ISO 3166 alpha-2; its territories
             may use it too.
         operator: the name of the network's operator.
         operator_source: how good that name is; see `Network`.
-        number_country: the country of the number, where its prefix tells one.
-        number_type: what the number is for; with a numbering plan only.
-        range_holder: the operator to whom the number's range was given; with ranges only.
-        msc_country: the country of the serving MSC, where its prefix tells one.
+        number_country: the country of the number, if its prefix tells it.
+        number_type: the purpose of the number; known with a numbering plan only.
+        range_holder: the operator that the number's range was given to; known with ranges only.
+        msc_country: the country of the serving MSC, if its prefix tells it.
     """
 
     reachable: Answer
@@ -97,7 +97,7 @@ class Interpretation:
 
 @attrs.frozen
 class _Sim:
-    """What the IMSI says."""
+    """What the IMSI tells."""
 
     parts: ImsiParts | None
     country: str | None
@@ -124,7 +124,7 @@ def interpret(
     Args:
         report: the report.
         tables: networks and country codes; the bundled ones by default.
-        ranges: the holders of number ranges, without which `ported` stays UNKNOWN.
+        ranges: the holders of number ranges; without them `ported` stays UNKNOWN.
     """
     known = bundled_tables() if tables is None else tables
     sim = _read_sim(report.imsi, known)
@@ -169,12 +169,12 @@ def _read_sim(imsi: str | None, known: Tables) -> _Sim:
 
 
 def _address(serving_msc: str | None) -> str | None:
-    """The address of the MSC, unless the field holds a filling such as 0, or is masked wholly."""
+    """Give the address of the MSC; None if the field holds only zeros, or is masked completely."""
     return serving_msc if serving_msc and _SIGNIFICANT_DIGIT.search(serving_msc) else None
 
 
 def _number_countries(destination: str, region: str | None) -> tuple[str, ...]:
-    """The countries that a number can be of; a numbering plan may know which of several it is."""
+    """The possible countries of a number; a numbering plan may know which one it is."""
     countries = countries_of(destination)
     return (region,) if region in countries else countries
 
@@ -184,7 +184,7 @@ def _only(countries: tuple[str, ...]) -> str | None:
 
 
 def _may_be_home(country: str, others: tuple[str, ...]) -> bool:
-    """Whether a SIM of one country may be at home in one of others."""
+    """Whether a SIM of one country may be at home in one of the others."""
     territories = EXTRATERRITORIAL.get(country, _NO_NAMES)
     return any(other == country or other in territories for other in others)
 
@@ -239,7 +239,7 @@ def _ported(
 
 
 def _foreign(country: str, number: tuple[str, ...]) -> str:
-    """What two countries prove: not a ported number, for numbers stay within their country."""
+    """Say why two countries prove no ported number: numbers stay within their country."""
     return (
         f"the number is of {' or '.join(number)} and the SIM of {country}; numbers are not ported "
         "across borders, so the SIM is a foreign one, or the IMSI is not the real one"
@@ -249,11 +249,11 @@ def _foreign(country: str, number: tuple[str, ...]) -> str:
 def _compare(
     country: str, holder: str, network: Network, known: Tables, ranges: NumberRanges
 ) -> tuple[Answer, str]:
-    """Judge by names, which are spelt as each list likes.
+    """Judge by names, which each list spells differently.
 
-    NO needs one name in common. YES needs two names without a common word, and each of them known
-    both as a network's and as a range holder's: so neither is a company that was renamed in one
-    of the lists only, nor a reseller.
+    NO needs a name in common. YES needs two names without a common word, and each of them must be
+    known both as a network's and as a range holder's. So neither is a reseller, nor a company
+    that was renamed in only one of the lists.
     """
     same = same_operator(country, holder, network.operator)
     if same:

@@ -1,7 +1,7 @@
 """Destinations and senders: what may go on the wire, checked before anything is sent.
 
-The bulk forms join their numbers and match once, since a call per number costs more than the
-request that carries it; only where that fails do they look for the number at fault.
+Many numbers are joined and matched once, since a call for each would cost more than the request
+that carries them. Only if that fails, the number at fault is looked for.
 """
 
 import re
@@ -13,8 +13,8 @@ _SENDING = "2/1.2"
 _FILTERING = "2/1"
 _LOOKUP = "4"
 
-# E.164 ends at 15 digits. Up to 20 are let through, because routing prefixes are the business of
-# the gateway, which judges the number anyway; more is a mistake such as two numbers in one.
+# E.164 ends at 15 digits. Up to 20 are accepted, since a routing prefix is the business of the
+# gateway, which judges the number anyway. More digits are a mistake, such as two numbers in one.
 _DESTINATION = "[1-9][0-9]{0,19}+"
 _ONE_DESTINATION = re.compile(_DESTINATION)
 _MANY_DESTINATIONS = re.compile(f"(?:{_DESTINATION};)*+{_DESTINATION}")
@@ -24,7 +24,7 @@ _DIGITS = re.compile("[0-9]+")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, and lone surrogates, which no charset of the wire can encode."""
 _UNCARRIABLE = re.compile("[;\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""What would break the rows of §4: their separators, whatever breaks a line, control characters."""
+"""Characters that would break the rows of §4: separators, line breaks, control characters."""
 
 _MAX_DIGITS = 20
 _MAX_NUMERIC_SENDER = 14
@@ -32,7 +32,7 @@ _MAX_ALPHANUMERIC_SENDER = 11
 
 
 def _fault_of(msisdn: str) -> str:
-    """What is wrong with a destination that did not match, and what to write where it is plain."""
+    """Say what is wrong with a destination that did not match, and the right one if it is clear."""
     bare = re.sub(r"[\s()./-]", "", msisdn)
     international = re.sub(r"^(?:\+|00)", "", bare)
     if not msisdn:
@@ -65,13 +65,13 @@ def check_destination(msisdn: str, *, field: str = "recipients") -> str:
 
 
 def check_destinations(msisdns: Sequence[str], *, field: str = "recipients") -> None:
-    """Refuse a list of recipients that is empty, holds a bad one, or one of them twice (§2/1).
+    """Refuse a list of recipients that is empty, or holds a bad number or a number twice (§2/1).
 
     The gateway drops duplicates ("duplicate numbers in one post request will be filtered"), so
-    one recipient of two would wait for a report in vain.
+    there would be no report for one of the two.
 
     Args:
-        msisdns: what `check_destination` takes, each.
+        msisdns: the numbers, as `check_destination` accepts them.
         field: the name of the caller's argument, for the error.
 
     Raises:
@@ -117,7 +117,7 @@ def _first_duplicate(msisdns: Sequence[str], field: str) -> LocalProtocolError:
 
 
 def is_numeric_sender(sender: str) -> bool:
-    """Whether a sender is a number, which may be longer and goes out as TON 1 (§2/1.2)."""
+    """Whether a sender consists of digits; then it may be longer, and is sent as TON 1 (§2/1.2)."""
     return _DIGITS.fullmatch(sender) is not None
 
 
@@ -162,14 +162,14 @@ def _fault_of_numeric_sender(sender: str) -> str:
 def check_lookup_destination(destination: str) -> str:
     """Give back a number that can be looked up, unchanged (§4).
 
-    Only what cannot be carried is refused: the document marks even six digits as good, so the
-    judgement on the number is left to the gateway, which answers FAILED for a bad one.
+    Only what cannot be written into a query is refused. The document marks even six digits as
+    good, so the gateway judges the number: it answers FAILED for a bad one.
 
     Args:
         destination: one character or more, without ``;``, line breaks and control characters.
 
     Raises:
-        LocalProtocolError: it cannot be carried.
+        LocalProtocolError: it cannot be written into a query.
     """
     if not isinstance(destination, str):
         raise LocalProtocolError(f"{destination!r} is not a string", field="destinations")
@@ -180,10 +180,10 @@ def check_lookup_destination(destination: str) -> str:
 
 
 def check_lookup_destinations(destinations: Sequence[str]) -> None:
-    """Refuse a list of numbers to look up that is empty or holds one that cannot be carried (§4).
+    """Refuse a list that is empty, or holds a number that cannot be written into a query (§4).
 
     Args:
-        destinations: what `check_lookup_destination` takes, each; a number may stand twice.
+        destinations: the numbers, as `check_lookup_destination` accepts them; one may stand twice.
 
     Raises:
         LocalProtocolError: names the first number at fault.

@@ -1,8 +1,8 @@
-"""Numbers as people write them, made into destinations.
+"""Destinations made of numbers as people write them.
 
-What is read without an extra is a table of countries whose national numbers can be told by a rule.
-Numbers of other countries are left to the ``phonenumbers`` package where it is installed, and are
-refused where it is not: so no number is read in two ways on two machines.
+A table here has the countries whose national numbers follow a simple rule. Numbers of other
+countries are read by the ``phonenumbers`` package, an extra; without it they are refused: so no
+number is read in two ways on two machines.
 """
 
 import re
@@ -11,14 +11,14 @@ import unicodedata
 from infobip_async.errors import LocalProtocolError
 from infobip_async.numbering.countries import is_assigned
 
-# Blanks, punctuation, and the invisible marks that come along when a number is copied.
+# Blanks, punctuation, and invisible marks that are copied along with a number.
 _FILLING = re.compile(
     r"[\s\-./()\[\]'\u00ad\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
 _DIALLED = re.compile("[+]?[0-9]+")
 _DECIMAL = re.compile(r"\s*[0-9]+\.0\s*")
 _MAX_DIGITS = 15
-"""The most that a number has (E.164); more is likely two numbers in one field."""
+"""The most digits of a number (E.164); more are probably two numbers in one field."""
 _DROPS_ZERO = re.compile(r"(?:\+|00)(?!39|378|379)")
 """An international number in which a ``(0)`` is not dialled: Italy's plan keeps its zeros."""
 
@@ -90,29 +90,28 @@ _NATIONAL = {
     "XK": ("383", _ZERO),
     "ZA": ("27", _ZERO),
 }
-"""By country its calling code, and how a national number is told, with what stays of it."""
+"""By country: its calling code, and the pattern of national numbers; the group is what remains."""
 _EXIT_CODES = {"AU": "0011", "CA": "011", "RU": "810", "US": "011"}
-"""What a country dials before an international number, where it is not ``00`` alone."""
+"""The digits that a country dials before an international number, other than ``00``."""
 
 
 def normalise(number: str, *, country: str | None = None) -> str:
     """Make a destination of a number as people write it.
 
-    Blanks, punctuation, a leading ``+`` or ``00`` and a ``(0)`` behind the calling code are taken
-    away. With a country, a number without ``+`` is read as a national one where it looks like one
-    and otherwise as an international one as it stands: in a Croatian file ``098514674`` and
-    ``41793026727`` are both good, and ``98514674``, which lost its zero in a spreadsheet, is
-    taken for an Iranian number. Short numbers and those of services, such as ``1800 123 456``, are
-    not read as national ones.
+    Blanks, punctuation, a leading ``+`` or ``00`` and a ``(0)`` behind the calling code are
+    removed. With a country, a number without ``+`` is read as a national one if it looks like one,
+    and as an international one otherwise: in a Croatian file ``098514674`` and ``41793026727`` are
+    both good, and ``98514674``, which lost its zero in a spreadsheet, is read as an Iranian
+    number. Short numbers and service numbers, such as ``1800 123 456``, are not read as national.
 
     Args:
         number: the number.
         country: ISO 3166 alpha-2 code of the country whose national numbers are read; None reads
-            none. Countries with involved rules need the ``phonenumbers`` extra.
+            none. Countries with complicated rules need the ``phonenumbers`` extra.
 
     Raises:
-        LocalProtocolError: it is no number; or a national one without a country; or the country
-            is none, or needs the extra.
+        LocalProtocolError: it is no number; or it is a national number without a country; or the
+            country is unknown or needs the extra.
     """
     digits = _strip(number)
     if digits.startswith("00") and country is None:
@@ -134,7 +133,7 @@ def _fault(number: str, what: str) -> LocalProtocolError:
 
 
 def _strip(number: str) -> str:
-    """The digits, with a ``+`` before them if there was one."""
+    """Give the digits, with a ``+`` in front if there was one."""
     if _DECIMAL.fullmatch(number):
         raise _fault(number, "is a decimal number, as spreadsheets make of a column of numbers")
     stripped = _FILLING.sub("", number)
@@ -148,7 +147,7 @@ def _strip(number: str) -> str:
 
 
 def _read_in_country(digits: str, country: str) -> str:
-    """What a number without ``+`` stands for in a country, in international format if it can be."""
+    """Read a number without ``+`` in a country; it becomes international if that is possible."""
     rule = _NATIONAL.get(country)
     if rule is None:
         return _read_by_phonenumbers(digits, country)

@@ -1,10 +1,10 @@
-"""Whether two names are of one operator, which lists spell as they like.
+"""Whether two names belong to one operator; lists spell names differently.
 
-A name is reduced to the words that tell it from others: ``Vodafone Oman`` to ``vodafone``,
-``O2 (Germany) GmbH & Co. OHG`` to ``o2``. What was renamed or has merged goes by one name after
-that (``companies.csv``). Then equal names are of one operator, names without a common word are of
-two, and anything between is not decided. Nor is a name of a virtual operator, whose numbers may
-carry the IMSI of a host, or of one whose customers went to several others.
+A name is reduced to its distinctive words: ``Vodafone Oman`` to ``vodafone``, ``O2 (Germany) GmbH
+& Co. OHG`` to ``o2``. Companies that were renamed or have merged get one name then
+(``companies.csv``). Equal names belong to one operator, names without a common word to two, and
+anything between is not decided. Two more cases are not decided: a virtual operator, whose numbers
+may carry the IMSI of its host, and an operator whose customers went to several others.
 """
 
 import csv
@@ -41,17 +41,17 @@ _PLACES = """
     saudi arabia senegal seychelles slovak slovenije srbija sri sverige sweden taiwan tanzania togo
     tunisia tunisie turkey uganda uk ukraine usa zambia
 """
-_TELLING_NOTHING = frozenset((_LEGAL_FORMS + _TRADE + _ARTICLES + _PLACES).split())
+_COMMON_WORDS = frozenset((_LEGAL_FORMS + _TRADE + _ARTICLES + _PLACES).split())
 
 
 @attrs.frozen
 class OperatorName:
-    """What is left of an operator's name when it is compared.
+    """An operator's name, reduced for comparison.
 
     Attributes:
-        names: the names that it goes by; a name such as ``XL/AXIS`` holds two.
-        words: all words of these.
-        decided: whether another name proves another operator.
+        names: the operator's names; ``XL/AXIS`` holds two.
+        words: all words of these names.
+        decided: whether a different name proves a different operator.
     """
 
     names: frozenset[str]
@@ -68,7 +68,7 @@ def _companies() -> dict[tuple[str, str], str]:
 
 @lru_cache(maxsize=10_000)
 def read_name(country: str, name: str) -> OperatorName:
-    """Reduce an operator's name, as it is used in one country (ISO 3166 alpha-2)."""
+    """Reduce an operator's name in one country (ISO 3166 alpha-2) for comparison."""
     reduced = {_reduce(country, part) for part in _ALTERNATIVES.split(_plain(name))} - {""}
     companies = {part: _companies().get((country, part), part) for part in reduced}
     names = frozenset(companies.values()) - {""}
@@ -83,22 +83,22 @@ def _plain(name: str) -> str:
 
 
 def _reduce(country: str, part: str) -> str:
-    """The telling words; of a name without any, such as China Mobile, all of them."""
+    """Keep the distinctive words; all words of a name without any, such as China Mobile."""
     words = _WORD.findall(_JOINERS.sub("", part))
-    telling = [
-        word for word in words if word not in _TELLING_NOTHING and word != country.casefold()
+    distinctive = [
+        word for word in words if word not in _COMMON_WORDS and word != country.casefold()
     ]
-    return " ".join(telling or words)
+    return " ".join(distinctive or words)
 
 
 def _words(part: str) -> Iterable[str]:
-    """The words that two names may share; a name without telling words is one word."""
-    telling = [word for word in part.split() if word not in _TELLING_NOTHING]
-    return telling or [part]
+    """The distinctive words of a name; a name without any counts as one word."""
+    distinctive = [word for word in part.split() if word not in _COMMON_WORDS]
+    return distinctive or [part]
 
 
 def same_operator(country: str, one: str, other: str) -> bool | None:
-    """Whether two names are of one operator of a country; None where they do not tell."""
+    """Whether two names belong to one operator of a country; None if that is not decided."""
     first, second = read_name(country, one), read_name(country, other)
     if first.names & second.names:
         return True
@@ -108,7 +108,7 @@ def same_operator(country: str, one: str, other: str) -> bool | None:
 
 
 def names_by_country(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
-    """The reduced names of operators, given as pairs of country and name, for each country."""
+    """Reduce operators' names, given as pairs of country and name, and sort them by country."""
     found: dict[str, set[str]] = {}
     for country, name in pairs:
         found.setdefault(country, set()).update(read_name(country, name).names)

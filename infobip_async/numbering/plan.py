@@ -1,7 +1,7 @@
 """Type and region of a number, by the patterns of the ``phonenumbers`` package (an extra).
 
-The package has more patterns than its cache holds: where countries mix, it compiles them again for
-nearly every number. Here each country's patterns are compiled once and kept.
+The package has more patterns than its cache holds: in a list of mixed countries it compiles them
+anew for nearly every number. Here the patterns of each country are compiled once and kept.
 """
 
 import re
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from phonenumbers import PhoneMetadata, PhoneNumberDesc
 
 _NO_COUNTRY = "001"
-"""What ``phonenumbers`` calls the region of codes that are of no country."""
+"""The region of codes without a country, as ``phonenumbers`` calls it."""
 _LONGEST_CODE = 3
 
 
 class NumberType(Enum):
-    """What a number is for, by the numbering plan of its country."""
+    """The purpose of a number, by the numbering plan of its country."""
 
     FIXED_LINE = "fixed line"
     MOBILE = "mobile"
@@ -39,7 +39,7 @@ class NumberType(Enum):
 @attrs.frozen
 class _Pattern:
     lengths: frozenset[int]
-    """Empty: those of the general pattern, which is tried first."""
+    """The possible lengths; if empty, those of the general pattern, which is tried first."""
     match: Callable[[str], re.Match[str] | None]
 
     def fits(self, national: str) -> bool:
@@ -61,7 +61,7 @@ def _pattern(desc: "PhoneNumberDesc | None") -> _Pattern:
 
 @attrs.frozen
 class _Region:
-    """The patterns of one region, or of one code that is of none."""
+    """The patterns of one region, or of one code without a region."""
 
     code: str | None
     leading: Callable[[str], re.Match[str] | None] | None
@@ -72,7 +72,7 @@ class _Region:
 
     @classmethod
     def of(cls, metadata: "PhoneMetadata") -> Self:
-        # The order is that in which the package tries them: a number can fit several.
+        # In the order in which the package tries them, since a number can fit several.
         special = (
             (metadata.premium_rate, NumberType.PREMIUM_RATE),
             (metadata.toll_free, NumberType.TOLL_FREE),
@@ -122,12 +122,12 @@ def _load(code: int) -> tuple[_Region, ...]:
 
 @attrs.frozen
 class NumberingPlan:
-    """The numbering plans of all countries, each read when a number of it is first asked for."""
+    """The numbering plans of all countries, each loaded with the first number of its country."""
 
     _regions: dict[str, tuple[_Region, ...]] = attrs.field(factory=dict, repr=False)
 
     def find(self, msisdn: str) -> tuple[str | None, NumberType | None]:
-        """Region (ISO 3166 alpha-2) and type of a number in international format, where known."""
+        """Find region (ISO 3166 alpha-2) and type of a number in international format."""
         for end in range(1, _LONGEST_CODE + 1):
             regions = self._of_code(msisdn[:end])
             if regions:

@@ -1,4 +1,4 @@
-"""To whom number ranges were given: the holder, which "ported" is judged against."""
+"""The holders of number ranges; a number is ported if another operator has its SIM."""
 
 from collections.abc import Iterator, Mapping
 from typing import Self
@@ -12,12 +12,12 @@ from infobip_async.numbering.plan import NumberingPlan, NumberType
 
 @attrs.frozen
 class NumberRange:
-    """What the range of a number says of it.
+    """What the range of a number tells about it.
 
     Attributes:
-        holder: the operator to whom the range was given, as the table calls it.
+        holder: the operator that the range was given to, as the table calls it.
         region: ISO 3166 alpha-2 code of the country or territory.
-        number_type: what the number is for.
+        number_type: the purpose of the number.
     """
 
     holder: str | None = None
@@ -30,10 +30,10 @@ class NumberRanges:
     """The holders of number ranges by prefix, and the numbering plan if there is one.
 
     Attributes:
-        holders: operator's name by prefix in international format, digits only. To be compared,
-            a name must be known as that of a network too; spelling may differ.
-        plan: gives type and region; None gives neither.
-        names: the names of the holders by country, as names are compared.
+        holders: operator's name by prefix in international format, digits only. A name can only
+            be compared if it is also known as that of a network; the spelling may differ.
+        plan: knows type and region; without it both stay unknown.
+        names: the holders' names by country, reduced as they are compared.
     """
 
     holders: Mapping[str, str] = attrs.field(repr=False)
@@ -51,10 +51,10 @@ class NumberRanges:
 
     @classmethod
     def from_phonenumbers(cls) -> Self:
-        """The holders, types and regions that the ``phonenumbers`` package knows.
+        """Take holders, types and regions from the ``phonenumbers`` package.
 
-        Its holders are those of mobile ranges, and of many countries, not of all: of the United
-        States and Canada it knows none.
+        It knows holders of mobile ranges only, in many countries; it knows none in the United
+        States and Canada.
 
         Raises:
             ImportError: the ``phonenumbers`` extra is not installed.
@@ -68,7 +68,7 @@ class NumberRanges:
         return cls(holders, NumberingPlan())
 
     def find(self, msisdn: str) -> NumberRange:
-        """What is known of the range of a number in international format."""
+        """Find what is known about the range of a number in international format."""
         region, number_type = (None, None) if self.plan is None else self.plan.find(msisdn)
         return NumberRange(self._holder(msisdn), region, number_type)
 

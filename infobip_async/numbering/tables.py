@@ -1,4 +1,4 @@
-"""Mobile networks and mobile country codes (E.212), from CSV files that the user can replace."""
+"""Mobile networks and mobile country codes (E.212), from CSV files that users can replace."""
 
 import csv
 import io
@@ -46,13 +46,13 @@ class Network:
 
 @attrs.frozen
 class Tables:
-    """What is known of mobile country codes and networks.
+    """Mobile country codes and networks.
 
     Attributes:
         networks: by MCC and MNC in one string.
         countries: ISO 3166 alpha-2 code by MCC; international and test codes have none.
-        mnc_digits: the usual length of the MNC by MCC, 2 or 3.
-        mixed: the MCCs that have a network with a code of another length.
+        mnc_digits: the most common length of the MNC by MCC, 2 or 3.
+        mixed: the MCCs that also have networks with codes of another length.
     """
 
     networks: Mapping[str, Network] = attrs.field(repr=False)
@@ -62,7 +62,7 @@ class Tables:
 
     @classmethod
     def from_csv(cls, networks_path: str | Path, mcc_path: str | Path) -> Self:
-        """Read tables of the caller's own.
+        """Read tables of your own.
 
         Args:
             networks_path: UTF-8, columns ``mcc,mnc,operator,source``, one network a row.
@@ -70,8 +70,8 @@ class Tables:
 
         Raises:
             OSError: a file cannot be read.
-            ValueError: the columns are others, or a code is none; a spreadsheet may have dropped
-                its zeros.
+            ValueError: the columns are different, or a code is malformed; a spreadsheet may have
+                dropped its zeros.
         """
         networks = Path(networks_path).read_text(encoding="utf-8-sig")
         return cls.from_text(networks, Path(mcc_path).read_text(encoding="utf-8-sig"))
@@ -88,12 +88,12 @@ class Tables:
         return cls(by_code, countries, digits, frozenset(others))
 
     def network(self, mcc: str, mnc: str) -> Network | None:
-        """The network of an MCC and an MNC, where it is known."""
+        """The network of an MCC and an MNC; None if it is not known."""
         return self.networks.get(mcc + mnc)
 
     @cached_property
     def operators(self) -> Mapping[str, frozenset[str]]:
-        """The names of the well named networks, as names are compared, by country."""
+        """The names of the well named networks by country, reduced for comparison."""
         return names_by_country(
             (self.countries[network.mcc], network.operator)
             for network in self.networks.values()
@@ -120,7 +120,7 @@ def _read_networks(text: str) -> Iterator[Network]:
 
 @cache
 def bundled_tables() -> Tables:
-    """The tables of this package, read at their first use."""
+    """The tables that come with the package, read at their first use."""
     folder = files(__package__)
     networks = (folder / "networks.csv").read_text(encoding="utf-8")
     return Tables.from_text(networks, (folder / "mcc.csv").read_text(encoding="utf-8"))

@@ -22,21 +22,21 @@ CREDITS: Final = "CREDITS"
 """The document's only command: the account's balance."""
 
 UNKNOWN_COMMAND: Final = "UNKNOWN_COMMAND"
-"""What a gateway answers to bad credentials, and to a command that it does not know."""
+"""The answer of a gateway to bad credentials, and to a command that it does not know."""
 
 _BALANCE = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{0,20})?")
 
 
 @attrs.frozen
 class CommandRequest:
-    """A request as a gateway reads it. What was not given is empty."""
+    """A request as a gateway reads it. Missing values are empty."""
 
     credentials: Credentials
     command: str
 
 
 def encode_request(url: str, credentials: Credentials) -> HttpRequest:
-    """Make the request for the balance. Its URL holds the password, as the document has it."""
+    """Make the request for the balance. As the document wants it, its URL holds the password."""
     pairs = [
         ("username", credentials.username),
         ("password", credentials.password),
@@ -73,6 +73,6 @@ def decode_request(request: HttpRequest) -> CommandRequest:
 
 
 def encode_reply(balance: Decimal | None) -> HttpReply:
-    """Make a gateway's reply: the balance, or None for what it does not know."""
+    """Make a gateway's reply: the balance, or None for an unknown account or command."""
     text = UNKNOWN_COMMAND if balance is None else f"{balance:f}"
     return HttpReply(HTTPStatus.OK, text.encode())

@@ -1,4 +1,4 @@
-"""Dates as the gateway writes them: ``2005/7/19 22:0:0``, not padded, without a zone (§3.1)."""
+"""Dates as the gateway writes them: ``2005/7/19 22:0:0``, without padding and zone (§3.1)."""
 
 import re
 from datetime import datetime, tzinfo
@@ -12,14 +12,14 @@ _DATE = re.compile(
 _LONGEST = 64
 
 
-@lru_cache(8192)  # the dates of one post repeat: a hit costs a twentieth of a parse
+@lru_cache(8192)  # dates repeat within a push, and a hit costs a twentieth of a parse
 def decode(text: str, zone: tzinfo | None = None) -> datetime | None:
     """Read a date; None where it is empty or a zero date.
 
     Raises:
         ValueError: it is in no form that gateways are known to use.
     """
-    if len(text) > _LONGEST:  # the cache must not keep what a hostile post makes long
+    if len(text) > _LONGEST:  # a hostile push must not fill the cache with long texts
         raise ValueError("too long for a date")
     stripped = text.strip()
     if not stripped or not stripped.strip("0/-: T."):
@@ -31,7 +31,7 @@ def decode(text: str, zone: tzinfo | None = None) -> datetime | None:
 
 
 def encode(date: datetime | None) -> str:
-    """Write a date as the document's example does; an absent one is empty."""
+    """Write a date as in the document's example; None becomes the empty text."""
     if date is None:
         return ""
     return f"{date.year}/{date.month}/{date.day} {date.hour}:{date.minute}:{date.second}"

@@ -31,10 +31,10 @@ RETURN_CODES: Final[dict[int, tuple[str, type[GatewayRefusedError]]]] = {
     10: ("MISSING_USERNAME", AuthenticationError),
     11: ("MISSING_PASS", AuthenticationError),
 }
-"""§3.2: return value, a name (the document has none here), what it raises."""
+"""§3.2: return value, a name (ours: the document has none here), the error that it raises."""
 
 NO_DATA: Final = "NO_DATA"
-"""What a gateway answers when it has nothing to report."""
+"""The answer of a gateway that has nothing to report."""
 
 _CODE = re.compile(r"-?[0-9]{1,9}")
 
@@ -52,7 +52,7 @@ def encode_request(
 ) -> HttpRequest:
     """Make the request for all reports, or for those of some messages.
 
-    Its URL holds the password, as the document has it.
+    As the document wants it, its URL holds the password.
 
     Raises:
         LocalProtocolError: a message id is empty or holds a comma, which separates them.
@@ -74,12 +74,12 @@ def encode_request(
 def decode_reply(
     reply: HttpReply, *, zone: tzinfo | None = None
 ) -> list[DeliveryReport | UnreadableRow]:
-    """Read the reports; with nothing to report the list is empty.
+    """Read the reports; the list is empty if there is nothing to report.
 
     Raises:
-        GatewayRefusedError: a return value, as the subclass that `RETURN_CODES` names.
-        RemoteProtocolError: the document cannot be read; its `raw` may be the only copy, since a
-            report is given once.
+        GatewayRefusedError: the gateway's return value, as the subclass in `RETURN_CODES`.
+        RemoteProtocolError: the document cannot be read; its `raw` may be the only copy, since the
+            gateway gives a report once.
     """
     text = reply.text()
     if not (text or reply.delimited):

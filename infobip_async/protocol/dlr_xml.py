@@ -40,12 +40,12 @@ class _Rows:
         elif name == "message" and attributes.keys() == _KNOWN and attributes["id"]:
             self.rows.append(self._report(attributes, {}))
         else:
-            self.rows.append(self._unusual(name, attributes))
+            self.rows.append(self._uncommon(name, attributes))
 
-    def _unusual(
+    def _uncommon(
         self, name: str, attributes: safe_xml.Attributes
     ) -> DeliveryReport | UnreadableRow:
-        """A row with other attributes than the document's, or in another case of letters."""
+        """Read a row with other attributes than the document's, or in another case of letters."""
         values = {key.lower(): value for key, value in attributes.items()}
         once = len(values) == len(attributes)
         if name.lower() == "message" and values.get("id") and "status" in values and once:
@@ -66,7 +66,7 @@ class _Rows:
         return DeliveryReport(values["id"], status, raw_status, sent_at, done_at, extras)
 
     def _date(self, name: str, text: str, extras: dict[str, str]) -> datetime | None:
-        """A date, or None and its text beside what else the row has."""
+        """Read a date; one that cannot be read is None, and its text goes into the extras."""
         try:
             return dates.decode(text, self.zone)
         except ValueError:
@@ -79,7 +79,7 @@ def _status(raw_status: str) -> DeliveryStatus:
 
 
 def _document(body: bytes) -> bytes:
-    """The document of a raw body, or of the one form field that holds one."""
+    """Find the document: it is the raw body, or the one form field that holds a document."""
     stripped = body.lstrip(b" \t\r\n")
     if safe_xml.is_document(stripped):
         return stripped
@@ -94,7 +94,7 @@ def decode_push(body: bytes, *, zone: tzinfo | None = None) -> list[DeliveryRepo
     """Read the rows of a delivery report, in order; a row that cannot be read is set aside.
 
     Args:
-        body: the posted body: the document itself, or a form with a field that holds it.
+        body: the body of the push: the document itself, or a form with a field that holds it.
         zone: the gateway's time zone; without it dates are naive.
 
     Raises:
@@ -118,6 +118,6 @@ def _message(report: DeliveryReport) -> str:
 
 
 def encode_push(reports: Iterable[DeliveryReport]) -> bytes:
-    """Make the document that a gateway posts."""
+    """Make the document that a gateway pushes."""
     messages = "".join(map(_message, reports))
     return f"<DeliveryReport>{messages}</DeliveryReport>".encode()

@@ -1,4 +1,4 @@
-"""The transport vocabulary: what every wire format is made into, and made from."""
+"""The transport's words: requests, replies, pushes, credentials and addresses of every format."""
 
 from enum import Enum
 from http import HTTPStatus
@@ -21,9 +21,9 @@ class Credentials:
 
 @attrs.frozen
 class HttpRequest:
-    """A request, as a client is to send it or as a gateway got it.
+    """A request, as a client sends it or a gateway receives it.
 
-    `url` may hold the password (§2/2, §3.2, §4), and so may `body`: neither is in the repr.
+    `url` and `body` may hold the password (§2/2, §3.2, §4): neither is in the repr.
     """
 
     method: str
@@ -34,13 +34,13 @@ class HttpRequest:
 
 @attrs.frozen
 class HttpReply:
-    """A reply, as a client got it or as a gateway is to send it.
+    """A reply, as a client receives it or a gateway sends it.
 
     Attributes:
         status: the HTTP status.
         body: the body.
         content_type: of the body.
-        delimited: the headers told where the body ends; else it ended with the connection, and
+        delimited: the headers say where the body ends. Otherwise it ended with the connection, and
             may have been cut short.
     """
 
@@ -51,7 +51,7 @@ class HttpReply:
 
     @property
     def successful(self) -> bool:
-        """Whether the HTTP status is 2xx, as it is for the gateway's own errors too."""
+        """Whether the HTTP status is 2xx. It is 2xx for the gateway's own errors, too."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     def text(self) -> str:
@@ -70,7 +70,7 @@ class HttpReply:
 
 
 class PushKind(Enum):
-    """What a push brings; the value is the last segment of its callback URL."""
+    """The three kinds of pushes; the value is the last segment of the callback URL."""
 
     DELIVERY_REPORTS = "dlr"
     HLR_REPORTS = "hlr"
@@ -79,10 +79,10 @@ class PushKind(Enum):
 
 @attrs.frozen
 class RawPush:
-    """A push as it arrived: what is kept until it is handled.
+    """A push as it arrived; a journal stores it until it is handled.
 
     Attributes:
-        kind: which callback it came to.
+        kind: the callback that it came to.
         query: the raw query string, still percent-encoded.
         body: the raw body.
         received_at: seconds since the epoch.
@@ -98,7 +98,7 @@ def _scheme_and_host(url: str) -> tuple[str, str]:
     try:
         parts = urlsplit(url)
         scheme, host, _ = parts.scheme, parts.hostname, parts.port
-    except ValueError:  # the host in brackets is no address, or the port no number
+    except ValueError:  # the host in brackets is no address, or the port is no number
         return "", ""
     return scheme, host or ""
 
@@ -116,9 +116,7 @@ def _join(base: str, path: str) -> str:
 
 @attrs.frozen(kw_only=True)
 class Endpoints:
-    """Where the five services of the interface are.
-
-    The default is the document's own set, over https.
+    """The URLs of the five services of the interface; the document's, over https, by default.
 
     Attributes:
         send_xml: SMS by XML POST (§2/1).
@@ -152,10 +150,10 @@ class Endpoints:
         )
 
     def check(self, *, allow_insecure: bool = False) -> None:
-        """Refuse what would carry the password in clear to another machine.
+        """Refuse URLs that would carry the password in clear to another machine.
 
         Raises:
-            LocalProtocolError: an address is no http or https URL, or it is http and not of this
+            LocalProtocolError: one is no http or https URL; or it is an http URL of another
                 machine, and `allow_insecure` is not set.
         """
         for name, url in attrs.asdict(self).items():

@@ -1,4 +1,4 @@
-"""Names and values as URLs and forms carry them, for the formats that are made of them.
+"""Names and values in URLs and forms, for the wire formats that consist of them.
 
 Wire example (§2/2.1)::
 
@@ -22,14 +22,14 @@ _OCTET = re.compile(r"\s*([0-9]{1,3})?\s*")
 
 
 def encode(pairs: Iterable[tuple[str, str]]) -> str:
-    """Percent-encode names and values, as UTF-8, space as ``+``.
+    """Percent-encode names and values, as UTF-8, with ``+`` for a space.
 
     Raises:
         LocalProtocolError: a value holds a lone surrogate, which is no character.
     """
     given = list(pairs)
     for name, value in given:
-        # urlencode would raise an error that holds the value, which may be a password.
+        # The error of urlencode would hold the value, which may be a password.
         if not value.isascii() and (bad := _SURROGATE.search(value)):
             raise LocalProtocolError(
                 f"U+{ord(bad[0]):04X} at position {bad.start()} is no character", field=name
@@ -38,14 +38,14 @@ def encode(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _quote(plain: str) -> str:
-    """Percent-encode; rows, of which there may be thousands, by their separators alone."""
+    """Percent-encode; in thousands of rows of plain text only the separators need it."""
     if _ROWS.fullmatch(plain):
         return plain.replace(";", "%3B").replace("\n", "%0A")
     return quote_plus(plain)
 
 
 def with_query(url: str, pairs: Iterable[tuple[str, str]]) -> str:
-    """Put names and values behind a URL, which may have a query of its own."""
+    """Append names and values to a URL, which may already have a query."""
     return f"{url}{'&' if '?' in url else '?'}{encode(pairs)}"
 
 
@@ -56,7 +56,7 @@ def split(raw: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _unquote(quoted: bytes) -> bytes:
-    """Percent-decode; the separators of rows first and all at once, since they are the most."""
+    """Percent-decode; the separators of rows first, since they are the most frequent."""
     if b"%" not in quoted:
         return quoted
     for escape, octet in _SEPARATORS:
@@ -65,10 +65,10 @@ def _unquote(quoted: bytes) -> bytes:
 
 
 def text(octets: bytes) -> str:
-    """Decode a name or a value, whose charset the document does not say (§6).
+    """Decode a name or a value, whose charset the document does not name (§6).
 
-    UTF-8 where the octets are UTF-8, else Windows-1252, and where that has a gap Latin-1, so
-    that nothing is lost.
+    It is read as UTF-8 if that is possible, else as Windows-1252, else as Latin-1, which reads all
+    octets: so nothing is lost.
     """
     for charset in ("utf-8", "cp1252"):
         try:
@@ -87,12 +87,12 @@ def decode(raw: str) -> list[tuple[str, str]]:
 
 
 def _plain(quoted: str) -> str:
-    """Percent-decode; of the names and values of a query, most are as they are."""
+    """Percent-decode; most names and values of a query need no decoding."""
     return text(unquote_to_bytes(quoted)) if "%" in quoted else quoted
 
 
 def octets(raw: str) -> bytes:
-    """Turn a raw query back into its octets, whatever they were."""
+    """Turn a raw query back into the octets that arrived."""
     return raw.encode("utf-8", "surrogateescape")
 
 
@@ -112,10 +112,10 @@ def octet(text: str) -> int:
 
 
 def parameters(request: HttpRequest) -> dict[str, str]:
-    """The parameters of a request to a gateway, from its query and, of a POST, its form.
+    """Read the parameters of a request to a gateway, from its query and from the form of a POST.
 
-    Names are lower-cased, since gateways take them in any case; of a repeated name the first
-    value counts.
+    Names are lower-cased, since gateways accept them in any case. If a name is repeated, its
+    first value counts.
     """
     raw = octets(request.url.partition("?")[2])
     if request.method == "POST":

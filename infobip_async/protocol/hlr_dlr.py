@@ -15,13 +15,13 @@ from infobip_async.models import HlrReport, HlrStatus, UnreadableRow
 from infobip_async.protocol import form
 
 MAX_ROWS: Final = 100
-"""Reports that a gateway puts into one post at the most (§5)."""
+"""The most reports that a gateway puts into one push (§5)."""
 
 _STATUSES: Final = {status.value: status for status in HlrStatus}
 _FIELDS: Final = 6
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
-# No white space, no control characters, and nothing that is not ASCII.
-_USUAL: Final = b"\n" + bytes(range(0x21, 0x7F))
+# Without white space and control characters, and ASCII only.
+_PLAIN: Final = b"\n" + bytes(range(0x21, 0x7F))
 
 
 def _row(line: str) -> HlrReport | UnreadableRow:
@@ -44,7 +44,7 @@ def _row(line: str) -> HlrReport | UnreadableRow:
     )
 
 
-def _unusual_row(octets: bytes) -> HlrReport | UnreadableRow:
+def _padded_row(octets: bytes) -> HlrReport | UnreadableRow:
     try:
         line = octets.decode().strip()
     except UnicodeDecodeError:
@@ -56,7 +56,7 @@ def _unusual_row(octets: bytes) -> HlrReport | UnreadableRow:
 
 
 def decode_push(body: bytes) -> list[HlrReport | UnreadableRow]:
-    """Read the rows of a post, in order; a row that cannot be read is set aside.
+    """Read the rows of a push, in order; a row that cannot be read is set aside.
 
     Raises:
         RemoteProtocolError: the form does not hold one ``dlr`` field (in any case of letters).
@@ -64,13 +64,13 @@ def decode_push(body: bytes) -> list[HlrReport | UnreadableRow]:
     found = [value for name, value in form.split(body) if name.strip().lower() == b"dlr"]
     if len(found) != 1:
         raise RemoteProtocolError(f"{len(found)} dlr fields instead of one", raw=body)
-    if found[0].translate(None, _USUAL):
-        return [_unusual_row(line) for line in found[0].split(b"\n") if line.strip()]
+    if found[0].translate(None, _PLAIN):
+        return [_padded_row(line) for line in found[0].split(b"\n") if line.strip()]
     return [_row(line) for line in found[0].decode().split("\n") if line]
 
 
 def encode_push(reports: Iterable[HlrReport]) -> bytes:
-    """Make the form that a gateway posts; at most `MAX_ROWS` of them go into one."""
+    """Make the form that a gateway pushes; it has room for `MAX_ROWS` reports."""
     rows = (
         ";".join(
             (

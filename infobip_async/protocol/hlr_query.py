@@ -26,13 +26,13 @@ OK: Final = "OK"
 FAILED: Final = "FAILED"
 
 _FIELDS: Final = 3
-# The rows' own characters and line feeds: nothing among them that `str.strip` takes away.
-_USUAL: Final = b"\n" + bytes(range(0x21, 0x7F))
+# The characters of rows, and line feeds. `str.strip` would take none of them away.
+_PLAIN: Final = b"\n" + bytes(range(0x21, 0x7F))
 
 
 @attrs.frozen
 class HlrRequest:
-    """A request as a gateway reads it. What was not given is empty."""
+    """A request as a gateway reads it. Missing values are empty."""
 
     credentials: Credentials
     destinations: tuple[str, ...]
@@ -45,10 +45,10 @@ def encode_request(
     *,
     method: Literal["POST", "GET"] = "POST",
 ) -> HttpRequest:
-    """Make the query. By GET its URL holds the password; POST keeps it in the body.
+    """Make the query. With GET its URL holds the password; with POST its body does.
 
     Raises:
-        LocalProtocolError: the list is empty, or a destination cannot be carried by it.
+        LocalProtocolError: the list is empty, or a destination cannot be written into it.
     """
     check_lookup_destinations(destinations)
     pairs = [
@@ -62,13 +62,13 @@ def encode_request(
 
 
 def _row(line: str) -> HlrSubmission:
-    """A row; the fields that it has not are empty, those beyond the format's are passed over."""
+    """Read a row; missing fields are empty, and additional ones are ignored."""
     destination, status, lookup_id, *_ = map(str.strip, [*line.split(";"), "", ""])
     return HlrSubmission(destination, status.upper() == OK, lookup_id or None, status)
 
 
 def _plain_row(line: str) -> HlrSubmission:
-    """The same, of a line without padding."""
+    """Read a row without padding, which is faster."""
     fields = line.split(";")
     if len(fields) != _FIELDS:
         return _row(line)
@@ -79,12 +79,12 @@ def _plain_row(line: str) -> HlrSubmission:
 
 
 def decode_reply(reply: HttpReply, destinations: Sequence[str]) -> tuple[HlrSubmission, ...]:
-    """Read the rows, which stand in the order of the query.
+    """Read the rows, which are in the order of the query.
 
     Raises:
         GatewayFailureError: the gateway answers ``FAILED``, without saying why.
         RemoteProtocolError: the reply is no such list, or its rows are not those that were
-            asked for: attributing them by guess would give reports to the wrong numbers.
+            asked for. They are not matched by guess: a report would reach the wrong number.
     """
     text = reply.text()
     first, *lines = [line for line in text.split("\n") if line and not line.isspace()] or [""]
@@ -98,13 +98,13 @@ def decode_reply(reply: HttpReply, destinations: Sequence[str]) -> tuple[HlrSubm
         )
     if head != OK:
         raise RemoteProtocolError("the reply starts with neither OK nor FAILED", raw=reply.body)
-    rows = tuple(map(_row if text.encode().translate(None, _USUAL) else _plain_row, lines))
+    rows = tuple(map(_row if text.encode().translate(None, _PLAIN) else _plain_row, lines))
     if len(rows) != len(destinations):
         raise RemoteProtocolError(
             f"{len(rows)} rows for {len(destinations)} destinations", raw=reply.body
         )
     if not (reply.delimited or reply.body.rstrip(b" \t\r").endswith(b"\n")):
-        # Without a line feed behind it, the last id may have been cut short.
+        # Without a line feed at the end, the last id may have been cut short.
         raise RemoteProtocolError("the last row is not ended", raw=reply.body)
     for position, (row, destination) in enumerate(zip(rows, destinations, strict=True)):
         if row.destination != destination and row.destination != destination.strip():

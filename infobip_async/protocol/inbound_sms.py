@@ -1,4 +1,4 @@
-"""Inbound SMS by GET, through the URL that the account's owner enters (§6).
+"""Inbound SMS by GET, to the URL that the owner of the account enters (§6).
 
 Wire example::
 
@@ -19,10 +19,10 @@ from infobip_async.protocol import dates, form
 from infobip_async.text import data_coding, udh
 
 FIELDS: Final = ("sender", "receiver", "text", "bin", "datetime", "datacoding", "esmclass")
-"""What the gateway can forward (§6)."""
+"""The fields that the gateway can forward (§6)."""
 
 DEFAULT_NAMES: Final[Mapping[str, str]] = {field: field for field in FIELDS}
-"""Query parameter to field, where the account's URL calls each field by its own name."""
+"""Query parameter to field, for a URL in which each parameter has the name of its field."""
 
 _PLACEHOLDER = re.compile("%(" + "|".join(FIELDS) + ")%", re.IGNORECASE)
 _UDHI: Final = 0x40
@@ -32,10 +32,11 @@ def template(names: Mapping[str, str]) -> str:
     """Make the query of the URL to enter in the account, ``who=%sender%&what=%text%``.
 
     Args:
-        names: query parameter to field, one of `FIELDS`; at least one of ``text`` and ``bin``.
+        names: query parameter to field, each one of `FIELDS`; ``text`` or ``bin`` is among them.
 
     Raises:
-        LocalProtocolError: a field that is none, or no content among them.
+        LocalProtocolError: a field is unknown, a name or a field stands twice, or neither
+            ``text`` nor ``bin`` is there.
     """
     fields = set(names.values())
     if unknown := fields.difference(FIELDS):
@@ -53,15 +54,15 @@ def template(names: Mapping[str, str]) -> str:
 
 
 def encode_push(url: str, sms: InboundSms) -> str:
-    """Fill a URL template in, as a gateway does before it makes its request.
+    """Fill in a URL template, as a gateway does before it makes its request.
 
-    Where the template asks for both ``text`` and ``bin``, data coding 0 leaves ``bin`` empty and
+    If the template asks for both ``text`` and ``bin``, data coding 0 leaves ``bin`` empty, and
     any other leaves ``text`` empty (§6).
     """
     asked = {match[1].lower() for match in _PLACEHOLDER.finditer(url)}
     both = {"text", "bin"} <= asked
     header = sms.udh.raw if sms.udh else b""
-    # "we will provide everything" where only one was asked for, as well as that can be done.
+    # "we will provide everything" if only one was asked for: as well as that is possible.
     text = (sms.data or b"").decode("latin-1") if sms.text is None else sms.text
     values = {
         "sender": sms.sender,
@@ -76,7 +77,7 @@ def encode_push(url: str, sms: InboundSms) -> str:
 
 
 def _params(query: str) -> dict[str, str]:
-    """The parameters by name; which of two values counts is not guessed at."""
+    """Read the parameters by name. A repeated one is refused: which value counts is not known."""
     pairs = form.decode(query)
     if len({name.lower() for name, _ in pairs}) < len(pairs):
         raise RemoteProtocolError("a parameter twice", raw=form.octets(query))
@@ -86,7 +87,7 @@ def _params(query: str) -> dict[str, str]:
 
 
 def _fields(params: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
-    """The values by field; the names of parameters may be in another case."""
+    """Find the values by field; the names of parameters may be in another case."""
     fields = {names[name]: value for name, value in params.items() if name in names}
     if len(fields) == len(params):
         return fields
@@ -95,7 +96,7 @@ def _fields(params: Mapping[str, str], names: Mapping[str, str]) -> dict[str, st
 
 
 def _date(value: str, zone: tzinfo | None) -> datetime | None:
-    """The date, whose format the document does not say: unknown ones stay in `params`."""
+    """Read a date, whose format the document does not name; unknown ones stay in `params`."""
     try:
         return dates.decode(value, zone)
     except ValueError:
@@ -105,7 +106,7 @@ def _date(value: str, zone: tzinfo | None) -> datetime | None:
 def _content(
     fields: Mapping[str, str], coding: int, esm_class: int
 ) -> tuple[str | None, bytes | None, UserDataHeader | None, bool]:
-    """Text, octets, header and damage, from whichever of text and bin was forwarded."""
+    """Read text, octets, header and damage from the fields ``text`` and ``bin``."""
     text = fields.get("text")
     hexadecimal = fields.get("bin")
     octets = bytes.fromhex(hexadecimal) if hexadecimal else b""

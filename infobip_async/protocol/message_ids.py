@@ -1,8 +1,8 @@
-"""Message ids that carry a tag: reports on one's own messages are told from forged ones (§3.1).
+"""Message ids that carry a tag, by which a receiver refuses forged delivery reports (§3.1).
 
-Whoever knows the callback URL can post reports, and a message id can be guessed or overheard in
-part. The tag is a keyed digest of the id that is in front of it, so that a receiver which knows
-the key needs to know nothing about what was sent::
+Whoever knows the callback URL can push reports, and a message id can be guessed or overheard in
+part. The tag is a keyed digest of the id in front of it. So a receiver that has the key need not
+know which messages were sent::
 
     3f0a9c41d2e8b756-1f-k4xq2nmb7ztw5yhc
 """
@@ -19,14 +19,14 @@ from infobip_async.errors import LocalProtocolError
 
 _TAG_OCTETS: Final = 10  # 80 bits, in 16 letters and digits
 _LEAST_KEY_OCTETS: Final = 16
-# The parts of a message that the library splits have a number behind the id of the whole.
+# Each part of a message that the library splits has a number behind the id of the message.
 _TAGGED: Final = re.compile(r"(.+)-([a-z2-7]{16})(?:-[0-9]{1,3})?", re.DOTALL)
 
 
 def _octets(key: str | bytes) -> bytes:
     octets = key.encode() if isinstance(key, str) else bytes(key)
     if len(octets) < _LEAST_KEY_OCTETS:
-        # The value stays out of the text.
+        # The text does not hold the key.
         raise LocalProtocolError(f"has {_LEAST_KEY_OCTETS} octets or more", field="id_key")
     return octets
 
@@ -42,11 +42,11 @@ class IdKey:
     _key: bytes = attrs.field(converter=_octets, repr=False)
 
     def tag(self, message_id: str) -> str:
-        """Put the tag behind a message id, which gets 17 characters longer."""
+        """Append the tag to a message id; that makes it 17 characters longer."""
         return f"{message_id}-{self._digest(message_id)}"
 
     def fits(self, message_id: str) -> bool:
-        """Whether a message id, or that of a part of its message, carries its tag."""
+        """Whether a message id, or the id of a part of a message, carries the tag of this key."""
         match = _TAGGED.fullmatch(message_id)
         return match is not None and hmac.compare_digest(self._digest(match[1]), match[2])
 
@@ -57,7 +57,7 @@ class IdKey:
 
 
 def id_keys(keys: str | bytes | Iterable[str | bytes] | None) -> tuple[IdKey, ...]:
-    """One key, or several while one replaces another; none for None.
+    """Make keys of one, or of several while one replaces another; None makes none.
 
     Raises:
         LocalProtocolError: one is too short, or an iterable is empty.
@@ -66,15 +66,15 @@ def id_keys(keys: str | bytes | Iterable[str | bytes] | None) -> tuple[IdKey, ..
         return ()
     several = (keys,) if isinstance(keys, str | bytes) else tuple(keys)
     if not several:
-        raise LocalProtocolError("there is none", field="id_key")
+        raise LocalProtocolError("has no key in it", field="id_key")
     return tuple(map(IdKey, several))
 
 
 def tag_message_id(message_id: str, id_key: str | bytes) -> str:
-    """Give a message id of one's own choice the tag that a receiver with the key asks for.
+    """Give a message id of your own choice the tag that a receiver with the key asks for.
 
     Args:
-        message_id: up to 32 characters, since ids are best kept below 50.
+        message_id: up to 32 characters, since an id with its tag should stay below 50.
         id_key: as given to `InfobipClient` and `webhook_app`.
 
     Raises:

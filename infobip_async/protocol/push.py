@@ -1,4 +1,4 @@
-"""From a push as it arrived to the events in it, whichever of the three kinds it is."""
+"""From a push as it arrived to the events in it, for all three kinds of pushes."""
 
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
@@ -14,14 +14,14 @@ from infobip_async.protocol.message_ids import IdKey
 
 @attrs.frozen(kw_only=True)
 class PushFormat:
-    """What the account's settings say about its pushes.
+    """How the pushes of an account are read.
 
     Attributes:
         zone: the gateway's time zone; without it dates are naive.
         inbound: query parameter to field of the inbound URL (§6).
-        most_rows: rows of a push; one with more cannot be read. None for no limit.
-        id_keys: where there are any, a delivery report whose message id has the tag of none of
-            them is set aside as unreadable.
+        most_rows: the most rows of a push that can be read; None for no limit.
+        id_keys: keys of message ids. If there are any, a delivery report whose message id has
+            no tag of them is set aside as unreadable.
     """
 
     zone: tzinfo | None = None
@@ -45,7 +45,7 @@ def decode(push: RawPush, settings: PushFormat) -> Sequence[Event]:
 
 
 def unreadable(push: RawPush, reason: str) -> UnreadableRow:
-    """What is set aside of a push that cannot be read as a whole."""
+    """Make the row that is set aside for a push that cannot be read as a whole."""
     return UnreadableRow(push.body.decode(errors="backslashreplace") or push.query, reason)
 
 
@@ -58,7 +58,7 @@ def _decode(push: RawPush, settings: PushFormat) -> Sequence[Event]:
 
 
 def _authentic(event: Event, keys: Sequence[IdKey]) -> Event:
-    """The event; or, where it is a report on no message of ours, what is set aside of it."""
+    """Give the event; a report on a message that is not ours becomes an unreadable row."""
     if not isinstance(event, DeliveryReport) or any(key.fits(event.message_id) for key in keys):
         return event
     return UnreadableRow(

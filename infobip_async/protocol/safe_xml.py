@@ -1,7 +1,7 @@
-"""XML read safely: the one place that knows how.
+"""Safe reading of XML, for all formats that use it.
 
-A DOCTYPE, an entity, an external reference and a depth beyond the format's are refused, whoever
-sent the document.
+A DOCTYPE, an entity, an external reference, and elements nested deeper than the format has them
+are refused, whoever sent the document.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,30 +18,29 @@ from infobip_async.protocol import form
 Attributes = Mapping[str, str]
 """The attributes of one element, in document order."""
 
-
 _UTF_16: Final = (b"\xfe\xff", b"\xff\xfe")
 _PROLOG: Final = 100
-"""Octets in which an encoding is named, if it is."""
+"""Octets at the start of a document in which it may declare its encoding."""
 
 
 class _TooDeep(Exception):  # noqa: N818 - never leaves this module
-    """An element stands deeper than its format has any."""
+    """An element is nested deeper than the format allows."""
 
 
 class _Text(ContentHandler):
-    """Keeps the text of the element at hand."""
+    """Collects the text of the current element."""
 
     def __init__(self, chunks: list[str]) -> None:
         super().__init__()
         self._chunks = chunks
 
     def characters(self, content: str) -> None:
-        """Take some of it, as the parser gives it."""
+        """Take a piece of text from the parser."""
         self._chunks.append(content)
 
 
 class _Parser(DefusedExpatParser):
-    """defusedxml's parser, with its refusals, that calls back for elements without SAX between."""
+    """defusedxml's parser, with its refusals. It calls back for elements directly, without SAX."""
 
     def __init__(
         self,
@@ -59,7 +58,7 @@ class _Parser(DefusedExpatParser):
             self.setContentHandler(_Text(self._chunks))
 
     def start_element(self, name: str, attrs: Attributes) -> None:
-        """Take the start of an element, as expat gives it."""
+        """Take the start of an element from expat."""
         self._depth = level = self._depth + 1
         if level > self._deepest:
             raise _TooDeep
@@ -67,7 +66,7 @@ class _Parser(DefusedExpatParser):
         self._start(level, name, attrs)
 
     def end_element(self, name: str) -> None:  # noqa: ARG002 - expat's signature
-        """Take the end of an element, as expat gives it."""
+        """Take the end of an element from expat."""
         if self._end is not None:
             self._end(self._depth, "".join(self._chunks))
             self._chunks.clear()
@@ -75,17 +74,18 @@ class _Parser(DefusedExpatParser):
 
 
 def is_document(octets: bytes) -> bool:
-    """Whether octets without white space before them start as XML does.
+    """Whether octets start as XML does: with a tag, or with the byte order mark of UTF-8 or UTF-16.
 
-    That is with a tag, or with the byte order mark of UTF-8 or of UTF-16.
+    Args:
+        octets: without white space in front.
     """
     return octets.startswith((b"<", b"\xef\xbb\xbf", *_UTF_16))
 
 
 def _in_utf_8(document: bytes) -> bytes:
-    """The document; one that is no UTF-8 and names no other encoding is in some other all the same.
+    """Re-encode a document that is not UTF-8 and declares no encoding.
 
-    A single octet would make all of it unreadable.
+    Otherwise a single octet would make the whole document unreadable.
     """
     if document.isascii() or document.startswith(_UTF_16) or b"encoding" in document[:_PROLOG]:
         return document
@@ -99,16 +99,16 @@ def read(
     *,
     depth: int,
 ) -> None:
-    """Read a document, calling back for each element in order.
+    """Read a document, and call back for each element in order.
 
     Args:
-        document: the whole document; its encoding is its own to declare.
-        start: called with the level of an element (the root's is 1), its name, its attributes.
+        document: the whole document, which may declare its encoding.
+        start: called with the level of an element (1 for the root), its name, and its attributes.
         end: called with the level of an element and its text.
         depth: the deepest level that the format has.
 
     Raises:
-        RemoteProtocolError: the document is not well-formed, or holds what is refused here.
+        RemoteProtocolError: the document is not well-formed, or holds something that is refused.
     """
     parser = _Parser(depth, start, end)
     try:
@@ -120,7 +120,7 @@ def read(
         reason = f"not readable XML: more than {depth} levels of elements"
     except SAXException as fault:
         reason = f"not readable XML: {fault.getMessage()}"
-    except (LookupError, ValueError):  # raised by the codec that the document's encoding names
+    except (LookupError, ValueError):  # raised by the codec of the declared encoding
         reason = "not readable XML: its encoding is none that can be read"
     else:
         return

@@ -43,9 +43,9 @@ RETURN_CODES: Final[dict[int, tuple[str, type[GatewayRefusedError]]]] = {
     -11: ("MISSING_PASS", AuthenticationError),
     -13: ("INVALID_DESTINATION_ADDRESS", InvalidDestinationError),
 }
-"""§2/2: return value, its name, what it raises. Anything above 0 is a message id."""
+"""§2/2: return value, its name, the error that it raises. Anything above 0 is a message id."""
 
-# The parameters that have another name, or another spelling of their value, than in the XML.
+# Parameters whose name or value is spelt differently than in the XML.
 _NAMES: Final = {
     "text": "SMSText",
     "flash": "IsFlash",
@@ -63,9 +63,9 @@ _VALUES: Final = {"longSMS": "LongSMS"}
 
 @attrs.frozen
 class GetRequest:
-    """A request as a gateway reads it. What was not given is empty.
+    """A request as a gateway reads it. Missing values are empty.
 
-    `submission` is None where one of its values cannot be read.
+    `submission` is None if one of its values cannot be read.
     """
 
     credentials: Credentials
@@ -78,10 +78,10 @@ def encode_request(
 ) -> HttpRequest:
     """Make the request that sends one submission to one recipient (§2/2).
 
-    Its URL holds the password, as the document has it.
+    As the document wants it, its URL holds the password.
 
     Raises:
-        LocalProtocolError: the sender or the recipient is against a rule of the document.
+        LocalProtocolError: the sender or the recipient breaks a rule of the document.
     """
     pairs = [("user", credentials.username), ("password", credentials.password)]
     for name, value in submission.parameters(message):
@@ -91,7 +91,7 @@ def encode_request(
     return HttpRequest("GET", form.with_query(url, pairs))
 
 
-# A word such as ERROR, or Error 500, is no id: taking it for one would report a send.
+# A word such as ERROR, or Error 500, is no id: read as one it would report a send.
 _ID = re.compile(
     r"[0-9]+|(?!err)(?=(?:.*?[0-9]){4})[0-9a-z](?:[0-9a-z._:-]*[0-9a-z])?", re.IGNORECASE
 )
@@ -99,7 +99,7 @@ _CODE = re.compile(r"-[0-9]{1,18}|0+")
 
 
 def decode_reply(reply: HttpReply) -> str:
-    """Read the gateway's id of the message: an opaque string, never a number (§2/2).
+    """Read the gateway's id of the message, an opaque string (§2/2).
 
     Raises:
         GatewayRefusedError: the return value is negative, or 0.

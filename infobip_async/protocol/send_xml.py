@@ -1,6 +1,6 @@
 """SMS by XML POST (§2/1).
 
-Wire example, before percent-encoding, which applies to all behind ``XML=``::
+Wire example, before everything behind ``XML=`` is percent-encoded::
 
     XML=<SMS><authentification><username>user</username><password>password</password>
     </authentification><message><sender>Friend</sender><text>Hello</text></message><recipients>
@@ -36,7 +36,7 @@ from infobip_async.protocol import form, safe_xml, submission
 from infobip_async.protocol.exchange import Credentials, HttpReply, HttpRequest
 
 MAX_RECIPIENTS: Final = 10_000
-"""Recipients that one request may have: it is built, sent and answered as a whole."""
+"""The most recipients of one request, since it is built, sent and answered as a whole."""
 
 RETURN_CODES: Final[dict[int, tuple[str, type[GatewayRefusedError]]]] = {
     -1: ("AUTH_FAILED", AuthenticationError),
@@ -45,12 +45,12 @@ RETURN_CODES: Final[dict[int, tuple[str, type[GatewayRefusedError]]]] = {
     -4: ("NO_RECIPIENTS", InvalidDestinationError),
     -5: ("GENERAL_ERROR", GatewayFailureError),
 }
-"""§2/1.3: status code, its name, what it raises. Above 0 it counts messages."""
+"""§2/1.3: status code, its name, the error that it raises. Above 0 it counts messages."""
 
 
 @attrs.frozen
 class XmlReply:
-    """A reply that accepts: the number of messages to be sent, and the balance if given."""
+    """A positive reply: the number of messages that will be sent, and the balance if given."""
 
     accepted: int
     credits: Decimal | None
@@ -58,9 +58,9 @@ class XmlReply:
 
 @attrs.frozen
 class XmlRequest:
-    """A request as a gateway reads it. What was not given is empty.
+    """A request as a gateway reads it. Missing values are empty.
 
-    `submission` is None where one of its values cannot be read.
+    `submission` is None if one of its values cannot be read.
     """
 
     credentials: Credentials
@@ -78,7 +78,7 @@ _ENTITIES: Final = {
     "<": "&lt;",
     ">": "&gt;",
     '"': "&quot;",
-    "\r": "&#13;",  # a parser would turn a bare one into a line feed
+    "\r": "&#13;",  # a parser would turn a bare carriage return into a line feed
 }
 
 
@@ -90,13 +90,12 @@ _ENCODED: Final = {octet: _percent(bytes([octet])) for octet in range(256)} | {
     ord(character): _percent(entity.encode()) for character, entity in _ENTITIES.items()
 }
 _ENCODED[0x20] = b"+"
-# What a replacement brings in must not be replaced again: "%" goes first, and space, which
-# brings "+", last.
+# No replacement must be replaced again: so "%" goes first, and space, which becomes "+", last.
 _ORDER: Final = {0x25: 0, 0x20: 2}
 
 
 def _encode(value: str, field: str) -> bytes:
-    """Escape for XML and percent-encode, in one pass per distinct octet that needs it."""
+    """Escape for XML and percent-encode, with one pass for each distinct octet that needs it."""
     if bad := _NOT_XML.search(value):
         kind = _KINDS[unicodedata.category(bad[0])]
         raise LocalProtocolError(
@@ -121,7 +120,7 @@ _TAGS: Final = {
         *("datacoding", "esmclass", "srcton", "srcnpi", "destton", "destnpi"),
     )
 }
-_FIELDS: Final = {"bookmark": "url"}  # the caller's name for it, where it is another
+_FIELDS: Final = {"bookmark": "url"}  # where the caller's name for it differs
 _HEAD: Final = b"XML=" + _percent(b"<SMS><authentification>")
 _MESSAGE: Final = _percent(b"</authentification><message>")
 _RECIPIENTS: Final = _percent(b"</message><recipients>")
@@ -149,7 +148,7 @@ def _is_plain(message_ids: str) -> bool:
 
 
 def _gsm_element(recipient: Recipient) -> str:
-    """One ``<gsm>`` element. Digits and a plain id need neither escaping nor encoding."""
+    """Write one ``<gsm>`` element. Digits and a plain id need neither escaping nor encoding."""
     message_id = recipient.message_id
     if not message_id:
         return f"{_GSM}{recipient.msisdn}{_GSM_END}"
@@ -159,7 +158,7 @@ def _gsm_element(recipient: Recipient) -> str:
 
 
 def _gsm_elements(recipients: Sequence[Recipient]) -> bytes:
-    """The ``<gsm>`` elements; numbers and ids are looked at together, since most are plain."""
+    """Write the ``<gsm>`` elements; numbers and ids are checked together, since most are plain."""
     if len(recipients) == 1:
         check_destination(recipients[0].msisdn)
         return _gsm_element(recipients[0]).encode()
@@ -196,8 +195,8 @@ def encode_request(
     """Make the request that sends one submission to its recipients (§2/1.1).
 
     Raises:
-        LocalProtocolError: the sender, a recipient, their number or a character is against a
-            rule of the document; the message says which.
+        LocalProtocolError: the sender, a recipient, the number of recipients or a character
+            breaks a rule of the document; the text says which.
     """
     if len(recipients) > MAX_RECIPIENTS:
         raise LocalProtocolError(
@@ -212,8 +211,8 @@ def encode_request(
 
 # --- client side: reply ---------------------------------------------------------------------
 
-# Not an XML parser: the document prints <credits><credits>, and a reply that is not read makes
-# the outcome of a send unknown. It must be whole, though: a reply cut short proves nothing.
+# No XML parser reads the reply: the document prints <credits><credits>, and an unreadable reply
+# makes the outcome of a send unknown. It must be whole, though: a reply cut short proves nothing.
 _RESPONSE = re.compile(
     r"(?:<\?xml[^>]*\?>\s*)?<response\b[^>]*>(.*)</response\s*>[\s.]*", re.IGNORECASE | re.DOTALL
 )
@@ -228,7 +227,7 @@ def decode_reply(reply: HttpReply) -> XmlReply:
     """Read the reply to a send (§2/1.3).
 
     Raises:
-        GatewayRefusedError: the gateway's error code, as the subclass that `RETURN_CODES` names.
+        GatewayRefusedError: the gateway's error code, as the subclass in `RETURN_CODES`.
         RemoteProtocolError: there is no readable status; whether anything was sent is unknown.
     """
     whole = _RESPONSE.fullmatch(_COMMENT.sub("", reply.text()).strip())
@@ -251,20 +250,20 @@ _PADDING: Final = " \t\r\n"
 _BLANK: Final = _PADDING.encode()
 _BOM: Final = b"\xef\xbb\xbf"
 _UTF_16: Final = (b"\xfe\xff", b"\xff\xfe")
-# What .NET writes into a text that it then encodes as UTF-8.
+# .NET declares UTF-16 in a text that it then encodes as UTF-8.
 _UTF_16_IN_NAME = re.compile(rb"""\A(<\?xml[^>]{0,99}?)\sencoding=["']utf-16["']""", re.IGNORECASE)
-_DEEPEST: Final = 16  # the document's own elements stand at 3; unknown ones are passed over
+_DEEPEST: Final = 16  # the document's own elements are at level 3; unknown ones are ignored
 _ALIASES: Final = {"authentication": "authentification", "wapurl": "bookmark"}
 
 
 def _document(body: bytes) -> bytes:
-    """The XML of a body in any of the forms that clients use: raw or encoded, with XML= or not."""
+    """Find the XML in a body, in any form of clients: raw or encoded, with or without XML=."""
     body = _without_name(body)
     if not safe_xml.is_document(body):
         body = _without_name(unquote_to_bytes(body.replace(b"+", b" ")))
     if not body.startswith(_UTF_16):
         return _UTF_16_IN_NAME.sub(rb"\1", body.rstrip(_BLANK + b"\0"))
-    # A single octet behind whole characters is left out.
+    # A single octet behind the last whole character is left out.
     text = body[: len(body) // 2 * 2].decode("utf-16", "replace")
     return text.rstrip(_PADDING + "\0").encode("utf-16")
 
@@ -278,7 +277,7 @@ def _without_name(body: bytes) -> bytes:
 
 @attrs.define
 class _Parsed:
-    """What the elements of a request said, by the name of the innermost one."""
+    """The contents of a request, by the names of its innermost elements."""
 
     path: list[str] = attrs.field(factory=list)
     login: dict[str, str] = attrs.field(factory=dict)
@@ -299,7 +298,7 @@ class _Parsed:
                 self.recipients.append(Recipient(msisdn, self.message_id or None))
             case ["sms", "authentification" | "message" as part, name]:
                 values = self.message if part == "message" else self.login
-                if not values.get(name):  # an empty one is not given
+                if not values.get(name):  # an empty element counts as missing
                     values[name] = text if name == "text" else text.strip(_PADDING)
 
 
@@ -320,7 +319,7 @@ def decode_request(request: HttpRequest) -> XmlRequest:
 
 
 def encode_reply(status: int, balance: Decimal | None) -> HttpReply:
-    """Make a gateway's reply: a count or an error code, and the balance where it is known."""
+    """Make a gateway's reply: a count or an error code, and the balance if it is known."""
     amount = "" if balance is None else f"{balance:f}"
     text = f"<RESPONSE><status>{status}</status><credits>{amount}</credits></RESPONSE>"
     return HttpReply(HTTPStatus.OK, text.encode(), "text/xml; charset=utf-8")

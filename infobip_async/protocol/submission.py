@@ -1,4 +1,4 @@
-"""The message parameters that §2/1.2 specifies and §2/2 refers to, by their names in the XML."""
+"""The parameters of a message that §2/1.2 and §2/2 share, by their names in the XML."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeVar
@@ -18,7 +18,8 @@ def parameters(submission: Submission) -> Iterator[tuple[str, str]]:
     """Yield the parameters that are given, in the document's order.
 
     Raises:
-        LocalProtocolError: the sender is empty or too long, or not one of text and binary given.
+        LocalProtocolError: the sender is empty or too long; or both or neither of text and binary
+            are given.
     """
     yield "sender", check_sender(submission.sender)
     if bool(submission.text) == bool(submission.binary):
@@ -59,10 +60,10 @@ def _member(values: Mapping[str, str], name: str, enum: type[E]) -> E | None:
 
 
 def submission(values: Mapping[str, str]) -> Submission | None:
-    """Read the parameters as a gateway does: an empty one is not given, the type has any case.
+    """Read the parameters as a gateway does: empty ones count as missing, the type has any case.
 
     Returns:
-        None where a value is not of its parameter's form, or not among those of the document.
+        The message; None if a value is not of the form of its parameter, or not in the document.
     """
     kind = values.get("type", "").strip().lower()
     if kind and kind not in _TYPES:
