@@ -83,7 +83,7 @@ class SendJob:
     """
 
     def __init__(self, path: str | Path, account: str | None = None) -> None:
-        self._path = path
+        self.path = Path(path)
         self._account = account
         self._thread = SqliteThread(path, FileKind.SEND_JOB, _SCHEMA)
         self._run = token_hex(8)
@@ -94,7 +94,7 @@ class SendJob:
         try:
             if account is not None:
                 self._identity = await self._thread.do(
-                    lambda connection: open_identity(connection, account, self._path)
+                    lambda connection: open_identity(connection, account, self.path)
                 )
         except BaseException:
             await self._thread.aclose()
@@ -139,7 +139,7 @@ class SendJob:
             return records, None
         key = seen[len(records)][0]
         row = f"row {key + 1}" if isinstance(key, int) else f"the row with the key {key!r}"
-        return records, changed(self._path, f"{row} has another number or another message there")
+        return records, changed(self.path, f"{row} has another number or another message there")
 
     def _record(
         self, run: str, ids: str, outcome: str | None, answered: int, reason: str | None
@@ -168,7 +168,7 @@ class SendJob:
         known = await self._thread.do(read)
         if rows >= known:
             return None
-        return changed(self._path, f"it ends after {rows:,} rows, and the job has {known:,}")
+        return changed(self.path, f"it ends after {rows:,} rows, and the job has {known:,}")
 
     async def intend(self, entries: Iterable[Entry]) -> None:
         """Write down what is about to be sent, in place of what was known of it."""

@@ -4,7 +4,7 @@ import itertools
 from collections import Counter
 from collections.abc import AsyncIterable, Container, Iterable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
@@ -14,7 +14,7 @@ from infobip_async.bulk.job import SendJob, number_of
 from infobip_async.bulk.screening import Exclude, Screening
 from infobip_async.concurrency.rate import RateLimiter
 from infobip_async.concurrency.tasks import TaskSet
-from infobip_async.concurrency.window import Window
+from infobip_async.concurrency.window import Window, in_chunks
 from infobip_async.errors import (
     GatewayRefusedError,
     InfobipError,
@@ -39,6 +39,10 @@ Given = Outgoing | tuple[Message, str | Recipient]
 
 Source = Iterable[Given] | AsyncIterable[Given]
 """Any source of items, of any length."""
+
+
+_CHUNK: Final = 1_000
+"""Items that are compared with a job at once."""
 
 
 class SendClient(MessageIds, Protocol):
@@ -138,6 +142,18 @@ class BulkSend:
         if self._job is not None:
             await self._job.__aenter__()
 
+    async def check(self) -> None:
+        """Compare the source with the job; see `Run.check`."""
+        if self._job is None or not self._job.path.exists():
+            return
+        async with self._job as job:
+            async for given in in_chunks(self.window.source, _CHUNK):
+                _, difference = await job.meet(list(map(self._keyed, given)))
+                if difference is not None:
+                    raise difference
+            if (difference := await job.check_end(self._rows)) is not None:
+                raise difference
+
     async def close(self) -> None:
         """Read and send nothing more, and leave no request behind."""
         self.gate.stop("the run was left before its turn")
@@ -160,14 +176,17 @@ class BulkSend:
 
     # --- from items to groups ---
 
+    def _keyed(self, given: Given) -> tuple[Key, Outgoing]:
+        """An item, and what tells it from others: a key of the caller's, or its position."""
+        item = given if isinstance(given, Outgoing) else _outgoing(given)
+        position = next(self._positions)
+        if self._job is not None and item.key is not None:
+            return item.key, item
+        self._rows = position + 1
+        return position, item
+
     def _take(self, items: Sequence[Given]) -> None:
-        for given in items:
-            item = given if isinstance(given, Outgoing) else _outgoing(given)
-            key: Key = next(self._positions)
-            if self._job is not None and item.key is not None:
-                key = item.key
-            elif isinstance(key, int):
-                self._rows = key + 1
+        for key, item in map(self._keyed, items):
             if self._screening is not None:
                 self._screening.add(key, item)
             else:

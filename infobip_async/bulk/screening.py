@@ -1,7 +1,7 @@
 """What items pass before they are put into requests: what a job knows of them, and exclusion."""
 
 from collections.abc import Awaitable, Callable, Container, Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
@@ -13,6 +13,9 @@ from infobip_async.errors import LocalProtocolError
 from infobip_async.runs.gate import Gate
 from infobip_async.runs.settings import OnUnknown
 
+if TYPE_CHECKING:
+    from infobip_async.concurrency.window import Window
+
 Exclude = Container[str] | Callable[[str], Awaitable[bool]]
 """Numbers that nothing is sent to, or a coroutine function that knows whether a number is one."""
 
@@ -21,6 +24,10 @@ _LEFT: Final = {SendOutcome.SENT, SendOutcome.UNKNOWN}
 
 class Taker(Protocol):
     """What screened items are handed to."""
+
+    @property
+    def window(self) -> "Window[Any, SendResult]":
+        """Where their results go."""
 
     def admit(self, key: Key, item: Outgoing) -> None:
         """Send an item."""
@@ -80,6 +87,7 @@ class Screening:
 
     def end(self, rows: int) -> None:
         """Have the end of the source noticed, behind so many rows whose key is their position."""
+        self._taker.window.hold()
         self._reading.add(_Read(-1, None, rows))
 
     async def aclose(self, seconds: float) -> None:
@@ -98,6 +106,9 @@ class Screening:
                 await self._end(several[-1].rows)
         except Exception as fault:  # noqa: BLE001 - whatever it is, the run ends with it
             self._taker.fail(fault)
+        finally:
+            if several[-1].item is None:
+                self._taker.window.free()
 
     async def _compare(self, job: SendJob, items: Sequence[tuple[Key, Outgoing]]) -> None:
         known: list[Record | None] = []

@@ -18,6 +18,25 @@ _TURN: Final = 100
 """Items that are read before others on the event loop have their turn."""
 
 
+async def in_chunks(
+    source: Iterable[Item] | AsyncIterable[Item], size: int
+) -> AsyncGenerator[list[Item], None]:
+    """Read a source to its end, so many items at once."""
+    if isinstance(source, AsyncIterable):
+        chunk: list[Item] = []
+        async for item in source:
+            chunk.append(item)
+            if len(chunk) == size:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+    else:
+        items = iter(source)
+        while several := list(islice(items, size)):
+            yield several
+
+
 def _one() -> int:
     return 1
 
@@ -45,7 +64,7 @@ class Window(Generic[Item, Result]):
         enough: int = 1,
     ) -> None:
         self.read = 0
-        self._source = source
+        self.source = source
         self._take = take
         self._finish = finish
         self._size = self._places = size
@@ -55,6 +74,7 @@ class Window(Generic[Item, Result]):
         self._ready: deque[Result] = deque()
         self._wake = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
+        self._held = 0
         self._stopped = False
         self._fault: BaseException | None = None
 
@@ -62,12 +82,6 @@ class Window(Generic[Item, Result]):
     def finished(self) -> int:
         """Items whose results were handed to the consumer, taken or not."""
         return self.read - (self._size - self._places) + len(self._ready)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the source is not read any more, and every result was taken."""
-        over = self._reader is not None and self._reader.done()
-        return over and self._places == self._size
 
     # --- the consumer's side ---
 
@@ -99,7 +113,8 @@ class Window(Generic[Item, Result]):
                     if self._places == self._enough:
                         self._room.set()
                     yield ready.popleft()
-                if self._reader.done() and (self._places == self._size or self._fault):
+                over = self._places == self._size and not self._held
+                if self._reader.done() and (over or self._fault):
                     break
                 self._wake.clear()
                 await self._wake.wait()
@@ -107,6 +122,15 @@ class Window(Generic[Item, Result]):
                 raise self._fault
             if not (self._stopped and self._reader.cancelled()):
                 self._reader.result()
+
+    def hold(self) -> None:
+        """Have the iteration not end before `free` was called as often."""
+        self._held += 1
+
+    def free(self) -> None:
+        """Take back one `hold`."""
+        self._held -= 1
+        self._wake.set()
 
     def fail(self, fault: BaseException) -> None:
         """Read no more, and have the iteration end with a fault once the results are taken."""
@@ -132,11 +156,11 @@ class Window(Generic[Item, Result]):
         try:
             if self._stopped:
                 return
-            if isinstance(self._source, AsyncIterable):
-                async for item in self._source:
+            if isinstance(self.source, AsyncIterable):
+                async for item in self.source:
                     await self._add((item,))
             else:
-                await self._read_chunks(iter(self._source))
+                await self._read_chunks(iter(self.source))
         finally:
             self._finish()
 

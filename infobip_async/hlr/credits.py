@@ -12,6 +12,9 @@ from infobip_async.runs.gate import Gate
 if TYPE_CHECKING:
     import asyncio
 
+    from infobip_async.concurrency.window import Window
+    from infobip_async.hlr.results import HlrResult
+
 DOUBTFUL: Final = 100
 """Reports of status UNKNOWN in a row after which the balance is asked for: §5 has the status for
 "any other error (no credits etc)"."""
@@ -25,6 +28,7 @@ class CreditCheck:
     Args:
         client: knows the balance.
         gate: of the run.
+        window: of the run, which does not end before the balance is known.
         forget: is given the numbers of the reports that said nothing, where there are no credits.
         failed: is told of what is no outcome, such as a job that cannot be written.
     """
@@ -33,11 +37,13 @@ class CreditCheck:
         self,
         client: AccountClient,
         gate: Gate,
+        window: "Window[str, HlrResult]",
         forget: Callable[[Sequence[int]], Awaitable[None]],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._client = client
         self._gate = gate
+        self._window = window
         self._forget = forget
         self._failed = failed
         self._checks = TaskSet(self._checked)
@@ -48,6 +54,7 @@ class CreditCheck:
         """Take a report of status UNKNOWN on the number at a position of the source."""
         self._row.append(sequence)
         if len(self._row) == DOUBTFUL and not self._empty:
+            self._window.hold()
             self._checks.start(self._check(self._row))
 
     def trust(self) -> None:
@@ -71,12 +78,9 @@ class CreditCheck:
             self._row = []
 
     def _checked(self, task: "asyncio.Task[None]") -> None:
+        self._window.free()
         if not task.cancelled() and (fault := task.exception()) is not None:
             self._failed(fault)
-
-    async def drain(self, seconds: float) -> None:
-        """Wait for the balance that was asked for, up to so many seconds."""
-        await self._checks.drain(seconds)
 
     async def aclose(self) -> None:
         """Ask no more; what came since the end of the run is forgotten, too."""

@@ -91,7 +91,7 @@ class HlrJobFile:
     def __init__(
         self, path: str | Path, account: str, clock: Callable[[], float] = time.time
     ) -> None:
-        self._path = path
+        self.path = Path(path)
         self._account = account
         self._clock = clock
         self._thread = SqliteThread(path, FileKind.LOOKUP_JOB, _SCHEMA)
@@ -100,7 +100,7 @@ class HlrJobFile:
         await self._thread.__aenter__()
         try:
             await self._thread.do(
-                lambda connection: open_identity(connection, self._account, self._path)
+                lambda connection: open_identity(connection, self._account, self.path)
             )
         except BaseException:
             await self._thread.aclose()
@@ -143,7 +143,7 @@ class HlrJobFile:
         if len(records) == len(numbers):
             return records, None
         row = f"number {first + len(records) + 1:,} is another one there"
-        return records, changed(self._path, row)
+        return records, changed(self.path, row)
 
     async def open_lookups(self) -> list[OpenLookup]:
         """The lookups of earlier runs whose deadline has not passed, by their deadlines."""
@@ -168,7 +168,7 @@ class HlrJobFile:
         known = await self._thread.do(read)
         if numbers >= known:
             return None
-        return changed(self._path, f"it ends after {numbers:,} numbers, and the job has {known:,}")
+        return changed(self.path, f"it ends after {numbers:,} numbers, and the job has {known:,}")
 
     async def intend(self, sequences: Sequence[int]) -> None:
         """Write down that numbers are about to be submitted."""

@@ -17,11 +17,16 @@ from infobip_async.runs.gate import Gate
 from infobip_async.runs.settings import OnUnknown
 
 if TYPE_CHECKING:
+    from infobip_async.concurrency.window import Window
     from infobip_async.errors import LocalProtocolError
 
 
 class Resumed(Protocol):
     """The stream that a job is for."""
+
+    @property
+    def window(self) -> "Window[str, HlrResult]":
+        """Where its results go."""
 
     def fill(self, first: int, numbers: Sequence[str]) -> None:
         """Look numbers up."""
@@ -118,6 +123,7 @@ class Resuming:
 
     def end(self, numbers: int) -> None:
         """Have the end of the source noticed, behind so many numbers."""
+        self._stream.window.hold()
         self._reading.add(_Read(numbers, None))
 
     async def _screen(self, several: Sequence[_Read]) -> None:
@@ -130,6 +136,9 @@ class Resuming:
                 await self._end(several[-1].first)
         except Exception as fault:  # noqa: BLE001 - whatever it is, the run ends with it
             self._stream.fail(fault)
+        finally:
+            if several[-1].numbers is None:
+                self._stream.window.free()
 
     async def _compare(self, first: int, numbers: Sequence[str]) -> None:
         known: list[Record | None] = []

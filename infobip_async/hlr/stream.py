@@ -9,12 +9,12 @@ from typing import Final, cast
 import attrs
 
 from infobip_async.concurrency.rate import RateLimiter
-from infobip_async.concurrency.window import Window
+from infobip_async.concurrency.window import Window, in_chunks
 from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.credits import CreditCheck
 from infobip_async.hlr.deadlines import Deadlines
 from infobip_async.hlr.job import HlrJobFile
-from infobip_async.hlr.pending import Batch, Stats
+from infobip_async.hlr.pending import MAX_BATCH, Batch, Stats
 from infobip_async.hlr.queries import AccountClient, HlrClient, Queries
 from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.hlr.resuming import Resuming
@@ -93,9 +93,9 @@ class Stream:
             closing=self.window.stop_reading,
             opaque=True,
         )
-        job = None
-        if settings.job is not None:
-            job = HlrJobFile(settings.job, _account(client).username)
+        self._job = job = (
+            None if settings.job is None else HlrJobFile(settings.job, _account(client).username)
+        )
         self._queries = Queries(client, deadlines, self.gate, job, self.fail)
         self._resuming: Resuming | None = None
         if job is not None:
@@ -103,7 +103,8 @@ class Stream:
             self._resuming = Resuming(job, self._queries, self.gate, self, unknown)
         self._credits: CreditCheck | None = None
         if _knows_account(client):
-            self._credits = CreditCheck(_account(client), self.gate, self._forget, self.fail)
+            known = _account(client)
+            self._credits = CreditCheck(known, self.gate, self.window, self._forget, self.fail)
         self._fault: BaseException | None = None
         self._left = False
         # From the source to the queries:
@@ -135,11 +136,23 @@ class Stream:
         if self._resuming is not None:
             await self._resuming.open()
 
+    async def check(self) -> None:
+        """Compare the source with the job; see `Run.check`."""
+        if self._job is None or not self._job.path.exists():
+            return
+        read = 0
+        async with self._job as job:
+            async for numbers in in_chunks(self.window.source, MAX_BATCH):
+                _, difference = await job.meet(read, numbers)
+                if difference is not None:
+                    raise difference
+                read += len(numbers)
+            if (difference := await job.check_end(read)) is not None:
+                raise difference
+
     async def close(self) -> None:
         """Read and send nothing more, and leave no query behind."""
         try:
-            if self._credits is not None and self.window.ended:
-                await self._credits.drain(self._settings.stop_timeout)
             await self._leave(0)
         finally:
             if self._resuming is not None:

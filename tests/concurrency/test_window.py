@@ -86,7 +86,6 @@ async def test_each_item_has_a_result(window, work, source) -> None:
     assert [one async for one in results_of(window(source))] == list(range(25))
     assert work.finished
     assert work.window.read == work.window.finished == 25
-    assert work.window.ended
 
 
 async def test_the_source_is_held_up(window, work) -> None:
@@ -180,6 +179,21 @@ async def test_a_fault_ends_it(window, work) -> None:
     assert work.finished
 
 
+async def test_the_end_can_be_put_off(window, work) -> None:
+    """By those who still have something to find out."""
+    results = results_of(window(range(2)))
+    work.window.hold()
+    work.window.hold()
+    assert [await anext(results), await anext(results)] == [0, 1]
+    end = asyncio.ensure_future(anext(results, None))
+    await asyncio.sleep(1)
+    work.window.free()
+    await asyncio.sleep(1)
+    assert not end.done()
+    work.window.free()
+    assert await end is None
+
+
 async def test_reading_can_be_stopped(window, work) -> None:
     """What was read still has its results, and the iteration ends well."""
     work.at_once = False
@@ -189,11 +203,9 @@ async def test_reading_can_be_stopped(window, work) -> None:
     work.window.stop_reading()
     await work.window.reader_ended()
     assert (work.window.read, work.finished) == (5, True)
-    assert not work.window.ended
     for number in range(5):
         work.window.emit(number)
     assert [await taking, *[one async for one in results]] == list(range(5))
-    assert work.window.ended
 
 
 async def test_reading_can_be_stopped_before_it_begins(window, work) -> None:
