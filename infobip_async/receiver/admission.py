@@ -125,16 +125,18 @@ class Admission:
             raise RefusedError(HTTPStatus.NOT_FOUND)
         if method != _METHODS[kind]:
             raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": _METHODS[kind]})
-        self._check_headers({(name.lower(), value.strip().lower()) for name, value in headers})
+        self._check_headers(headers)
         return kind
 
     def _check_headers(self, headers: Iterable[tuple[str, str]]) -> None:
-        if not {value for name, value in headers if name == "content-encoding"} <= _NOT_ENCODED:
-            raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         for name, value in headers:
-            # A length that is no number is the server's to refuse; the body is measured anyway.
-            if name == "content-length" and value.isdecimal():
-                self.check_size(int(value[:_DIGITS]))
+            match name.lower():
+                case "content-encoding":
+                    if value.strip().lower() not in _NOT_ENCODED:
+                        raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+                # A length that is no number is the server's to refuse; the body is measured anyway.
+                case "content-length" if value.isdecimal():
+                    self.check_size(int(value[:_DIGITS]))
 
     def check_size(self, octets: int) -> None:
         """Judge the size of a body, or of what has arrived of it.

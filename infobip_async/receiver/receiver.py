@@ -73,16 +73,20 @@ class Receiver:
         if self._stopping:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE)
         push = self.admission.push(kind, query, body, time())
-        task = self._running.start(self._acknowledge(push))
-        await asyncio.wait([task])  # leaves the task alone if the client goes away
-        return HTTPStatus.INTERNAL_SERVER_ERROR if task.cancelled() else task.result()
+        answer: asyncio.Future[HTTPStatus] = asyncio.get_running_loop().create_future()
+        self._running.start(self._acknowledge(push, answer))
+        return await answer
 
-    async def _acknowledge(self, push: RawPush) -> HTTPStatus:
+    async def _acknowledge(self, push: RawPush, answer: asyncio.Future[HTTPStatus]) -> None:
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
         try:
-            return await self._acknowledgement.take(push)
+            status = await self._acknowledgement.take(push)
         except asyncio.CancelledError:  # by `stop`, or a handler has cancelled its own task
             _logger.warning("handlers were cancelled on a push to %s", push.kind.value)
             raise
+        finally:
+            if not answer.done():  # else the client has gone away
+                answer.set_result(status)
 
     @staticmethod
     def log(refusal: RefusedError) -> None:

@@ -299,7 +299,7 @@ async def test_big_bodies_are_decoded_aside(receiver, monkeypatch):
 async def test_a_hundred_thousand_rows(receiver, monkeypatch):
     """As many rows reach no handler, and others are served while they are counted."""
     counting, served = threading.Event(), threading.Event()
-    decode = dispatch.decode
+    decode = acknowledge.decode
 
     def waiting(push, settings):
         if len(push.body) > len(REPORT):
@@ -307,7 +307,7 @@ async def test_a_hundred_thousand_rows(receiver, monkeypatch):
             assert served.wait(PATIENCE)
         return decode(push, settings)
 
-    monkeypatch.setattr(dispatch, "decode", waiting)
+    monkeypatch.setattr(acknowledge, "decode", waiting)
     body = b"<DeliveryReport>" + b"<a/>" * 100_000 + b"</DeliveryReport>"
     big = asyncio.create_task(receiver.post("dlr", body))
     await until(counting.is_set)
