@@ -1,7 +1,7 @@
 """Asyncio client, webhook receiver and simulator for Infobip's HTTP SMS and HLR interface.
 
-Everything that users need stands here, but for what brings a server with it:
-`infobip_async.webhook` and `infobip_async.simulator`.
+Users import from here. What needs a server, or fewer programs need, is in modules of its own:
+`infobip_async.webhook`, `.simulator`, `.journal`, `.jetstream`, `.numbering`, `.lists`, `.testing`.
 """
 
 from importlib import import_module
