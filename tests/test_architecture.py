@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import statistics
 import subprocess
 import sys
@@ -85,6 +86,18 @@ def test_every_public_name_can_be_imported(module: str) -> None:
         assert getattr(public, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = public.no_such_name
+
+
+def test_the_picture_names_modules_that_exist() -> None:
+    """docs/architecture.md calls a module by its room and its name, such as ``journal.worker``."""
+    picture = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b([a-z_]+)\.([a-z_]+)\b(?!\()", picture))
+    lost = [
+        f"{room}.{module}"
+        for room, module in sorted(named)
+        if (ROOT / room).is_dir() and f"{room}/{module}.py" not in TREES
+    ]
+    assert lost == []
 
 
 # --- sizes ---
