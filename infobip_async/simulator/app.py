@@ -103,11 +103,6 @@ class GatewayServer:
         """Let go of everything; `vanish` comes first."""
         await self._runner.cleanup()
 
-    @property
-    def open_connections(self) -> int:
-        """Connections that clients have open."""
-        return len(self._server.connections)
-
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         operation = operation_of(request.raw_path)
         rule = self.faults.draw(REPLY_FAULTS, operation) if operation else None

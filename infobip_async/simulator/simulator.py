@@ -88,34 +88,34 @@ class Simulator:
         self._account = self.gateway.open_account(username, password, Decimal(credits))
         self._pusher = Pusher(self.clock, self._address, concurrency, push_timeout, keep)
         self._references = cycle(range(256))
-        self._server = GatewayServer(
+        self._http = GatewayServer(
             self.gateway, self.faults, self.clock, self._start_reports, host, port
         )
 
     def __repr__(self) -> str:
-        return f"<Simulator on {self._server.host}:{self._server.port}>"
+        return f"<Simulator on {self._http.host}:{self._http.port}>"
 
     # --- life -------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        await self._server.start()
+        await self._http.start()
         if isinstance(self.clock, ManualClock):
             self.clock.watch(self._pusher.quiet)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._server.vanish()
+        await self._http.vanish()
         await self._pusher.aclose()
-        await self._server.stop()
+        await self._http.stop()
 
     @asynccontextmanager
     async def down(self) -> AsyncIterator[None]:
         """Be unreachable for a while: all connections are closed, and new ones refused."""
-        await self._server.vanish()
+        await self._http.vanish()
         try:
             yield
         finally:
-            await self._server.listen()
+            await self._http.listen()
 
     async def settled(self) -> None:
         """Wait until every report was pushed, those included that are due later.
@@ -130,8 +130,8 @@ class Simulator:
     @property
     def base_url(self) -> str:
         """The address that it listens on, such as ``http://127.0.0.1:8080``."""
-        host = f"[{self._server.host}]" if ":" in self._server.host else self._server.host
-        return f"http://{host}:{self._server.port}"
+        host = f"[{self._http.host}]" if ":" in self._http.host else self._http.host
+        return f"http://{host}:{self._http.port}"
 
     @property
     def callbacks(self) -> CallbackUrls | None:
@@ -170,7 +170,7 @@ class Simulator:
     def counts(self) -> Counts:
         """What it did so far, in numbers, independent of `keep`."""
         return Counts(
-            requests=dict(self._server.requests),
+            requests=dict(self._http.requests),
             messages=self.gateway.message_count,
             lookups=self.gateway.lookup_count,
             answers=dict(self._pusher.answers),

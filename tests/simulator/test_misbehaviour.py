@@ -231,7 +231,7 @@ async def test_reports_outlive_the_client(simulator, sink, connect, until) -> No
     await wire.send("POST", "/api/hlr", f"{LOGIN}385981;385982".encode())
     await until(lambda: sink.pushes)
     wire.writer.transport.abort()
-    await until(lambda: not simulator._server.open_connections)
+    await until(lambda: not simulator._http._server.connections)
     sink.held.set()
     await simulator.settled()
     assert [push.status for push in simulator.pushes] == [200, 200]

@@ -196,7 +196,7 @@ async def test_a_client_that_goes_away(connect, caplog, clock, until) -> None:
             if raw.startswith(b"GET"):
                 await until(lambda: simulator.counts.messages > before)  # noqa: B023 - awaited here
             wire.writer.transport.abort()
-            await until(lambda: not simulator._server.open_connections)
+            await until(lambda: not simulator._http._server.connections)
         assert simulator.counts.messages == 2
     assert worth_a_line(caplog) == []
 
