@@ -47,7 +47,7 @@ from infobip_async.cli.running import (
     options_of,
     runs,
 )
-from infobip_async.lists import read_list
+from infobip_async.lists import NumberList, read_list
 from infobip_async.numbering import NumberRanges
 
 if TYPE_CHECKING:
@@ -146,11 +146,18 @@ _settings_options = options_of(
 )
 
 
-async def _placed(numbers: AsyncIterable[str]) -> AsyncGenerator[PlacedNumber, None]:
+async def _placed(people: NumberList) -> AsyncGenerator[PlacedNumber, None]:
     position = 0
-    async for number in numbers:
-        position += 1
-        yield PlacedNumber(number, position)
+    async with aclosing(people.numbers()) as numbers:
+        async for number in numbers:
+            position += 1
+            yield PlacedNumber(number, position)
+
+
+async def _has_numbers(people: NumberList) -> bool:
+    """Whether there is anything to look up; raises what is wrong with the first rows of a file."""
+    async with aclosing(people.numbers()) as numbers:
+        return await anext(numbers, None) is not None
 
 
 async def _refuse(event: object) -> NoReturn:
@@ -162,11 +169,11 @@ async def _look_up(
     account: Account,
     receiver: Receiver,
     settings: Settings,
-    numbers: AsyncIterable[str],
+    people: NumberList,
     runner: Runner[HlrResult],
     *,
     job: str | None,
-) -> RunStats:
+) -> None:
     router = Router()
     router.on(DeliveryReport)(_refuse)
     router.on(InboundSms)(_refuse)
@@ -175,9 +182,12 @@ async def _look_up(
         account.client() as client,
         receiving(router, address, secret=secret, public=public) as urls,
         settings.lookups(client, router) as lookups,
+        aclosing(_placed(people)) as numbers,
     ):
+        if people.can_be_read_again:
+            await settings.run(lookups, people.numbers(), job).check()
         runner.bar.say(f"Enter in the account's profile page: {urls.hlr_reports}")
-        return await runner.run(settings.run(lookups, numbers, job))
+        await runner.run(settings.run(lookups, numbers, job))
 
 
 @click.command("hlr")
@@ -254,11 +264,12 @@ async def command(
         hidden = output in {None, "-"} and sys.stdout.isatty()
         bar = ProgressBar(console, people.count_lines(), hidden=hidden)
         runner: Runner[HlrResult] = Runner(write=out.write, bar=bar, note=_note)
-        async with aclosing(people.numbers()) as found, aclosing(_placed(found)) as numbers:
-            stats = await _look_up(account, receiver, settings, numbers, runner, job=job)
+        if not people.can_be_read_again or await _has_numbers(people):
+            await _look_up(account, receiver, settings, people, runner, job=job)
         out.write(())
     out.summary.show(console)
-    click.echo(f"{stats.units:,} numbers went out in {stats.requests:,} queries", err=True)
+    if (stats := runner.stats) is not None:
+        click.echo(f"{stats.units:,} numbers went out in {stats.requests:,} queries", err=True)
     done = bool(out.summary.looked_up)
     leave(runner, job=job is not None, done=done, code=out.summary.exit_code)
 

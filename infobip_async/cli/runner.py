@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -42,6 +41,7 @@ class Runner(Generic[Result]):
         note: says something about the progress.
         signals: the numbers of the signals that came.
         fault: what ended the run before its source did, or came in place of the rest of it.
+        stats: how far the run came; None before that.
     """
 
     write: ThreadedWriter[Sequence[Result]] = attrs.field(
@@ -51,10 +51,10 @@ class Runner(Generic[Result]):
     note: Callable[[RunStats], str]
     signals: list[int] = attrs.field(factory=list, init=False)
     fault: InfobipError | None = attrs.field(default=None, init=False)
-    outcomes: Counter[str] = attrs.field(factory=Counter, init=False)
+    stats: RunStats | None = attrs.field(default=None, init=False)
     _ready: list[Result] = attrs.field(factory=list, init=False)
 
-    async def run(self, run: Run[Result]) -> RunStats:
+    async def run(self, run: Run[Result]) -> None:
         """Take all results.
 
         Raises:
@@ -66,8 +66,7 @@ class Runner(Generic[Result]):
             self.signals = stack.enter_context(cancelled_by_signals(partial(_tell, self.bar)))
             async with run:
                 await self._take_and_write(run)
-        self.outcomes = Counter(run.stats.outcomes)
-        return run.stats
+        self.stats = run.stats
 
     async def _take_and_write(self, run: Run[Result]) -> None:
         taking = asyncio.create_task(self._take(run))
@@ -78,7 +77,7 @@ class Runner(Generic[Result]):
                     await asyncio.wait([taking], timeout=_TICK)
                     await self._flush(run.stats)
                 except asyncio.CancelledError:
-                    if stopping is not None or not self.signals:
+                    if stopping is not None or len(self.signals) != 1:  # two may come as one
                         raise
                     stopping = asyncio.create_task(run.stop())
             try:

@@ -49,7 +49,6 @@ _SPELLINGS: Final = {
     "allow_insecure=True": "--allow-insecure",
     "header=False": "--no-header",
     'on_unknown="repeat"': "--on-unknown repeat",
-    "header=False": "--no-header",
     "max_parts": "--max-parts",
     "max_numbers": "--max-numbers",
 }
@@ -69,7 +68,8 @@ def fail(error: InfobipError, *, code: int | None = None) -> NoReturn:
     what = str(error)
     for option, here in _SPELLINGS.items():
         what = what.replace(option, here)
-    click.secho(f"{type(error).__name__}: {what}", fg="red", err=True)
+    cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
+    click.secho(f"{type(error).__name__}{cause}: {what}", fg="red", err=True)
     for message_id in getattr(error, "message_ids", ()):
         click.echo(f"  may have been sent: {message_id}", err=True)
     behind = error.__cause__ if isinstance(error, RunStoppedError) else error
@@ -176,7 +176,7 @@ class Account:
         self, *, ucs2: Ucs2Form = Ucs2Form.BINARY, stop_timeout: float = 30.0
     ) -> "InfobipClient":
         """Make a client of the account."""
-        from infobip_async import InfobipClient
+        from infobip_async import InfobipClient  # noqa: PLC0415 - brings httpx: `preview` needs none
 
         at = Endpoints.later if self.later else Endpoints.at
         default = Endpoints.later() if self.later else Endpoints()
@@ -205,7 +205,7 @@ def options_of(
 
     def decorate(command: Command) -> Command:
         @wraps(command)
-        def collect(**values: Any) -> None:
+        def collect(**values: Any) -> None:  # noqa: ANN401 - whatever options the command has
             fields = {field.name: values.pop(field.name) for field in attrs.fields(kind)}
             command(**{name: kind(**fields)}, **values)
 
@@ -222,7 +222,7 @@ class FiniteRange(click.FloatRange):
 
     def convert(
         self,
-        value: Any,
+        value: Any,  # noqa: ANN401 - click's signature
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> float:

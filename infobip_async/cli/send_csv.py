@@ -268,6 +268,8 @@ async def send_csv(
         async with account.client(ucs2=ucs2, stop_timeout=0) as client:
             if options.reconcile and options.job:
                 await _reconcile(client, options.job)
+            if people.can_be_read_again:
+                await options.run(client, people.messages(template)).check()
             async with aclosing(people.messages(template)) as items:
                 await runner.run(options.run(client, items))
         rows.write(())
@@ -280,12 +282,13 @@ def _note(stats: RunStats) -> str:
 
 
 def _end(runner: Runner[SendResult], options: Options) -> NoReturn:
+    outcomes = Counter(runner.stats.outcomes if runner.stats else ())
     summary = Table("outcome", Column("messages", justify="right"))
-    for outcome, count in runner.outcomes.most_common():
+    for outcome, count in outcomes.most_common():
         summary.add_row(outcome, f"{count:,}")
     Console(stderr=True).print(summary)
-    several = len(runner.outcomes) > 1
-    alone = next(iter(runner.outcomes), SendOutcome.SENT.value)
-    done = any(runner.outcomes[one.value] for one in (SendOutcome.SENT, SendOutcome.UNKNOWN))
+    several = len(outcomes) > 1
+    alone = next(iter(outcomes), SendOutcome.SENT.value)
+    done = any(outcomes[one.value] for one in (SendOutcome.SENT, SendOutcome.UNKNOWN))
     code = PARTLY if several else _IF_ALONE[SendOutcome(alone)]
     leave(runner, job=options.job is not None, done=done, code=code)

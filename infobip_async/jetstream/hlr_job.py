@@ -33,6 +33,7 @@ from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
 from infobip_async.concurrency.tasks import TaskSet
+from infobip_async.concurrency.window import in_chunks
 from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.queries import HlrClient
 from infobip_async.hlr.results import HlrResult
@@ -142,7 +143,7 @@ class HlrJob:
         """
         check_range("chunk_size", chunk_size, 1, MAX_CHUNK)
         chunks = count = 0
-        async for chunk in _chunks(numbers, chunk_size):
+        async for chunk in in_chunks(numbers, chunk_size):
             headers = {POSITION: str(count)}
             subject = self._subjects.of("chunk", chunks)
             await self._store_once(subject, "\n".join(chunk).encode(), headers)
@@ -296,25 +297,3 @@ class HlrJob:
 
 async def _purge(stream: str, subject: str, js: JetStreamContext) -> None:
     await js.purge_stream(stream, subject=subject)
-
-
-async def _chunks(
-    numbers: Iterable[str] | AsyncIterable[str], size: int
-) -> AsyncGenerator[list[str], None]:
-    chunk: list[str] = []
-    async for number in _each(numbers):
-        chunk.append(number)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-async def _each(numbers: Iterable[str] | AsyncIterable[str]) -> AsyncGenerator[str, None]:
-    if isinstance(numbers, AsyncIterable):
-        async for number in numbers:
-            yield number
-    else:
-        for number in numbers:
-            yield number

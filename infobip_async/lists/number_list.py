@@ -53,6 +53,11 @@ class NumberList:
     def __aiter__(self) -> AsyncIterator[ListRow]:
         return self._rows(())
 
+    @property
+    def can_be_read_again(self) -> bool:
+        """Whether the list can be read more than once: a file can, a pipe cannot."""
+        return isinstance(self._source, str | Path) or self._start is not None
+
     async def numbers(self) -> AsyncGenerator[str, None]:
         """Give the numbers; rows without one are left out.
 

@@ -26,7 +26,7 @@ from ports import reserved_port
 SECRET = "a-secret-of-the-tests"
 PASSWORD = "a-password-of-the-tests"
 _MAIN = "from infobip_async.cli import main; main()"
-_PATIENT = f"from infobip_async.cli import bulk; bulk.LAST_WAIT = 60.0; {_MAIN}"
+_PATIENT = f"from infobip_async.cli import hlr; hlr.LAST_WAIT = 60.0; {_MAIN}"
 
 T = TypeVar("T")
 
@@ -133,7 +133,7 @@ class Gateway:
         turns = 20  # a connection that was just made may have a request to be carried out
         while turns:
             await asyncio.sleep(0)
-            turns = 20 if self.simulator._server.connections else turns - 1
+            turns = 20 if self.simulator._server.open_connections else turns - 1
         await self.simulator.settled()
 
 

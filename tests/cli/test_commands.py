@@ -63,7 +63,7 @@ def test_help_loads_no_http_client() -> None:
 
 def test_the_package_can_be_run_as_a_module() -> None:
     """``python -m infobip_async`` is the same command line."""
-    done = subprocess.run(  # noqa: S603 - ours
+    done = subprocess.run(
         [sys.executable, "-m", "infobip_async", "preview", "Hello"],
         capture_output=True,
         text=True,

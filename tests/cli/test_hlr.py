@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -17,10 +18,9 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from infobip_async.cli.job import Job
 
-from infobip_async.cli import bulk
 from infobip_async.cli import hlr as module
+from infobip_async.cli import runner
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.simulator import Fault, policies
 from platforms import needs_signals
@@ -75,7 +75,7 @@ def test_numbers_become_results(hlr: Hlr, source: Path, gateway: Any) -> None:
     assert {row["outcome"] for row in rows} == {"reported"}
     assert gateway.urls().hlr_reports in result.stderr
     assert "Hrvatski Telekom (HR)" in result.stderr
-    assert "3 lookups, up to 0 of them repeated" in result.stderr
+    assert "3 numbers went out in 2 queries" in result.stderr
 
 
 def test_numbers_come_from_standard_input(hlr: Hlr, tmp_path: Path) -> None:
@@ -141,35 +141,51 @@ def test_outcomes_are_told_apart(hlr: Hlr, gateway: Any, time_out_after: Any) ->
     result = hlr("-", "--report-timeout", 600, "--timeout", 7200, stdin=stdin)
     outcomes = [(row["outcome"], row["reason"]) for row in _rows(result.stdout)]
     assert outcomes == [
-        ("timed out", "no report in time"),
+        ("timed out", "no report for 38598514674 in time"),
         ("reported", ""),
         ("reported", ""),
-        ("refused", "status 'FAILED'"),
+        ("refused", "no report for n/a: status 'FAILED'"),
         ("refused", "destinations: '1;2' has a ';', a line break or a control character (§4)"),
     ]
     assert result.exit_code == 6
 
 
 def test_a_lost_reply_is_unknown(hlr: Hlr, source: Path, gateway: Any) -> None:
-    """Unless it shall be asked for again."""
+    """Unless it shall be asked for again; the first query has one number."""
     gateway.simulator.faults.add(Fault.CUT_BEFORE_REPLY)
     result = hlr(source)
-    assert {row["outcome"] for row in _rows(result.stdout)} == {"unknown"}
-    assert result.exit_code == 5
+    assert [row["outcome"] for row in _rows(result.stdout)] == ["unknown", "reported", "reported"]
+    assert result.exit_code == 6
     gateway.simulator.faults.add(Fault.CUT_BEFORE_REPLY)
-    result = hlr(source, "--on-unknown", "resubmit")
+    result = hlr(source, "--on-unknown", "repeat")
     assert {row["outcome"] for row in _rows(result.stdout)} == {"reported"}
-    assert "6 lookups, up to 3 of them repeated" in result.stderr
+    assert "4 numbers went out in 3 queries" in result.stderr
     assert result.exit_code == 0
 
 
-def test_a_wrong_password_ends_it(hlr: Hlr, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gateway refuses the query as a whole, and no number has a result."""
+def test_a_wrong_password_ends_it(
+    hlr: Hlr, source: Path, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway refuses one number twice, and the others are not tried."""
     monkeypatch.setenv("INFOBIP_PASSWORD", "wrong")
     result = hlr(source, "--batch-size", "1")
     assert result.exit_code == 3
-    assert "GatewayFailureError: the gateway refused the query" in result.stderr
-    assert _rows(result.stdout) == []
+    assert "RunStoppedError (GatewayFailureError): the gateway refused the query" in result.stderr
+    assert {row["outcome"] for row in _rows(result.stdout)} == {"not sent"}
+    assert "0 numbers went out in 2 queries" in result.stderr
+
+
+def test_a_wrong_address_ends_it(
+    hlr: Hlr, source: Path, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One number is in doubt, and the message says what came instead of an answer."""
+    monkeypatch.setenv("INFOBIP_BASE_URL", f"{gateway.simulator.base_url}/elsewhere")
+    result = hlr(source)
+    assert result.exit_code == 6
+    assert "HTTP 404" in result.stderr
+    assert "--on-unknown repeat" in result.stderr
+    outcomes = [row["outcome"] for row in _rows(result.stdout)]
+    assert outcomes == ["unknown", "not sent", "not sent"]
 
 
 def test_a_gateway_that_is_away_ends_it(
@@ -177,9 +193,9 @@ def test_a_gateway_that_is_away_ends_it(
 ) -> None:
     """Nothing was sent."""
     monkeypatch.setenv("INFOBIP_BASE_URL", f"http://127.0.0.1:{port}")
-    result = hlr(source)
+    result = hlr(source, "--unreachable-timeout", "0.01")
     assert result.exit_code == 4
-    assert "NotSentError" in result.stderr
+    assert "RunStoppedError (NotSentError): the gateway could not be reached" in result.stderr
     assert "with --job" in result.stderr
 
 
@@ -196,19 +212,16 @@ def test_no_numbers_are_no_fault(hlr: Hlr, tmp_path: Path) -> None:
 
 
 def test_a_finished_job_does_nothing_but_write(
-    hlr: Hlr, source: Path, gateway: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hlr: Hlr, source: Path, gateway: Any, tmp_path: Path
 ) -> None:
-    """It needs neither a password nor a port, and writes the same once more."""
+    """The same once more, in the order of the source."""
     job = ("--job", tmp_path / "job.db")
-    first = hlr(source, *job)
-    monkeypatch.setenv("INFOBIP_PASSWORD", "")
-    with socket.create_server(("127.0.0.1", gateway.port)):
-        second = hlr(source, *job)
+    first, second = hlr(source, *job), hlr(source, *job)
     assert (first.exit_code, second.exit_code) == (0, 0)
     assert second.stdout == first.stdout
     assert [row["destination"] for row in csv.DictReader(io.StringIO(first.stdout))] == [*NUMBERS]
     assert gateway.simulator.counts.lookups == 3
-    assert "3 lookups, up to 0 of them repeated" in second.stderr
+    assert "0 numbers went out in 0 queries" in second.stderr
 
 
 def test_a_job_goes_on_with_what_was_added(
@@ -240,7 +253,7 @@ def test_a_job_is_in_the_order_of_the_source(
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("41793026727\n", "number 1 is 41793026727 here and 38598514674 there"),
+        ("41793026727\n", "number 1 is another one there"),
         ("38598514674\n", "it ends after 1 numbers"),
     ],
 )
@@ -261,10 +274,13 @@ def test_a_job_of_another_source_is_refused(
 def test_a_job_has_one_process(hlr: Hlr, source: Path, tmp_path: Path) -> None:
     """A second one is refused."""
     path = tmp_path / "job.db"
-    with closing(Job(str(path))):
+    hlr(source, "--job", path)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("begin exclusive")
         result = hlr(source, "--job", path)
-    assert result.exit_code == 2
-    assert "another process is at the job" in result.stderr
+    assert result.exit_code == 1
+    assert "StorageUnavailableError" in result.stderr
+    assert "locked" in result.stderr
 
 
 def test_what_was_not_sent_is_tried_again(
@@ -276,7 +292,7 @@ def test_what_was_not_sent_is_tried_again(
     gateway.simulator.gateway.accounts["user"].password = "changed"
     result = hlr(*args)
     assert result.exit_code == 3
-    assert "stopped; the same command goes on where it was" in result.stderr
+    assert "the same command goes on where it was" in result.stderr
     gateway.simulator.gateway.accounts["user"].password = password
     assert hlr(*args).exit_code == 0
 
@@ -291,7 +307,7 @@ def test_a_signal_stops_it(
     number: signal.Signals,
 ) -> None:
     """What is out comes back and is written; the exit code is the signal's."""
-    monkeypatch.setattr(bulk, "LAST_WAIT", 60.0)
+    monkeypatch.setattr(module, "LAST_WAIT", 60.0)
     signals = iter([number])
 
     def answer(msisdn: str) -> Any:
@@ -300,13 +316,13 @@ def test_a_signal_stops_it(
         return policies.at_home(msisdn)
 
     gateway.answer = answer
-    args = ("-", "--job", tmp_path / "job.db", "--batch-size", 1, "--queries", 1)
+    args = ("-", "--job", tmp_path / "job.db", "--batch-size", 1, "--concurrency", 1)
     stdin = "\n".join(str(385981000000 + at) for at in range(30))
     result = hlr(*args, stdin=stdin)
     assert result.exit_code == 128 + number
     assert "stopping: what is out has 10 s" in result.stderr
-    assert "0 of them without a result" in result.stderr
-    assert 0 < len(_rows(result.stdout)) == gateway.simulator.counts.lookups < 30
+    done = [row for row in _rows(result.stdout) if row["outcome"] == "reported"]
+    assert 0 < len(done) == gateway.simulator.counts.lookups < 30
     assert len(_rows(hlr(*args, stdin=stdin).stdout)) == gateway.simulator.counts.lookups == 30
 
 
@@ -315,9 +331,9 @@ def test_two_signals_end_it_at_once(
     hlr: Hlr, gateway: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is out is left."""
-    monkeypatch.setattr(bulk, "LAST_WAIT", 3600.0)
+    monkeypatch.setattr(module, "LAST_WAIT", 3600.0)
     gateway.simulator.gateway.report_delay = 3600
-    say = module._tell
+    say = runner._tell
 
     def answer(msisdn: str) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -329,7 +345,7 @@ def test_two_signals_end_it_at_once(
             os.kill(os.getpid(), signal.SIGINT)
 
     gateway.answer = answer
-    monkeypatch.setattr(module, "_tell", tell)
+    monkeypatch.setattr(runner, "_tell", tell)
     result = hlr("-", stdin=NUMBERS[0])
     assert result.exit_code == 128 + signal.SIGTERM
     assert "leaving at once" in result.stderr

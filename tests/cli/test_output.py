@@ -4,30 +4,26 @@ import io
 import json
 
 import pytest
-from infobip_async.cli.job import Row
 
 from infobip_async import HlrOutcome, HlrReport, HlrResult, HlrStatus
-from infobip_async.cli.output import Output
+from infobip_async.cli.output import Output, PlacedNumber
 from infobip_async.numbering import NumberingPlan, NumberRanges
 
-REPORTED = Row(
-    0,
-    HlrResult(
+REPORTED = HlrResult(
+    PlacedNumber("38598514674", 1),
+    HlrOutcome.REPORTED,
+    "id-1",
+    HlrReport(
         "38598514674",
-        HlrOutcome.REPORTED,
         "id-1",
-        HlrReport(
-            "38598514674",
-            "id-1",
-            HlrStatus.DELIVRD,
-            "DELIVRD",
-            "219011234567890",
-            "385980501",
-            "0",
-        ),
+        HlrStatus.DELIVRD,
+        "DELIVRD",
+        "219011234567890",
+        "385980501",
+        "0",
     ),
 )
-REFUSED = Row(7, HlrResult("n/a", HlrOutcome.REFUSED, reason="status 'FAILED'"))
+REFUSED = HlrResult(PlacedNumber("n/a", 8), HlrOutcome.REFUSED, reason="status 'FAILED'")
 PLAIN = "position,destination,outcome,lookup_id,status,imsi,serving_msc,error_code,reason"
 MEANINGS = (
     "reachable,roaming,ported,mcc,mnc,ambiguous,assumed,operator"
@@ -35,7 +31,7 @@ MEANINGS = (
 )
 
 
-def _written(*rows: Row, **settings: object) -> str:
+def _written(*rows: HlrResult, **settings: object) -> str:
     stream = io.StringIO()
     output = Output(open=lambda: stream, **({"form": "csv"} | settings))
     for row in rows:
@@ -75,7 +71,7 @@ _MEANT = ",yes,no,unknown,219,01,no,no,Hrvatski Telekom,HR,HR,HR"
     ],
 )
 def test_rows_are_written(
-    rows: tuple[Row, ...], settings: dict[str, object], expected: list[str]
+    rows: tuple[HlrResult, ...], settings: dict[str, object], expected: list[str]
 ) -> None:
     """There is one header, and a line for each row, with the columns that are wanted."""
     assert _written(*rows, **settings).splitlines() == expected

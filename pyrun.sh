@@ -1,1 +1,0 @@
-PYTHONPATH=/tmp/wm exec /tmp/w/bin/python -m pytest "$@"
