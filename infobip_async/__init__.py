@@ -52,7 +52,6 @@ from infobip_async.models import (
 )
 from infobip_async.protocol.exchange import Endpoints
 from infobip_async.protocol.message_ids import tag_message_id
-from infobip_async.router import Router
 from infobip_async.runs.settings import OnUnknown
 from infobip_async.text.segments import Alphabet, Preview, Ucs2Form, preview, simplify
 
@@ -60,6 +59,7 @@ if TYPE_CHECKING:
     from infobip_async.client.client import InfobipClient
     from infobip_async.hlr.lookups import HlrLookups
     from infobip_async.journal import SqliteJournal
+    from infobip_async.router import Router
     from infobip_async.runs.run import Run, RunStats
 
 __all__ = [
@@ -121,11 +121,12 @@ __all__ = [
     "tag_message_id",
 ]
 
-# These bring httpx or SQLite, which a process that only receives, or a test run that only has
-# this package installed, need not load.
+# These bring asyncio, httpx or SQLite with them. A process that needs none of it, or a test run in
+# which this package is only installed, does not load it.
 _LAZY = {
     "HlrLookups": "infobip_async.hlr.lookups",
     "InfobipClient": "infobip_async.client.client",
+    "Router": "infobip_async.router",
     "Run": "infobip_async.runs.run",
     "RunStats": "infobip_async.runs.run",
     "SqliteJournal": "infobip_async.journal",
