@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -18,8 +19,8 @@ Rows = Sequence[HlrSubmission]
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Any]:
-    """Sockets need time that passes; everything else here does not."""
-    if item.path.stem == "test_over_sockets":
+    """Sockets and threads need time that passes; everything else here does not."""
+    if item.path.stem in {"test_over_sockets", "test_job", "test_job_source"}:
         return {"jumping": JumpingLoop}
     return {"skipping": SkippingLoop}
 
@@ -53,6 +54,11 @@ def report_of(row: HlrSubmission, imsi: str = "219011234567890") -> HlrReport:
     return HlrReport(row.destination, row.lookup_id, HlrStatus.DELIVRD, "DELIVRD", imsi)
 
 
+async def enough() -> Decimal:
+    """Tell a balance."""
+    return Decimal(1_000)
+
+
 @attrs.define(eq=False)
 class Gateway:
     """The client, and the gateway behind it.
@@ -66,6 +72,9 @@ class Gateway:
         rows: the rows given so far.
         flying: queries in flight now.
         most_flying: queries in flight at once at the most.
+        username: of the account.
+        credits: gives the balance of the account.
+        report: makes the report on a row.
     """
 
     router: Router
@@ -76,6 +85,9 @@ class Gateway:
     rows: list[HlrSubmission] = attrs.field(factory=list, init=False)
     flying: int = attrs.field(default=0, init=False)
     most_flying: int = attrs.field(default=0, init=False)
+    username: str = attrs.field(default="user", init=False)
+    credits: Callable[[], Awaitable[Decimal]] = attrs.field(default=enough, init=False)
+    report: Callable[[HlrSubmission], HlrReport] = attrs.field(default=report_of, init=False)
     _given: int = attrs.field(default=0, init=False)
     _pushes: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
 
@@ -107,7 +119,7 @@ class Gateway:
     async def push(self, rows: Iterable[HlrSubmission], delay: float = 0.0) -> None:
         """Push the reports of rows."""
         await asyncio.sleep(delay)
-        await self.router.dispatch([report_of(row) for row in rows if row.lookup_id])
+        await self.router.dispatch([self.report(row) for row in rows if row.lookup_id])
 
     def spawn(self, coroutine: Any) -> None:
         """Let something happen meanwhile."""
