@@ -13,9 +13,10 @@ never before.
 
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import tzinfo
 from http import HTTPStatus
+from typing import Final
 
 import attrs
 from aiohttp import HttpVersion11, web
@@ -29,9 +30,12 @@ from infobip_async.receiver.receiver import DEFAULT_LIMITS, Receiver, make_recei
 from infobip_async.receiver.urls import callback_urls
 from infobip_async.router import Router
 
-__all__ = ["Limits", "callback_urls", "webhook_app"]
+__all__ = ["Limits", "callback_urls", "listening", "webhook_app"]
 
 _logger = logging.getLogger("infobip_async.receiver")
+
+_LAST_READ: Final = 1.0
+"""Seconds that a stop leaves to requests that are still being read."""
 
 
 @attrs.define
@@ -39,10 +43,11 @@ class _Shell:
     """Translates between aiohttp and the receiver."""
 
     receiver: Receiver
+    _guarded: set[logging.Logger | None] = attrs.field(init=False, factory=set)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request, whatever it asks for."""
-        self.receiver.mask.guard(request.protocol.access_log, request.protocol.logger)
+        self._guard(request.protocol.access_log, request.protocol.logger)
         url = request.rel_url
         query = url.raw_query_string + (f"#{url.raw_fragment}" if url.raw_fragment else "")
         try:
@@ -60,6 +65,12 @@ class _Shell:
             self._admit(request)
             if waits and request.version == HttpVersion11 and request.transport:
                 request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _guard(self, *loggers: logging.Logger | None) -> None:
+        """Keep secrets out of loggers; which ones the server has shows with its first request."""
+        if not self._guarded.issuperset(loggers):
+            self._guarded.update(loggers)
+            self.receiver.mask.guard(*loggers)
 
     def _admit(self, request: web.Request) -> PushKind:
         tail, path = request.match_info["tail"], request.rel_url.raw_path
@@ -82,13 +93,12 @@ class _Shell:
 
     async def while_serving(self, _: web.Application) -> AsyncIterator[None]:
         """Guard aiohttp's own loggers, and have what waits handled."""
-        mask = self.receiver.mask
-        mask.guard(logging.getLogger("aiohttp.access"), logging.getLogger("aiohttp.server"))
+        self._guard(logging.getLogger("aiohttp.access"), logging.getLogger("aiohttp.server"))
         try:
             async with self.receiver.serving():
                 yield
         finally:
-            mask.release()
+            self.receiver.mask.release()
 
     async def stop(self, _: web.Application) -> None:
         """Stop the receiver."""
@@ -174,3 +184,36 @@ def webhook_app(
     app.cleanup_ctx.append(shell.while_serving)
     app.on_shutdown.append(shell.stop)
     return app
+
+
+@asynccontextmanager
+async def listening(
+    app: web.Application, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[str]:
+    """Serve an application on an address of its own, until the context is left.
+
+    ::
+
+        async with listening(webhook_app(router, secret=secret), "0.0.0.0", 8080) as base_url:
+            ...
+
+    Args:
+        app: made by `webhook_app`, or one in which that is mounted.
+        host: the address to listen on.
+        port: the port; 0 for any that is free.
+
+    Returns:
+        The URL of the address, such as ``http://127.0.0.1:8080``.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    # The application itself waits for its handlers, so only reading is waited for here.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LAST_READ)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        bound, number = runner.addresses[0][:2]
+        yield f"http://[{bound}]:{number}" if ":" in bound else f"http://{bound}:{number}"
+    finally:
+        await runner.cleanup()

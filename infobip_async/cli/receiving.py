@@ -3,16 +3,12 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 import click
-from aiohttp import web
 
 from infobip_async import CallbackUrls, Router
 from infobip_async.journal import Journal
-from infobip_async.webhook import callback_urls, webhook_app
-
-_LAST_READ: Final = 1.0
+from infobip_async.webhook import callback_urls, listening, webhook_app
 
 public_url_option = click.option("--public-url", help="The URL that leads here from outside.")
 secret_option = click.option(
@@ -53,16 +49,8 @@ async def receiving(
     """
     secret = secret or secrets.token_urlsafe(24)
     app = webhook_app(router, secret=secret, journal=journal)
-    # The application itself waits for its handlers; what is then left is still being read.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LAST_READ)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, *address).start()
-        host, port = runner.addresses[0][:2]
-        host = f"[{host}]" if ":" in host else host
-        yield callback_urls(public or f"http://{host}:{port}", secret=secret)
-    finally:
-        await runner.cleanup()
+    async with listening(app, *address) as base_url:
+        yield callback_urls(public or base_url, secret=secret)
 
 
 def announce(urls: CallbackUrls) -> None:

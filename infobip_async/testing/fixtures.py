@@ -58,15 +58,9 @@ async def infobip_router(infobip_simulator: "Simulator") -> AsyncIterator[Router
 
     ``await infobip_simulator.settled()`` waits until its handlers were done.
     """
-    from aiohttp import web
-
-    from infobip_async.webhook import callback_urls, webhook_app
+    from infobip_async.webhook import callback_urls, listening, webhook_app
 
     router = Router()
-    runner = web.AppRunner(webhook_app(router, secret=_SECRET), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0]
-    infobip_simulator.callbacks = callback_urls(f"http://{host}:{port}", secret=_SECRET)
-    yield router
-    await runner.cleanup()
+    async with listening(webhook_app(router, secret=_SECRET)) as base_url:
+        infobip_simulator.callbacks = callback_urls(base_url, secret=_SECRET)
+        yield router

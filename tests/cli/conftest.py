@@ -133,7 +133,7 @@ class Gateway:
         turns = 20  # a connection that was just made may have a request to be carried out
         while turns:
             await asyncio.sleep(0)
-            turns = 20 if self.simulator._server.open_connections else turns - 1
+            turns = 20 if self.simulator._http._server.connections else turns - 1
         await self.simulator.settled()
 
 

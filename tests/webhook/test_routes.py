@@ -1,13 +1,14 @@
 """Which requests are ours: the mount point, the secret, the path, the method."""
 
 import attrs
+import httpx
 import pytest
 from aiohttp import http_parser, web, web_protocol
 
 from infobip_async.errors import LocalProtocolError
 from infobip_async.protocol.inbound_sms import DEFAULT_NAMES
 from infobip_async.router import Router
-from infobip_async.webhook import callback_urls, webhook_app
+from infobip_async.webhook import callback_urls, listening, webhook_app
 
 REPORT = b'<DeliveryReport><message id="1" status="SENT"/></DeliveryReport>'
 
@@ -36,6 +37,17 @@ async def test_mount_points(start, secret, prefixes, path):
 
     assert (reply.status, len(receiver.events)) == (200, 1)
     assert (await receiver.request("POST", f"{path}/dlr", REPORT)).status == 404
+
+
+async def test_an_address_of_its_own(secret):
+    """Without a host, the application listens on a free port; one that is taken is refused."""
+    app = webhook_app(Router(), secret=secret)
+    async with listening(app) as base_url, httpx.AsyncClient() as http:
+        url = callback_urls(base_url, secret=secret).delivery_reports
+        assert (await http.post(url, content=REPORT)).status_code == 200
+        with pytest.raises(OSError, match="in use"):
+            async with listening(web.Application(), port=int(base_url.rpartition(":")[2])):
+                pass
 
 
 async def test_the_hosts_own_routes(start):
