@@ -76,10 +76,9 @@ class LogMask(logging.Filter):
 
     def guard(self, *loggers: logging.Logger | None) -> None:
         """Filter what is logged there from now on; once is enough."""
-        for logger in loggers:
-            if logger and logger not in self._loggers:
-                self._loggers.add(logger)
-                logger.addFilter(self)
+        for logger in filter(None, loggers):
+            self._loggers.add(logger)
+            logger.addFilter(self)
 
     def release(self) -> None:
         """Leave every logger as it was."""

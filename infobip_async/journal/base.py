@@ -64,15 +64,11 @@ class State(Enum):
     QUARANTINED = "quarantined"
     """It could not be read."""
 
-    @property
-    def final(self) -> bool:
+    def __init__(self, name: str) -> None:
+        self.final: Final = name not in {"failed", "held"}
         """Whether the journal does nothing more about the event."""
-        return self is not State.FAILED and self is not State.HELD
-
-    @property
-    def set_aside(self) -> bool:
+        self.set_aside: Final = name in {"dead", "quarantined"}
         """Whether the event stays in the journal until somebody decides about it."""
-        return self is State.DEAD or self is State.QUARANTINED
 
 
 @attrs.frozen

@@ -85,8 +85,9 @@ def items_of(
     """
     push = OpenPush(stored.id, 0)
     items = []
+    new = not stored.states and stored.wanted is None  # as most are: all their events are wanted
     for number, event in events:
-        if not stored.wants(number):
+        if not (new or stored.wants(number)):
             continue
         if number in repeated:
             if not isinstance(event, InboundSms):

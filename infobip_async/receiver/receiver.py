@@ -11,7 +11,6 @@ from typing import Final
 
 import attrs
 
-from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.journal.base import Journal
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.inbound_sms import DEFAULT_NAMES, template
@@ -42,7 +41,10 @@ class Receiver:
     _acknowledgement: HandleThenAck | StoreThenAck
     _read_seconds: float
     _stop_timeout: float
-    _running: TaskSet = attrs.field(init=False, factory=TaskSet)
+    # No `TaskSet`: the callback of each task would cost each push a microsecond.
+    _running: dict[asyncio.Future[HTTPStatus], asyncio.Task[None]] = attrs.field(
+        init=False, factory=dict
+    )
     _stopping: bool = attrs.field(init=False, default=False)
 
     async def read(self, chunks: AsyncIterable[bytes]) -> bytes:
@@ -73,8 +75,9 @@ class Receiver:
         if self._stopping:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE)
         push = self.admission.push(kind, query, body, time())
-        answer: asyncio.Future[HTTPStatus] = asyncio.get_running_loop().create_future()
-        self._running.start(self._acknowledge(push, answer))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[HTTPStatus] = loop.create_future()
+        self._running[answer] = loop.create_task(self._acknowledge(push, answer))
         return await answer
 
     async def _acknowledge(self, push: RawPush, answer: asyncio.Future[HTTPStatus]) -> None:
@@ -85,6 +88,7 @@ class Receiver:
             _logger.warning("handlers were cancelled on a push to %s", push.kind.value)
             raise
         finally:
+            del self._running[answer]
             if not answer.done():  # else the client has gone away
                 answer.set_result(status)
 
@@ -102,8 +106,9 @@ class Receiver:
     async def stop(self) -> None:
         """Take no more pushes, let handlers in flight finish, and cancel late ones."""
         self._stopping = True
-        if not await self._running.drain(self._stop_timeout):
-            for task in self._running:  # not awaited: a handler may refuse to end
+        if self._running:
+            _, late = await asyncio.wait(self._running.values(), timeout=self._stop_timeout)
+            for task in late:  # not awaited: a handler may refuse to end
                 task.cancel()
         await self._acknowledgement.finish(self._stop_timeout)
 
