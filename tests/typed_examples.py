@@ -46,6 +46,7 @@ from infobip_async import (
     WapBookmark,
     preview,
 )
+from infobip_async.lists import read_list
 from infobip_async.simulator import Simulator
 from infobip_async.webhook import callback_urls, webhook_app
 
@@ -136,6 +137,21 @@ async def sending_many(client: InfobipClient, more: AsyncIterator[Outgoing]) -> 
     client.send_many([TEXT])  # type: ignore[list-item]
     client.send_many([(TEXT, "38598514674")], on_unknown="guess")  # type: ignore[arg-type]
     client.send_many([(TEXT, "38598514674")], speed=10)  # type: ignore[call-arg]
+
+
+async def lists(client: InfobipClient) -> None:
+    """People in a file, and the messages to them."""
+    people = read_list("people.csv", recipient="number", country="HR")
+    for row in people:
+        assert_type(row.line, int)
+        assert_type(row.msisdn, str)
+        assert_type(row.key, str | None)
+        assert_type(row.cells, dict[str, str])
+    async for result in client.send_many(people.messages("Hi {name}", sender="Shop")):
+        assert_type(result, SendResult)
+
+    read_list("people.csv", column="number")  # type: ignore[call-arg]
+    people.messages(b"Hi", sender="Shop")  # type: ignore[arg-type]
 
 
 async def account(client: InfobipClient) -> None:
