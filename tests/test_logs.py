@@ -10,7 +10,7 @@ pytest.importorskip("nats", reason="nats-py is not installed: pip install infobi
 
 import infobip_async.jetstream.connection
 import infobip_async.journal.worker
-import infobip_async.webhook  # noqa: F401 - as the two above, it names the logger
+import infobip_async.receiver.acknowledge  # noqa: F401 - as the others, it names the logger
 from infobip_async.redaction import logger_of_faults
 
 
@@ -24,7 +24,7 @@ def log(tmp_path: Path) -> Iterator[Path]:
     handler.close()
 
 
-@pytest.mark.parametrize("name", ["journal", "journal.nats", "webhook"])
+@pytest.mark.parametrize("name", ["journal", "jetstream", "receiver"])
 def test_a_fault_that_utf_8_cannot_express(
     log: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
