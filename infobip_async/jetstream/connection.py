@@ -90,6 +90,18 @@ async def _ignore_error(_: Exception) -> None:
     """Ignore a fault that nats-py reports in passing; each caller gets an exception of its own."""
 
 
+class _Client(Client):
+    """A client that ends as a whole when its connection is lost.
+
+    nats-py tries to write what is left in its buffer, which raises where the connection was
+    reset. It then breaks off, leaves tasks behind, and asyncio logs the error.
+    """
+
+    async def _process_op_err(self, e: Exception) -> None:
+        self._pending, self._pending_data_size = [], 0
+        await super()._process_op_err(e)
+
+
 class Connection:
     """A connection to a broker, as a context; it is renewed whenever it is lost.
 
@@ -182,7 +194,7 @@ class Connection:
 
     async def _serve(self) -> None:
         """Connect, and return when the connection is lost."""
-        client, self._lost = Client(), Interrupt()
+        client, self._lost = _Client(), Interrupt()
         fault = StorageUnavailableError("lost the connection to the broker")
 
         async def closed() -> None:

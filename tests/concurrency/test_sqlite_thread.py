@@ -268,12 +268,14 @@ async def test_how_safe_it_is(writer):
         "journal_size_limit": 16 * 1024 * 1024,
         "application_id": 0x1B1F0A1,
         "user_version": 1,
+        "busy_timeout": 200,
     }
     found = {
         name: (await writer.do(lambda c, name=name: c.execute(f"pragma {name}").fetchone()))[0]
         for name in expected
     }
     assert found == expected
+    assert writer._thread.daemon  # a program can end that has not closed it
 
 
 async def test_who_can_read_it(writer, tmp_path):
