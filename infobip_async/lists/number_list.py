@@ -84,10 +84,10 @@ class NumberList:
         """
         message = _message(template, sender)
         fields = () if isinstance(message, BinaryMessage) else fields_of(message.text)
+        fill = _filler(message) if fields else None
         async with aclosing(self._rows(fields)) as rows:
             async for row in rows:
-                filled = _filled(message, row) if fields else message
-                yield ListItem(filled, row.msisdn, row.key, row=row)
+                yield ListItem(fill(row) if fill else message, row.msisdn, row.key, row=row)
 
     def count_lines(self) -> int | None:
         """Count the lines of a file, to show progress; None where it can be read only once."""
@@ -143,10 +143,13 @@ def _message(template: str | Message, sender: str | None) -> Message:
     return TextMessage(template, sender)
 
 
-def _filled(message: Message, row: ListRow) -> Message:
-    if isinstance(message, BinaryMessage):
-        return message
-    return attrs.evolve(message, text=row.fill(message.text))
+def _filler(message: Message) -> Callable[[ListRow], Message]:
+    """Make what fills a message's text with the cells of a row, quicker than `attrs.evolve`."""
+    kind = type(message)
+    values = {field.name: getattr(message, field.name) for field in attrs.fields(kind)}
+    template = values.pop("text")
+    make: Callable[..., Message] = partial(kind, **values)
+    return lambda row: make(text=row.fill(template))
 
 
 def read_list(
