@@ -8,12 +8,10 @@ import asyncio
 import json
 import logging
 import math
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, Self, TypeVar
 
-import attrs
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -23,6 +21,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from infobip_async.concurrency.tasks import Interrupt, cancel
 from infobip_async.errors import StorageUnavailableError
+from infobip_async.jetstream.options import ConnectOptions
 
 T = TypeVar("T")
 
@@ -38,35 +37,6 @@ _logger = logging.getLogger("infobip_async.jetstream")
 
 class ConflictError(Exception):
     """A message was to be the first of its subject, but the subject has one already."""
-
-
-@attrs.frozen(kw_only=True)
-class ConnectOptions:
-    """How to connect to a broker.
-
-    Attributes:
-        servers: URLs such as ``nats://127.0.0.1:4222`` of servers of one cluster; a URL may hold
-            a user and a password.
-        credentials: the path of a NATS credentials file.
-        tls: the TLS settings for ``tls://`` URLs; the system's certificates by default.
-        timeout: seconds to wait for an answer.
-    """
-
-    servers: Sequence[str] = attrs.field(repr=False)
-    credentials: str | None = attrs.field(default=None, repr=False)
-    tls: ssl.SSLContext | None = attrs.field(default=None, repr=False)
-    timeout: float = 5.0
-
-
-Servers = str | Sequence[str] | ConnectOptions
-"""What users give: the URL of one server, several URLs, or all options."""
-
-
-def connect_options(servers: Servers) -> ConnectOptions:
-    """Make options of what a user gave."""
-    if isinstance(servers, ConnectOptions):
-        return servers
-    return ConnectOptions(servers=(servers,) if isinstance(servers, str) else tuple(servers))
 
 
 @contextmanager

@@ -37,12 +37,7 @@ from infobip_async.concurrency.window import in_chunks
 from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.queries import HlrClient
 from infobip_async.hlr.results import HlrResult
-from infobip_async.jetstream.connection import (
-    ConflictError,
-    Connection,
-    Servers,
-    connect_options,
-)
+from infobip_async.jetstream.connection import ConflictError, Connection
 from infobip_async.jetstream.consumers import OrderedConsumer
 from infobip_async.jetstream.hlr_messages import (
     MAX_CHUNK,
@@ -53,6 +48,7 @@ from infobip_async.jetstream.hlr_messages import (
     chunk_number,
 )
 from infobip_async.jetstream.hlr_worker import HlrWorker
+from infobip_async.jetstream.options import Servers, connect_options
 from infobip_async.router import Router
 from infobip_async.runs.settings import OnUnknown, check_positive, check_range
 

@@ -6,7 +6,8 @@ import pytest
 
 from infobip_async.concurrency.tasks import cancel
 from infobip_async.errors import StorageUnavailableError
-from infobip_async.jetstream.connection import Connection, ConnectOptions
+from infobip_async.jetstream.connection import Connection
+from infobip_async.jetstream.options import ConnectOptions
 
 NOWHERE = ConnectOptions(servers=("nats://127.0.0.1:1",), timeout=0.1)
 

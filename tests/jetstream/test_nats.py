@@ -13,7 +13,8 @@ import pytest
 
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.jetstream import NatsJournal, lease
-from infobip_async.jetstream.connection import Connection, ConnectOptions
+from infobip_async.jetstream.connection import Connection
+from infobip_async.jetstream.options import ConnectOptions
 from infobip_async.journal import HandlerSettings
 from infobip_async.models import Event, HlrReport, HlrStatus, InboundSms
 from infobip_async.protocol import hlr_dlr
