@@ -14,7 +14,6 @@ from infobip_async import InfobipError, LocalProtocolError, Run, RunStats
 from infobip_async.cli.output import ThreadedWriter
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.running import PARTLY, SIGNALLED, cancelled_by_signals, fail
-from infobip_async.concurrency.tasks import cancel
 
 Result = TypeVar("Result")
 
@@ -88,7 +87,10 @@ class Runner(Generic[Result]):
                 self.fault = fault
             await self._flush(run.stats)
         finally:
-            await cancel([taking, *([stopping] if stopping else [])])
+            ending = [task for task in (taking, stopping) if task is not None]
+            for task in ending:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
 
     async def _take(self, run: Run[Result]) -> None:
         async for result in run:

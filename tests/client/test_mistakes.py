@@ -52,9 +52,12 @@ async def test_a_bulk_send_on_a_closed_client(connect) -> None:
     """It does not wait for what will not change."""
     client = connect()
     await client.aclose()
-    (result,) = [result async for result in client.send_many([(HELLO, NUMBER)])]
+    run = client.send_many([(HELLO, NUMBER)])
+    result = await anext(run)
     assert result.outcome is SendOutcome.NOT_SENT
     assert "closed" in result.reason
+    with pytest.raises(RunStoppedError, match="closed"):
+        await anext(run)
 
 
 async def test_another_event_loop(gateway, connect) -> None:
