@@ -4,7 +4,14 @@ import asyncio
 
 import pytest
 
-from infobip_async import InfobipClient, LocalProtocolError, Outgoing, SendOutcome, TextMessage
+from infobip_async import (
+    InfobipClient,
+    LocalProtocolError,
+    Outgoing,
+    RunStoppedError,
+    SendOutcome,
+    TextMessage,
+)
 
 HELLO = TextMessage("Hello", "Friend")
 NUMBER = "38598514674"
