@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -41,7 +42,7 @@ class Outcomes:
         request = _without_traceback(encode)
 
         async def exchange() -> T:
-            return _without_traceback(partial(decode, await self.sender.send(request)))
+            return _without_traceback(partial(decode, await self._reply(request)))
 
         return await self.in_flight.run(exchange)
 
@@ -67,13 +68,27 @@ class Outcomes:
         async def exchange() -> list[T]:
             for request in itertools.chain([first], map(_without_traceback, encoders[1:])):
                 try:
-                    reply = await self.sender.send(request)
+                    reply = await self._reply(request)
                     replies.append(_without_traceback(partial(decode, reply)))
                 except InfobipError as fault:
                     _raise_outcome(fault, len(replies), message_ids)
             return replies
 
         return await self.in_flight.run(exchange, message_ids)
+
+    async def _reply(self, request: HttpRequest) -> HttpReply:
+        """Send a request; a reply whose HTTP status is not 2xx is no answer of the gateway's."""
+        reply = await self.sender.send(request)
+        if not reply.successful:
+            status = f"HTTP {reply.status} from {_place(request.url)}: is the address right?"
+            raise OutcomeUnknownError(status) from RemoteProtocolError(status, raw=reply.body)
+        return reply
+
+
+def _place(url: str) -> str:
+    """Where a request went, without what must not be told: user, password, query."""
+    scheme, netloc, path, _, _ = urlsplit(url)
+    return f"{scheme}://{netloc.rpartition('@')[2]}{path}"
 
 
 def _without_traceback(make: Callable[[], T]) -> T:

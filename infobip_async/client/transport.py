@@ -9,7 +9,6 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import attrs
 import httpx
@@ -19,7 +18,6 @@ from infobip_async.errors import (
     LocalProtocolError,
     NotSentError,
     OutcomeUnknownError,
-    RemoteProtocolError,
 )
 from infobip_async.protocol.exchange import HttpReply, HttpRequest
 from infobip_async.redaction import exchange_of_ours
@@ -73,8 +71,7 @@ class HttpSender:
         Raises:
             LocalProtocolError: the request cannot be made: its URL is longer than httpx allows.
             NotSentError: it failed before any byte of the request left.
-            OutcomeUnknownError: it failed later, or nothing proves that it failed before; or the
-                HTTP status is not 2xx, whoever answered.
+            OutcomeUnknownError: it failed later, or nothing proves that it failed before.
         """
         exchange_of_ours.set(True)
         outcome = await self._attempt(request)
@@ -83,10 +80,6 @@ class HttpSender:
                 outcome = await self._attempt(request)
         if isinstance(outcome, GatewayUnreachableError):
             raise outcome
-        if not outcome.successful:
-            place = _place(request.url)
-            status = f"HTTP {outcome.status} from {place}: is the address right?"
-            raise OutcomeUnknownError(status) from RemoteProtocolError(status, raw=outcome.body)
         return outcome
 
     async def _attempt(self, request: HttpRequest) -> HttpReply | GatewayUnreachableError:
@@ -119,12 +112,6 @@ class HttpSender:
             kind = type(fault).__name__
         # Raised out here, since the traceback from inside leads to the URL.
         raise LocalProtocolError(f"the request cannot be made ({kind})", field="url")
-
-
-def _place(url: str) -> str:
-    """Where a request went, without what must not be told: user, password, query."""
-    scheme, netloc, path, _, _ = urlsplit(url)
-    return f"{scheme}://{netloc.rpartition('@')[2]}{path}"
 
 
 def _delimited(response: httpx.Response) -> bool:
