@@ -12,6 +12,7 @@ from infobip_async import (
     SendOutcome,
     TextMessage,
 )
+from jumping import PATIENCE
 
 HELLO = TextMessage("Hello", "Friend")
 NUMBER = "38598514674"
@@ -36,6 +37,21 @@ async def test_the_type_of_an_argument(gateway, connect, mistake) -> None:
     with pytest.raises(LocalProtocolError, match=r"is not a string|is no message"):
         await mistake(connect())
     assert not gateway.received
+
+
+async def test_a_mistake_waits_for_no_turn(gateway, connect) -> None:
+    """It is told though other calls have all the slots."""
+    gateway.gate.clear()
+    client = connect(concurrency=1)
+    first = asyncio.create_task(client.credits())
+    await gateway.until(lambda: gateway.busy)
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(LocalProtocolError):
+            await client.pull_reports(["a,b"])
+        with pytest.raises(LocalProtocolError):
+            await client.submit_hlr(["1;2"])
+    gateway.gate.set()
+    await first
 
 
 async def test_items_of_another_type(gateway, connect) -> None:
