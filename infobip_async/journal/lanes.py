@@ -81,8 +81,12 @@ class Line(Generic[T]):
         self._wake()
 
     def _wake(self) -> None:
-        if self._items and self._free and self._idle:
-            self._idle.popleft().set_result(None)
+        """Wake one worker, where there is something for it; a cancelled one cannot be woken."""
+        while self._items and self._free and self._idle:
+            waiter = self._idle.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
 
     async def get(self, most: Callable[[T], int], alike: Callable[[T, T], bool]) -> list[T]:
         """Wait for an item and a place, and take both.
@@ -98,7 +102,11 @@ class Line(Generic[T]):
             # Whoever is woken may come too late.
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.append(waiter)
-            await waiter
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                self._wake()  # another worker takes what this one may have been woken for
+                raise
         if self._closed:
             return []
         items = [self._items.popleft()]
@@ -113,5 +121,6 @@ class Line(Generic[T]):
         """Give out nothing more, and send the workers home."""
         self._closed = True
         for waiter in self._idle:
-            waiter.set_result(None)
+            if not waiter.done():  # else its worker was cancelled
+                waiter.set_result(None)
         self._idle.clear()

@@ -145,3 +145,21 @@ async def test_a_closed_line():
     line.close()
     line.put("b")
     assert await line.get(lambda _: 1, lambda *_: True) == []
+
+
+async def test_a_cancelled_worker_is_passed_over():
+    """What it was woken for goes to another one, and it hinders neither items nor the end."""
+    line = Line(10)
+    gone, woken, first, second = (
+        asyncio.ensure_future(line.get(lambda _: 1, lambda *_: True)) for _ in range(4)
+    )
+    await asyncio.sleep(0)
+    gone.cancel()
+    line.put("a")  # wakes the second, since the first is gone
+    woken.cancel()
+    assert await first == ["a"]
+    second.cancel()
+    line.close()
+    for worker in (gone, woken, second):
+        with pytest.raises(asyncio.CancelledError):
+            await worker

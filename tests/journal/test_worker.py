@@ -6,8 +6,9 @@ import logging
 import pytest
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.journal import Handling
+from infobip_async.journal import Handling, SqliteJournal
 from infobip_async.models import DeliveryReport, HlrReport, InboundSms, UnreadableRow
+from infobip_async.router import Router
 
 
 async def test_everything_is_handled_and_forgotten(bench):
@@ -311,6 +312,26 @@ async def test_a_stop_does_not_wait_for_ever(bench, caplog):
     assert "1 calls of handlers are cancelled" in caplog.text
     async with bench.journal() as journal:
         assert len([post async for post in journal.waiting()]) == 1
+
+
+def test_a_loop_that_cancels_everything(tmp_path):
+    """As `asyncio.run` does at its end: the journal stops all the same, and frees its file."""
+    journal = SqliteJournal(tmp_path / "posts.db")
+    served = asyncio.Event()
+
+    async def serve() -> None:
+        async with journal.serve(Router(), lambda _: ()):
+            await asyncio.sleep(0)  # the workers wait for something to do
+            served.set()
+            await asyncio.Event().wait()
+
+    async def leave() -> "asyncio.Task[None]":
+        serving = asyncio.create_task(serve())
+        await served.wait()
+        return serving
+
+    assert asyncio.run(leave()).cancelled()
+    assert journal._writer._thread is None
 
 
 async def test_no_task_is_left(bench):
