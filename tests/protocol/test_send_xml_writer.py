@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from urllib.parse import quote_plus
 from xml.sax.saxutils import escape
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
