@@ -5,7 +5,6 @@ that keeps a push meanwhile, since it sends again what was not answered with 200
 """
 
 import asyncio
-import logging
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,12 +17,13 @@ import attrs
 
 from infobip_async.errors import JournalUnavailableError, RemoteProtocolError
 from infobip_async.journal.seam import Journal
+from infobip_async.logs import logger_of_faults
 from infobip_async.models import Event, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import PushFormat, decode, unreadable
 from infobip_async.router import Router, usual_judge
 
-_logger = logging.getLogger("infobip_async.webhook")
+_logger = logger_of_faults("infobip_async.webhook")
 
 # Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
 _BIG: Final = 64 * 1024

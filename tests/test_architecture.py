@@ -49,7 +49,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     # what waits: in files and brokers, and for its turn
     4: (
         """
-        journal.rows journal.writer journal.lanes journal.limits journal.together journal.seam
+        logs journal.rows journal.writer journal.lanes journal.limits journal.together journal.seam
         journal.items journal.joining journal.tables journal.handling journal.worker journal.sqlite
         journal.spool journal journal.conformance journal.broker journal.pulling journal.posts
         journal.nats_storage journal.nats_kept journal.nats journal.cursor journal.feed

@@ -6,7 +6,6 @@ a buffer to be sent behind the back of a caller who was told that it failed.
 
 import asyncio
 import json
-import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -21,10 +20,11 @@ from nats.js.api import ConsumerConfig, Header, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
 from infobip_async.errors import JournalUnavailableError
+from infobip_async.logs import logger_of_faults
 
 T = TypeVar("T")
 
-logger = logging.getLogger("infobip_async.journal.nats")
+logger = logger_of_faults("infobip_async.journal.nats")
 
 PAUSE: Final = 0.25
 """Seconds between two attempts."""

@@ -6,7 +6,6 @@ before the next of its id is begun.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -22,6 +21,7 @@ from infobip_async.journal.limits import TimeLimit
 from infobip_async.journal.rows import digests_of
 from infobip_async.journal.seam import WHOLE_POST, Claim, Decode, KeptPost, Mark, State, Storage
 from infobip_async.journal.together import Together
+from infobip_async.logs import logger_of_faults
 from infobip_async.models import DeliveryReport, Event, HlrReport, InboundSms, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import unreadable
@@ -29,7 +29,7 @@ from infobip_async.router import Router
 
 T = TypeVar("T")
 
-_logger = logging.getLogger("infobip_async.journal")
+_logger = logger_of_faults("infobip_async.journal")
 
 # Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
 _BIG: Final = 64 * 1024

@@ -226,8 +226,8 @@ async def test_what_waits_is_listed(bench, got):
     assert post.wants(0)
 
 
-async def test_a_reason_of_any_text(bench, got):
-    """Handlers raise what they like."""
+async def test_a_reason_of_any_text(bench, got, caplog):
+    """Handlers raise what they like; it is kept, and logged, as UTF-8 can express it."""
 
     def act(_: object) -> None:
         raise ValueError("\0 \ud800 'quoted' " + "x" * 1_000)
@@ -239,6 +239,8 @@ async def test_a_reason_of_any_text(bench, got):
     (letter,) = [letter async for letter in journal.dead()]
     assert letter.reason.startswith("ValueError: \0 \\ud800 'quoted' xxx")
     assert len(letter.reason) < 600
+    assert "\\ud800 'quoted'" in caplog.text
+    assert "\ud800" not in caplog.text
 
 
 async def test_a_query_of_any_octets(bench):
