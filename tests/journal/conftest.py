@@ -2,16 +2,18 @@
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 import attrs
 import pytest
 
 from infobip_async.journal import Handling, KeptPost, SqliteJournal
+from infobip_async.journal.seam import Mark
 from infobip_async.models import (
     DeliveryReport,
     DeliveryStatus,
@@ -27,6 +29,11 @@ from infobip_async.protocol.push import PushFormat, decode
 from infobip_async.router import Router
 
 START = 1_700_000_000.0
+
+LIMIT = 60.0
+"""Seconds that a wait for the disk may take: a busy one takes ten for a single fsync."""
+
+T = TypeVar("T")
 
 
 @attrs.define
@@ -98,7 +105,7 @@ class Recorder:
 
     async def wait_for(self, number: int) -> list[Event]:
         """Wait until so many calls have ended."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT):
             while len(self.events) < number:
                 self._news.clear()
                 await self._news.wait()
@@ -127,11 +134,20 @@ class Bench:
     kinds: type[PushKind] = PushKind
     settings: dict[str, object] = attrs.field(factory=dict)
     _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack)
+    _settled: asyncio.Event = attrs.field(factory=asyncio.Event)
 
     def journal(self, **handling: object) -> SqliteJournal:
         """A journal on the file, which is not opened."""
         settings = {"clock": self.time, "sleep": self.time.sleep, "chance": lambda: 0.0} | handling
-        return SqliteJournal(self.path, handling=Handling(**settings), **self.settings)
+        journal = SqliteJournal(self.path, handling=Handling(**settings), **self.settings)
+        settle = journal._storage.settle
+
+        async def settle_and_tell(marks: Sequence[Mark]) -> None:
+            await settle(marks)
+            self._settled.set()
+
+        journal._storage.settle = settle_and_tell
+        return journal
 
     async def start(self, **handling: object) -> SqliteJournal:
         """Serve a journal until the end of the test, or until `stop`."""
@@ -159,16 +175,21 @@ class Bench:
     @staticmethod
     async def until(condition: Callable[[], object]) -> None:
         """Let others go on until a condition holds."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT):
             while not condition():  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(0)
 
-    @staticmethod
-    async def emptied(journal: SqliteJournal) -> None:
+    async def emptied(self, journal: SqliteJournal) -> None:
         """Wait until nothing waits in a journal; what is kept does not count."""
-        async with asyncio.timeout(5):
-            while await Bench.look(journal):
-                pass
+        await self.come_to([], lambda: self.look(journal))
+
+    async def come_to(self, wanted: T, look: Callable[[], Awaitable[T]]) -> None:
+        """Wait until a look into a journal finds what is wanted, which marks bring about."""
+        async with asyncio.timeout(LIMIT):
+            self._settled.clear()
+            while await look() != wanted:
+                await self._settled.wait()
+                self._settled.clear()
 
     @staticmethod
     async def look(journal: SqliteJournal) -> list[KeptPost]:

@@ -6,6 +6,7 @@ child's process id, and when the child has ended its exit status; the child prin
 
 import asyncio
 import json
+import logging
 import os
 import random
 import signal
@@ -55,10 +56,10 @@ def die_after(point: str, calls: int) -> None:
 def take_away(protection: str) -> None:
     """Do without a protection."""
     if protection == "commit before answer":
-        put, later = SqliteJournal.put, set()
+        later: list[RawPush] = []
 
-        async def put_later(journal: SqliteJournal, push: RawPush) -> None:
-            later.add(asyncio.create_task(put(journal, push)))
+        async def put_later(_: SqliteJournal, push: RawPush) -> None:
+            later.append(push)  # its commit is still to come when the process dies
 
         SqliteJournal.put = put_later
     elif protection == "duplicates":
@@ -92,6 +93,8 @@ def held(post: KeptPost) -> bool:
 
 async def receive(order: dict[str, Any]) -> None:
     """Receive until SIGTERM, and then handle all that waits but parts that wait for others."""
+    asyncio.get_running_loop().add_reader(0, os._exit, 1)  # the end of the input: the test is dead
+    logging.getLogger("infobip_async.journal").setLevel(logging.ERROR)  # handlers are to fail
     chance = random.Random(order["seed"])
     handled = os.open(order["handled"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     router = Router()

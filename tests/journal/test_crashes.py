@@ -18,14 +18,15 @@ from pathlib import Path
 import attrs
 import pytest
 
+from children import start_child_async
 from infobip_async.journal import SqliteJournal
 from infobip_async.protocol.push import PushFormat, decode
+from platforms import needs_fork
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+pytestmark = needs_fork
 
 SECRET = "a-secret-of-the-tests"
 SENDERS = 8
-IN_FLIGHT = 10
 
 
 @attrs.frozen
@@ -50,13 +51,18 @@ def inbound(query: str, *events: str) -> Post:
     )
 
 
+def reports(n: int, rows: int) -> Post:
+    """Delivery reports on so many messages."""
+    ids = [f"id {n}-{row}" for row in range(rows)]
+    body = "".join(f'<message id="{one}" status="DELIVERED"/>' for one in ids)
+    return post("dlr", f"<DeliveryReport>{body}</DeliveryReport>", *ids)
+
+
 def posts(number: int) -> list[Post]:
     """So many posts of each kind."""
     made = []
     for n in range(number):
-        ids = [f"id {n}-{row}" for row in range(n % 4 + 1)]
-        rows = "".join(f'<message id="{one}" status="DELIVERED"/>' for one in ids)
-        made.append(post("dlr", f"<DeliveryReport>{rows}</DeliveryReport>", *ids))
+        made.append(reports(n, n % 4 + 1))
         numbers = [f"38598{n:03}{row}" for row in range(n % 3 + 1)]
         rows = "%0A".join(f"{one};1-{one};DELIVRD;;;0" for one in numbers)
         made.append(post("hlr", f"dlr={rows}", *numbers))
@@ -76,6 +82,8 @@ class Nursery:
         process: forks them.
         folder: where the file is.
         without: a protection that they do without.
+        in_flight: events of each type that they may have in flight.
+        waiting: what is to be sent.
         acknowledged: the events of posts that were answered with 200.
         killed: how many were killed.
     """
@@ -83,23 +91,35 @@ class Nursery:
     process: asyncio.subprocess.Process
     folder: Path
     without: str = ""
+    in_flight: int = 10
+    waiting: list[Post] = attrs.field(factory=list)
     acknowledged: set[str] = attrs.field(factory=set)
     killed: int = 0
-    _waiting: list[Post] = attrs.field(factory=list)
     _child: int | None = None
 
     async def live(
-        self, *, point: str = "", calls: int = 0, seconds: float = 0.0, idle: bool = False
+        self,
+        *,
+        point: str = "",
+        calls: int = 0,
+        seconds: float = 0.0,
+        end: signal.Signals | None = signal.SIGTERM,
+        idle: bool = False,
     ) -> None:
-        """Let a child receive until it kills itself, is killed after a time, or has it all.
+        """Let a child receive until it has it all, or dies.
 
-        Its handlers do nothing where it is to be idle.
+        Args:
+            point: where it kills itself.
+            calls: after so many calls there.
+            seconds: how long it is let live; else until it has it all.
+            end: what it gets then: SIGTERM lets it handle all that waits, None leaves it alone.
+            idle: its handlers do nothing.
         """
         order = {
             "path": str(self.folder / "posts.db"),
             "handled": str(self.folder / "handled"),
             "seed": self.killed,
-            "in_flight": IN_FLIGHT,
+            "in_flight": self.in_flight,
             "point": point,
             "calls": calls,
             "without": self.without,
@@ -113,7 +133,8 @@ class Nursery:
             load = asyncio.gather(*(self._send(found["port"]) for _ in range(SENDERS)))
             await (asyncio.sleep(seconds) if seconds else load)
             with suppress(ProcessLookupError):  # it has killed itself
-                os.kill(found["pid"], signal.SIGKILL if point or seconds else signal.SIGTERM)
+                if end:
+                    os.kill(found["pid"], end)
             await load
             status = int((await self.process.stdout.readline()).split()[1])
         else:
@@ -124,12 +145,12 @@ class Nursery:
 
     async def _send(self, port: int) -> None:
         """Send what waits, until the receiver is gone."""
-        while self._waiting:
-            post = self._waiting.pop(0)
+        while self.waiting:
+            post = self.waiting.pop(0)
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
             except OSError:
-                self._waiting.append(post)
+                self.waiting.append(post)
                 return
             status = b""
             with suppress(OSError):
@@ -139,22 +160,23 @@ class Nursery:
             if b" 200 " in status:
                 self.acknowledged.update(post.events)
             elif post.again:
-                self._waiting.append(post)
+                self.waiting.append(post)
 
-    async def crash(self, seed: int, *, number: int = 60, deaths: int = 8) -> None:
+    async def crash(self, seed: int, *, number: int, deaths: int) -> None:
         """Have the gateway send, while receivers die at random and at every point."""
         chance = random.Random(seed)
-        self._waiting += posts(number)
-        chance.shuffle(self._waiting)
+        self.waiting += posts(number)
+        chance.shuffle(self.waiting)
         points = ["kept", "read", "handled", "marked"]
         chance.shuffle(points)
         for death in range(deaths):
             if chance.random() < 0.3:
-                await self.live(seconds=0.03 + chance.random() * 0.15)
+                await self.live(seconds=0.03 + chance.random() * 0.15, end=signal.SIGKILL)
             else:
-                await self.live(point=points[death % 4], calls=chance.randint(1, 30))
+                calls = chance.randint(1, 30)
+                await self.live(point=points[death % 4], calls=calls, end=signal.SIGKILL)
         await self.live()
-        assert not self._waiting
+        assert not self.waiting
 
     def handled(self) -> Counter[str]:
         """How often each event was handled; a part of a message counts with the whole."""
@@ -182,15 +204,15 @@ class Nursery:
     @property
     def allowed(self) -> int:
         """Events that can have been in flight when a receiver was killed: three types of them."""
-        return 3 * IN_FLIGHT * self.killed
+        return 3 * self.in_flight * self.killed
 
 
 @pytest.fixture
 async def nursery(tmp_path: Path) -> AsyncIterator[Nursery]:
     """Where receivers are born, on a fresh file."""
-    process = await asyncio.create_subprocess_exec(
+    process = await start_child_async(
         sys.executable,
-        str(Path(__file__).parent / "nursery.py"),
+        Path(__file__).parent / "nursery.py",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -202,52 +224,57 @@ async def nursery(tmp_path: Path) -> AsyncIterator[Nursery]:
     await process.wait()
 
 
-@pytest.mark.parametrize("seed", range(6))
-async def test_nothing_acknowledged_is_lost(nursery: Nursery, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "number", "deaths"),
+    [(0, 20, 4), *(pytest.param(seed, 60, 8, marks=pytest.mark.proof) for seed in range(6))],
+)
+async def test_nothing_acknowledged_is_lost(
+    nursery: Nursery, seed: int, number: int, deaths: int
+) -> None:
     """Whenever a receiver dies; and no more is handled again than was in flight."""
-    await nursery.crash(seed)
-    assert nursery.killed >= 6
-    assert len(nursery.acknowledged) > 300
+    await nursery.crash(seed, number=number, deaths=deaths)
+    assert nursery.killed == deaths
+    assert len(nursery.acknowledged) > 5 * number
     assert await nursery.lost() == set()
     assert nursery.repeated() <= nursery.allowed
 
 
-@pytest.mark.parametrize("point", ["kept", "read", "handled", "marked"])
-async def test_a_death_at_each_point(nursery: Nursery, point: str) -> None:
+async def test_a_death_at_each_point(nursery: Nursery) -> None:
     """One after the other at the same point: it is handled again no more than once for each."""
-    nursery._waiting.append(posts(1)[0])
-    for _ in range(3):
-        await nursery.live(point=point, calls=1)
-    await nursery.live()
-    assert await nursery.lost() == set()
-    assert 1 <= nursery.handled()["id 0-0"] <= 1 + nursery.killed
+    for number, point in enumerate(("kept", "read", "handled", "marked")):
+        nursery.waiting.append(reports(number, 1))
+        for _ in range(3):
+            await nursery.live(point=point, calls=1, end=signal.SIGKILL)
+        await nursery.live()
+        assert await nursery.lost() == set(), point
+        assert 1 <= nursery.handled()[f"id {number}-0"] <= 4, point
 
 
-@pytest.mark.parametrize(("without", "times"), [("", 1), ("duplicates", 4)])
-async def test_posts_that_come_again(nursery: Nursery, without: str, times: int) -> None:
+async def test_posts_that_come_again(nursery: Nursery) -> None:
     """What was kept and not acknowledged is sent again, and would be handled each time."""
-    nursery.without = without
-    nursery._waiting.append(posts(1)[0])
-    for _ in range(3):
-        await nursery.live(point="kept", calls=1, idle=True)
-    await nursery.live()
-    assert nursery.handled()["id 0-0"] == times
+    for number, (without, times) in enumerate((("", 1), ("duplicates", 4))):
+        nursery.without = without
+        nursery.waiting.append(reports(number, 1))
+        for _ in range(3):
+            await nursery.live(point="kept", calls=1, end=signal.SIGKILL, idle=True)
+        await nursery.live()
+        assert nursery.handled()[f"id {number}-0"] == times
 
 
 async def test_without_commit_before_answer(nursery: Nursery) -> None:
     """What is only in memory when it is acknowledged is lost."""
-    nursery.without = "commit before answer"
-    nursery._waiting += posts(40)
-    for _ in range(6):
-        await nursery.live(seconds=0.02)
-    await nursery.live()
-    assert await nursery.lost()
+    for nursery.without, lost in (("", set()), ("commit before answer", {"id 1-0"})):
+        nursery.waiting.append(reports(len(lost), 1))
+        await nursery.live(end=signal.SIGKILL, idle=True)
+        await nursery.live()
+        assert await nursery.lost() == lost
 
 
 async def test_without_marks(nursery: Nursery) -> None:
     """Everything would be handled again after each death."""
     nursery.without = "marks"
-    nursery._waiting += posts(40)
+    nursery.in_flight = 1
+    nursery.waiting.append(reports(0, 30))
     for _ in range(2):
-        await nursery.live(seconds=0.5)
-    assert nursery.repeated() > nursery.allowed
+        await nursery.live(point="handled", calls=20, end=None)
+    assert nursery.repeated() >= 10 > nursery.allowed

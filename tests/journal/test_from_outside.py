@@ -4,34 +4,24 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from children import start_child_async
+from platforms import STRACE, needs_strace
 
-STRACE = shutil.which("strace")
+pytestmark = needs_strace
+
 SECRET = "a-secret-of-the-tests"
 MARK = "seen-from-outside"
-
-
-def can_trace() -> bool:
-    """Whether there is an strace that may do its work here."""
-    if STRACE is None:
-        return False
-    return subprocess.run([STRACE, "-o", os.devnull, "true"], check=False).returncode == 0  # noqa: S603 - ours
-
-
-pytestmark = pytest.mark.skipif(not can_trace(), reason="needs strace")
 
 
 async def calls_of(folder: Path, without: str) -> list[str]:
     """Have a receiver acknowledge a post, and give the calls that it made, as they ended."""
     log = folder / "calls"
     calls = "trace=fsync,fdatasync,pwrite64,sendto"
-    process = await asyncio.create_subprocess_exec(
+    process = await start_child_async(
         *(str(STRACE), "-f", "-s", "5000", "-e", calls, "-o", str(log)),
         *(sys.executable, str(Path(__file__).parent / "nursery.py")),
         stdin=asyncio.subprocess.PIPE,

@@ -1,5 +1,7 @@
 """Parts of inbound messages: kept until their message was handled, whole or incomplete."""
 
+from functools import partial
+
 import pytest
 
 from infobip_async.journal import Handling
@@ -44,8 +46,7 @@ async def test_parts_survive_a_restart(bench, whole):
     journal = await bench.start()
     await journal.put(bench.part(1, 3, "Hello "))
     await journal.put(bench.part(3, 3, "world"))
-    while await held(journal) != ["1", "2"]:
-        pass
+    await bench.come_to(["1", "2"], partial(held, journal))
     await bench.stop()
     journal = await bench.start()
     await journal.put(bench.part(2, 3, "big "))
@@ -104,8 +105,7 @@ async def test_an_incomplete_message(bench, whole):
     start = bench.time.now
     journal = await bench.start()
     await journal.put(bench.part(1, 2, "Hello "))
-    while await held(journal) != ["1"]:
-        pass
+    await bench.come_to(["1"], partial(held, journal))
     await bench.stop()
     bench.time.go_on(95.0)
     journal = await bench.start()
@@ -126,8 +126,7 @@ async def test_a_part_that_came_before(bench, whole):
     journal = await bench.start()
     await journal.put(bench.part(1, 2, "Hello "))
     await journal.put(bench.part(1, 2, "Hello "))
-    while await held(journal) != ["1"]:
-        pass
+    await bench.come_to(["1"], partial(held, journal))
     await journal.put(bench.part(2, 2, "world"))
     await bench.emptied(journal)
     assert whole.ids == ["Hello world"]
@@ -161,8 +160,7 @@ async def test_handlers_of_whole_messages_that_went_away(bench, whole):
     """Parts that waited for them are done with."""
     journal = await bench.start()
     await journal.put(bench.part(1, 2, "Hello "))
-    while await held(journal) != ["1"]:
-        pass
+    await bench.come_to(["1"], partial(held, journal))
     await bench.stop()
     bench.router.off(InboundSms, whole)
     journal = await bench.start()
@@ -177,8 +175,7 @@ async def test_too_many_messages_that_wait(bench, whole):
     await journal.put(bench.part(1, 2, "Hello ", sender="1"))
     await journal.put(bench.part(1, 2, "Good ", sender="2"))
     await whole.wait_for(1)
-    while await held(journal) != ["2"]:
-        pass
+    await bench.come_to(["2"], partial(held, journal))
     assert [(sms.sender, sms.missing) for sms in whole.events] == [("1", (2,))]
 
 
