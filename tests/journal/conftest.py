@@ -138,7 +138,8 @@ class Bench:
 
     def journal(self, **handling: object) -> SqliteJournal:
         """A journal on the file, which is not opened."""
-        settings = {"clock": self.time, "sleep": self.time.sleep, "chance": lambda: 0.0} | handling
+        settings = {"clock": self.time, "sleep": self.time.sleep, "chance": lambda: 0.0}
+        settings |= {"stop_seconds": LIMIT} | handling
         journal = SqliteJournal(self.path, handling=Handling(**settings), **self.settings)
         settle = journal._storage.settle
 

@@ -26,8 +26,7 @@ async def test_everything_is_handled_and_forgotten(bench):
 async def test_what_was_there_before_is_handled_in_order(bench):
     """A journal that is opened again goes on with what it kept."""
     async with bench.journal() as journal:
-        for number in range(300):
-            await journal.put(bench.reports(str(number)))
+        await asyncio.gather(*(journal.put(bench.reports(str(n))) for n in range(300)))
     got = bench.record(DeliveryReport)
     journal = await bench.start(window=50)
     await bench.emptied(journal)
