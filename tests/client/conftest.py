@@ -2,15 +2,17 @@
 
 import asyncio
 import gzip
+import itertools
+import random
 import socket
 import ssl
 import struct
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import attrs
@@ -18,6 +20,7 @@ import pytest
 
 from infobip_async import Endpoints, InfobipClient, Recipient, TextMessage
 from infobip_async.errors import OutcomeUnknownError, RemoteProtocolError
+from jumping import PATIENCE, JumpingLoop, jump, until
 
 PASSWORD = "pä&<\"'%+ \\/S3cr3tM4rk;=?#"
 """In every spelling of it the letters and digits stand as they are."""
@@ -64,7 +67,7 @@ class Received:
 
 
 Stage = Literal["connect", "headers", "request"]
-Then = Literal["keep", "close", "reset", "hang"]
+Then = Literal["keep", "close", "reset", "hang", "wait"]
 
 
 @attrs.frozen
@@ -75,7 +78,8 @@ class Fault:
         name: what it does.
         stage: when: at the first octets, after the headers, or after the whole request.
         reply: from the good body and the request to the octets that go out.
-        then: what becomes of the connection.
+        then: what becomes of the connection. Where it hangs, time passes in leaps, so that
+            clients give up; where it waits, nothing more happens.
         read: whether HTTP is all right, and only the content cannot be read.
     """
 
@@ -169,6 +173,7 @@ class FakeGateway:
     gate: asyncio.Event = attrs.field(factory=asyncio.Event)
     port: int = 0
     _server: asyncio.Server | None = None
+    _reserved: socket.socket | None = None
     _open: set[asyncio.StreamWriter] = attrs.field(factory=set)
 
     @property
@@ -181,19 +186,35 @@ class FakeGateway:
         """How many connections are open now."""
         return len(self._open)
 
+    @property
+    def listening(self) -> asyncio.trsock.TransportSocket:
+        """The socket that connections come from, and have their settings of."""
+        assert self._server is not None
+        return self._server.sockets[0]
+
     async def start(self) -> None:
         """Listen."""
+        self._free_port()
         self._server = await asyncio.start_server(
             self._connected, "127.0.0.1", self.port, ssl=self.tls, backlog=1000
         )
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = self.listening.getsockname()[1]
         self.gate.set()
 
     async def refuse(self) -> None:
-        """Close all connections and let nobody connect."""
+        """Close all connections and let nobody connect, nor another program have the port."""
         assert self._server is not None
         self._server.close()
+        self._free_port()
+        self._reserved = socket.socket()
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._reserved.bind(("127.0.0.1", self.port))
         await self.hang_up()
+
+    def _free_port(self) -> None:
+        if self._reserved is not None:
+            self._reserved.close()
+            self._reserved = None
 
     def answer(self, *bodies: bytes) -> None:
         """Answer the next requests with these."""
@@ -206,9 +227,7 @@ class FakeGateway:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Let the event loop run until something holds."""
-        async with asyncio.timeout(10):
-            while not condition():  # noqa: ASYNC110 - anything can be waited for
-                await asyncio.sleep(0)
+        await until(condition)
 
     async def hang_up(self) -> None:
         """Close all connections."""
@@ -220,6 +239,7 @@ class FakeGateway:
         """Leave nothing behind."""
         self.gate.set()
         await self.refuse()
+        self._free_port()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -272,6 +292,9 @@ class FakeGateway:
 
     async def _end(self, writer: asyncio.StreamWriter, fault: Fault) -> bool:
         if fault.then == "hang":
+            while not writer.is_closing():
+                await jump(24 * 3600)
+        if fault.then == "wait":
             await writer.wait_closed()
         if fault.then == "reset":
             linger = struct.pack("ii", 1, 0)
@@ -356,15 +379,77 @@ KINDS = ("default", *(library for library in ("httpx", "httpx2") if find_spec(li
 
 
 def _named(value: object) -> str:
+    if isinstance(value, bool):
+        return "reused" if value else "fresh"
     return str(getattr(value, "name", value)).replace(" ", "-")
 
 
+# What tests are run with, by the names of their arguments; in one order for all processes.
+EVERY: dict[str, Sequence[object]] = {
+    "fault": FAULTS,
+    "oddity": ODDITIES,
+    "call": CALLS,
+    "kind": KINDS,
+    "reused": (False, True),
+    "marked": (*KINDS, "proxy"),
+}
+ROUNDS = 3
+
+
+def covering(dimensions: Sequence[Sequence[object]]) -> list[tuple[object, ...]]:
+    """Some combinations, in which each value stands in several different ones."""
+    chance = random.Random(11)
+    count = ROUNDS * max(map(len, dimensions))
+    columns = []
+    for values in dimensions:
+        column = list(itertools.islice(itertools.cycle(values), count))
+        chance.shuffle(column)
+        columns.append(column)
+    return list(zip(*columns, strict=True))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test with every fault, oddity, method or kind of client that it names."""
-    every = {"fault": FAULTS, "oddity": ODDITIES, "call": CALLS, "kind": KINDS}
-    for name, values in every.items():  # in one order for all workers
-        if name in metafunc.fixturenames:
-            metafunc.parametrize(name, values, ids=_named)
+    """Run a test with everything that it names; where that is much, most of it is a proof."""
+    names = [name for name in EVERY if name in metafunc.fixturenames]
+    if not names:
+        return
+    dimensions = [EVERY[name] for name in names]
+    every = list(itertools.product(*dimensions))
+    usual = every if len(names) == 1 else covering(dimensions)
+    if metafunc.config.option.markexpr == "not proof":
+        every = [case for case in every if case in usual]  # to collect the rest takes a second
+    cases = [
+        pytest.param(
+            *case,
+            id="-".join(map(_named, case)),
+            marks=() if case in usual else pytest.mark.proof,
+        )
+        for case in every
+    ]
+    metafunc.parametrize(names, cases, indirect=[name for name in names if name == "marked"])
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Any]:
+    """No test waits for a timeout."""
+    return {"jumping": JumpingLoop}
+
+
+class IdleTime:
+    """What time it is for connections that are idle."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        """As the function of the standard library."""
+        return self.now
+
+
+@pytest.fixture
+def idle_time(monkeypatch: pytest.MonkeyPatch) -> IdleTime:
+    """The clock by which httpcore tells how long a connection was idle."""
+    clock = IdleTime()
+    monkeypatch.setattr("httpcore._async.http11.time", clock)
+    return clock
 
 
 @pytest.fixture
@@ -391,7 +476,8 @@ async def connect(gateway: FakeGateway) -> AsyncIterator[Callable[..., InfobipCl
             if kind != "default":
                 options["http"] = import_module(kind).AsyncClient(verify=False, trust_env=False)
                 stack.push_async_callback(options["http"].aclose)
-            options = {"endpoints": Endpoints.at(gateway.url), "close_timeout": 0.0} | options
+            usual = {"endpoints": Endpoints.at(gateway.url), "connect_timeout": PATIENCE}
+            options = usual | {"close_timeout": 0.0} | options
             client = InfobipClient("user", PASSWORD, **options)
             stack.push_async_callback(client.aclose)
             return client

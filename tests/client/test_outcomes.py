@@ -1,5 +1,10 @@
 """What every fault means to every method, and how often the gateway got the request."""
 
+import asyncio
+import errno
+import os
+import socket
+
 import httpx
 import pytest
 
@@ -14,7 +19,6 @@ from infobip_async import (
 )
 
 
-@pytest.mark.parametrize("reused", [False, True], ids=["fresh", "reused"])
 async def test_a_fault_makes_the_outcome_unknown_and_no_second_copy(  # noqa: PLR0917 - a matrix
     gateway, connect, kind, call, fault, reused
 ) -> None:
@@ -24,7 +28,6 @@ async def test_a_fault_makes_the_outcome_unknown_and_no_second_copy(  # noqa: PL
         await call.make(client)
     before = len(gateway.received)
     gateway.fault = fault
-    client._exchanges.carrier.timeouts["read"] = 0.01 if fault.then == "hang" else 5
     with pytest.raises(call.error(fault)) as caught:
         await call.make(client)
     assert len(gateway.received) - before == call.copies(fault)
@@ -43,7 +46,6 @@ async def test_the_unusual_is_read(gateway, connect, kind, call, oddity) -> None
     assert gateway.connections == (1 if oddity.then == "keep" else 2)
 
 
-@pytest.mark.parametrize("reused", [False, True], ids=["fresh", "reused"])
 async def test_nothing_is_sent_where_nobody_listens(gateway, connect, kind, call, reused) -> None:
     """A refused connection proves that no byte left."""
     client = connect(kind)
@@ -66,11 +68,16 @@ async def test_an_idle_connection_that_was_closed_is_replaced(gateway, connect, 
     assert len(gateway.received) == 2
 
 
-async def test_a_host_without_address(connect, kind, call) -> None:
-    """The reserved top-level domain never resolves."""
+async def test_a_host_without_address(connect, kind, call, monkeypatch) -> None:
+    """Nobody was there to be sent anything."""
+
+    async def resolve(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
     endpoints = Endpoints.at("https://gateway.invalid")
     with pytest.raises(NotSentError, match=r"nothing was sent .*cannot be resolved"):
-        await call.make(connect(kind, endpoints=endpoints, connect_timeout=5))
+        await call.make(connect(kind, endpoints=endpoints))
 
 
 async def test_a_request_of_which_nothing_left_is_repeated(gateway, connect, call) -> None:
@@ -124,6 +131,33 @@ async def test_a_transport_that_traces_nothing_proves_nothing(call, connect) -> 
             await call.make(client)
     assert caught.value.message_ids == call.message_ids
     assert "nobody" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("link", ["__cause__", "__context__"])
+async def test_the_reason_is_what_the_system_said(connect, link) -> None:
+    """However far behind the failure it stands; not what a library says, which may be a URL."""
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        fault, between = httpx.ReadError("secret"), ValueError("secret")
+        setattr(fault, link, between)
+        setattr(between, link, OSError(errno.ECONNRESET, "secret"))
+        raise fault
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(fail)) as http:
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await connect(http=http).credits()
+    assert str(caught.value).endswith(f"(ReadError: {os.strerror(errno.ECONNRESET)})")
+
+
+async def test_a_failure_without_a_reason_of_the_system(connect) -> None:
+    """Has the name of its class."""
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("secret") from OSError("an error without a number")
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(fail)) as http:
+        with pytest.raises(OutcomeUnknownError, match=r"\(ReadError\)$"):
+            await connect(http=http).credits()
 
 
 OK = b"<RESPONSE><status>1</status></RESPONSE>"

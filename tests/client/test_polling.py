@@ -14,6 +14,7 @@ from infobip_async import (
     OutcomeUnknownError,
     RemoteProtocolError,
 )
+from jumping import PATIENCE, jump, turns
 
 
 def reports(*ids: str) -> bytes:
@@ -30,7 +31,7 @@ def quiet(gateway) -> None:
 
 async def take(polling, count: int) -> list[str]:
     """The ids of the next reports."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         return [(await anext(polling)).message_id for _ in range(count)]
 
 
@@ -99,11 +100,13 @@ async def test_polling_waits_for_its_interval(gateway, connect, quiet) -> None:
     """It does not ask more often."""
     gateway.answer(reports("1"))
     client = connect()
-    polling = client.poll_reports(interval=60)
+    polling = client.poll_reports(interval=600)
     assert await take(polling, 1) == ["1"]
     waiting = asyncio.create_task(anext(polling))
-    await asyncio.sleep(0.02)
+    await jump(500)
     assert len(gateway.received) == 1
+    await jump(100)
+    await gateway.until(lambda: len(gateway.received) == 2)
     await client.aclose()
     with pytest.raises(StopAsyncIteration):
         await waiting
@@ -169,12 +172,12 @@ async def test_polling_ends_with_what_will_not_pass(gateway, connect, body, erro
 @pytest.mark.parametrize("held", [True, False], ids=["during a pull", "between pulls"])
 async def test_closing_the_client_ends_polling(gateway, connect, quiet, held, caplog) -> None:
     """Even a pull that takes too long."""
-    client = connect(close_timeout=0.01)
+    client = connect()
     if held:
         gateway.gate.clear()
     waiting = asyncio.create_task(anext(client.poll_reports()))
     await gateway.until(lambda: gateway.received)
-    await asyncio.sleep(0.005)
+    await turns()
     await client.aclose()
     with pytest.raises(StopAsyncIteration):
         await waiting
@@ -188,7 +191,7 @@ async def test_closing_the_client_ends_polling_that_waits_for_its_turn(
 ) -> None:
     """Its turn never comes."""
     gateway.gate.clear()
-    client = connect(concurrency=1, close_timeout=0.01)
+    client = connect(concurrency=1)
     asking = asyncio.create_task(client.credits())
     waiting = asyncio.create_task(anext(client.poll_reports()))
     await gateway.until(lambda: gateway.received)

@@ -11,6 +11,7 @@ import httpcore
 import pytest
 
 from infobip_async.sockets import SocketNetwork, SocketStream
+from jumping import PATIENCE, jump, turns, until
 
 MANY = 2_000_000
 
@@ -25,9 +26,7 @@ class Pair:
 
     async def until(self, condition) -> None:
         """Let the event loop run until something holds of the near end."""
-        async with asyncio.timeout(10):
-            while not condition(self.stream):  # noqa: ASYNC110 - it has no event of its own
-                await asyncio.sleep(0)
+        await until(lambda: condition(self.stream))
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ async def pair() -> AsyncIterator[Pair]:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # so little is on its way
     async with await asyncio.start_server(meet, sock=listening, limit=4096):
         port = listening.getsockname()[1]
-        stream = await SocketNetwork().connect_tcp("127.0.0.1", port, timeout=5)
+        stream = await SocketNetwork().connect_tcp("127.0.0.1", port, timeout=PATIENCE)
         assert isinstance(stream, SocketStream)
         stream._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         reader, writer = await peers.get()
@@ -54,13 +53,13 @@ async def pair() -> AsyncIterator[Pair]:
 
 async def test_what_was_written_is_read(pair) -> None:
     """At once, as much as there is, and nothing at the end."""
-    await pair.stream.write(b"ping", timeout=5)
+    await pair.stream.write(b"ping", timeout=PATIENCE)
     assert await pair.reader.readexactly(4) == b"ping"
     pair.writer.write(b"pong")
-    assert await pair.stream.read(1, timeout=5) == b"pong"
+    assert await pair.stream.read(1, timeout=PATIENCE) == b"pong"
     pair.writer.close()
-    assert await pair.stream.read(1, timeout=5) == b""
-    assert await pair.stream.read(1, timeout=5) == b""
+    assert await pair.stream.read(1, timeout=PATIENCE) == b""
+    assert await pair.stream.read(1, timeout=PATIENCE) == b""
 
 
 async def test_whether_it_was_answered(pair) -> None:
@@ -82,9 +81,9 @@ async def test_what_came_before_a_reset_is_read(pair) -> None:
     pair.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     pair.writer.transport.abort()
     await pair.until(lambda stream: stream._ended)
-    assert await pair.stream.read(1, timeout=5) == b"pong"
+    assert await pair.stream.read(1, timeout=PATIENCE) == b"pong"
     with pytest.raises(httpcore.ReadError):
-        await pair.stream.read(1, timeout=5)
+        await pair.stream.read(1, timeout=PATIENCE)
 
 
 async def test_a_write_after_the_end_fails(pair) -> None:
@@ -93,13 +92,13 @@ async def test_a_write_after_the_end_fails(pair) -> None:
     pair.writer.close()
     await pair.until(lambda stream: stream._ended)
     with pytest.raises(httpcore.WriteError):
-        await pair.stream.write(b"more", timeout=5)
-    assert await pair.stream.read(1, timeout=5) == b"too much"
+        await pair.stream.write(b"more", timeout=PATIENCE)
+    assert await pair.stream.read(1, timeout=PATIENCE) == b"too much"
 
 
 async def test_a_write_that_the_peer_cuts_short_fails(pair) -> None:
     """It does not wait for its timeout."""
-    writing = asyncio.create_task(pair.stream.write(bytes(MANY), timeout=60))
+    writing = asyncio.create_task(pair.stream.write(bytes(MANY), timeout=PATIENCE))
     await pair.reader.readexactly(1)
     pair.writer.transport.abort()
     with pytest.raises(httpcore.WriteError):
@@ -108,8 +107,8 @@ async def test_a_write_that_the_peer_cuts_short_fails(pair) -> None:
 
 async def test_a_write_waits_until_all_is_taken(pair) -> None:
     """Not until it is in a buffer of asyncio's, which has room for 64 KiB."""
-    writing = asyncio.create_task(pair.stream.write(bytes(60_000), timeout=60))
-    await asyncio.sleep(0.01)
+    writing = asyncio.create_task(pair.stream.write(bytes(60_000), timeout=PATIENCE))
+    await turns()
     assert not writing.done()
     await pair.reader.readexactly(60_000)
     await writing
@@ -117,21 +116,29 @@ async def test_a_write_waits_until_all_is_taken(pair) -> None:
 
 async def test_timeouts(pair) -> None:
     """Of a peer that neither says nor takes anything."""
+    reading = asyncio.create_task(pair.stream.read(1, timeout=600))
+    writing = asyncio.create_task(pair.stream.write(bytes(MANY), timeout=700))
+    await turns()
+    await jump(500)
+    assert not reading.done()
+    await jump(100)
     with pytest.raises(httpcore.ReadTimeout):
-        await pair.stream.read(1, timeout=0.01)
+        await reading
+    assert not writing.done()
+    await jump(100)
     with pytest.raises(httpcore.WriteTimeout):
-        await pair.stream.write(bytes(MANY), timeout=0.01)
+        await writing
 
 
 async def test_no_more_is_taken_in_than_is_read(pair) -> None:
     """And all of it is read in the end."""
     sending = asyncio.create_task(send(pair.writer, MANY))
     await pair.until(lambda stream: len(stream._received) > 1)
-    await asyncio.sleep(0.01)
+    await turns()
     assert len(pair.stream._received) == 2
     received = 0
     while received < MANY:
-        received += len(await pair.stream.read(1, timeout=5))
+        received += len(await pair.stream.read(1, timeout=PATIENCE))
     assert received == MANY
     await sending
 
@@ -168,8 +175,8 @@ async def test_every_address_of_a_host_is_tried() -> None:
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        stream = await SocketNetwork().connect_tcp("localhost", port, timeout=5)
-        assert await stream.read(1, timeout=5) == b""
+        stream = await SocketNetwork().connect_tcp("localhost", port, timeout=PATIENCE)
+        assert await stream.read(1, timeout=PATIENCE) == b""
         await stream.aclose()
 
 
@@ -186,5 +193,5 @@ async def test_connecting_can_be_cancelled(rounds) -> None:
         (stream,) = await asyncio.gather(connecting, return_exceptions=True)
         if isinstance(stream, SocketStream):
             await stream.aclose()
-        await asyncio.sleep(0.01)
+        await turns()
     gc.collect()

@@ -11,6 +11,10 @@ import pytest
 
 from infobip_async import Endpoints, NotSentError, OutcomeUnknownError
 from infobip_async.sockets import SocketNetwork, SocketStream
+from jumping import PATIENCE, turns, until
+from platforms import OPENSSL, needs_openssl
+
+pytestmark = needs_openssl
 
 
 @pytest.fixture(scope="session")
@@ -18,17 +22,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate of 127.0.0.1 and gateway.example, with its key."""
     path = tmp_path_factory.mktemp("tls") / "both.pem"
     command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
         " -subj /CN=gateway -addext subjectAltName=IP:127.0.0.1,DNS:gateway.example"
     )
-    try:
-        subprocess.run(  # noqa: S603 - fixed arguments
-            [*command.split(), "-keyout", path.with_suffix(".key"), "-out", path],
-            check=True,
-            capture_output=True,
-        )
-    except FileNotFoundError:
-        pytest.skip("makes its certificate with openssl")
+    subprocess.run(  # noqa: S603 - fixed arguments
+        [OPENSSL, *command.split(), "-keyout", path.with_suffix(".key"), "-out", path],
+        check=True,
+        capture_output=True,
+    )
     path.write_bytes(path.read_bytes() + path.with_suffix(".key").read_bytes())
     return path
 
@@ -71,6 +72,28 @@ async def test_an_unknown_certificate_is_refused(secured, connect, call) -> None
     assert not secured.received
 
 
+async def test_certificates_of_the_environment_are_not_trusted(
+    secured, connect, certificate, monkeypatch
+) -> None:
+    """Whoever can set a variable cannot read what is sent."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with pytest.raises(NotSentError, match="CERTIFICATE_VERIFY_FAILED"):
+        await connect().credits()
+    assert not secured.received
+
+
+async def test_nor_are_they_behind_a_proxy(
+    gateway, connect, serving, certificate, monkeypatch
+) -> None:
+    """The tunnel is there, and nothing goes through it."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    url, gateway.tls = gateway.url, serving
+    client = connect(proxy=url, endpoints=Endpoints.at("https://gateway.example"))
+    with pytest.raises(NotSentError, match="CERTIFICATE_VERIFY_FAILED"):
+        await client.credits()
+    assert {request.method for request in gateway.received} == {"CONNECT"}
+
+
 async def test_the_certificate_of_another_host_is_refused(secured, connect, trusting) -> None:
     """It names an address, and not this name of it."""
     endpoints = Endpoints.at(f"https://localhost:{secured.port}")
@@ -93,7 +116,6 @@ async def test_a_handshake_has_the_connect_timeout(gateway, connect, trusting) -
     client = connect(
         ssl_context=trusting,
         endpoints=Endpoints.at(f"https://127.0.0.1:{gateway.port}"),
-        connect_timeout=0.05,
         connect_retries=0,
     )
     with pytest.raises(NotSentError, match="ConnectTimeout"):
@@ -106,7 +128,7 @@ async def test_a_client_that_is_closed_during_a_handshake_leaves_no_socket(
     gateway, connect, trusting
 ) -> None:
     """The exchange is cancelled there."""
-    gateway.once(then="hang", stage="connect")
+    gateway.once(then="wait", stage="connect")
     endpoints = Endpoints.at(f"https://127.0.0.1:{gateway.port}")
     client = connect(ssl_context=trusting, endpoints=endpoints, close_timeout=0.0)
     asking = asyncio.create_task(client.credits())
@@ -123,7 +145,7 @@ async def test_what_comes_unasked_spoils_the_connection(secured, connect, trusti
     await calls["send"].make(client)
     (writer,) = secured._open
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1")
-    await asyncio.sleep(0.01)
+    await turns()
     assert (await calls["send"].make(client)).accepted == 2
     assert secured.connections == 2
 
@@ -157,10 +179,9 @@ async def test_octets_in_front_of_the_handshake_are_refused(trusting) -> None:
         port = server.sockets[0].getsockname()[1]
         stream = await SocketNetwork().connect_tcp("127.0.0.1", port)
         assert isinstance(stream, SocketStream)
-        while not stream.answered:  # noqa: ASYNC110 - it has no event of its own
-            await asyncio.sleep(0)
+        await until(lambda: stream.answered)
         with pytest.raises(httpcore.ConnectError, match="in front of the handshake"):
-            await stream.start_tls(trusting, "127.0.0.1", timeout=5)
+            await stream.start_tls(trusting, "127.0.0.1", timeout=PATIENCE)
         await left.wait()  # so the connection was closed
 
 
