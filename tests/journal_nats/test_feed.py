@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -17,19 +16,13 @@ from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
 from infobip_async.protocol import hlr_dlr
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.router import Router
+from tests.journal_nats.conftest import LIMIT, until
 
 
 def post(*numbers: str) -> RawPush:
     """A post of HLR reports."""
     rows = [HlrReport(one, f"id-{one}", HlrStatus.DELIVRD, "DELIVRD") for one in numbers]
     return RawPush(PushKind.HLR_REPORTS, "", hlr_dlr.encode_push(rows), time.time())
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - there is no event for it
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -77,7 +70,7 @@ async def test_a_feed_reads_on_through_the_death_of_the_broker(access, journal, 
             await journal.put(post(str(number)))
             await until(lambda: len(got) == number + 1)  # noqa: B023 - it is over before the next
             await server.kill()
-            await until(lambda: not feed._broker.ready)
+            await until(lambda: not feed._broker.ready and not journal._broker.ready)
             await server.start()
             await until(lambda: journal._broker.ready)
         await journal.put(post("3"))
@@ -124,7 +117,7 @@ async def test_a_report_that_comes_before_the_reply_is_found(access, journal) ->
             return [HlrSubmission(one, True, f"id-{one}", "OK") for one in destinations]
 
     async with ReportFeed(access, router), HlrLookups(Client(), router) as lookups:
-        result = await lookups.lookup("38598514674", timeout=5)
+        result = await lookups.lookup("38598514674", timeout=LIMIT)
     assert result.report.destination == "38598514674"
     assert (lookups.stats.early_kept, lookups.stats.unclaimed) == (0, 1)
 

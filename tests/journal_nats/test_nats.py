@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from infobip_async.errors import JournalUnavailableError, LocalProtocolError
-from infobip_async.journal import Handling
+from infobip_async.journal import Handling, nats_storage
 from infobip_async.journal.broker import Access, Broker
 from infobip_async.journal.nats import NatsJournal
 from infobip_async.models import Event, HlrReport, HlrStatus, InboundSms
@@ -18,6 +18,7 @@ from infobip_async.protocol import hlr_dlr
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.push import PushFormat, decode
 from infobip_async.router import Router
+from tests.journal_nats.conftest import LIMIT, found, until
 
 QUICK = Handling(first_delay=0.02, stop_seconds=0.1, attempts=2)
 
@@ -58,7 +59,7 @@ class Bench:
 
     def journal(self, **settings: object) -> NatsJournal:
         """A journal that is not served."""
-        return NatsJournal(self.access, **{"handling": QUICK, "ack_wait": 0.3} | settings)
+        return NatsJournal(self.access, **{"handling": QUICK, "ack_wait": LIMIT} | settings)
 
     async def start(self, stack: AsyncExitStack | None = None, **settings: object) -> NatsJournal:
         """Serve a journal until the end of the test."""
@@ -73,18 +74,11 @@ class Bench:
         return [event.destination for event in self.events if isinstance(event, HlrReport)]
 
 
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - there is no event for it
-            await asyncio.sleep(0.01)
-
-
 async def filled(listing: Callable[[], object], count: int) -> list[object]:
     """What a listing holds, when it holds so much."""
-    async with asyncio.timeout(10):
-        while len(found := [one async for one in listing()]) != count:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.02)
+    async with asyncio.timeout(LIMIT):
+        while len(found := [one async for one in listing()]) != count:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)
     return found
 
 
@@ -170,14 +164,28 @@ async def test_workers_share_the_posts(bench: Bench) -> None:
     assert sorted(bench.numbers) == sorted(numbers)
 
 
+async def test_the_broker_hears_of_long_handlers(bench: Bench, monkeypatch) -> None:
+    """Again and again, so that it gives their post to nobody else."""
+    monkeypatch.setattr(nats_storage, "_BEATS", 10_000)
+    bench.act = lambda _: asyncio.Event().wait()
+    journal = await bench.start()
+    heard = asyncio.Queue()
+    await journal._broker.client.subscribe("$JS.ACK.>", cb=heard.put)
+    await journal.put(post("1"))
+    async with asyncio.timeout(LIMIT):
+        beats = [await heard.get() for _ in range(3)]
+    assert {beat.data for beat in beats} == {b"+WPI"}
+    assert len({beat.subject for beat in beats}) == 1
+
+
+@pytest.mark.proof
 async def test_long_handlers_keep_their_post(bench: Bench) -> None:
     """A post is not given to another worker while its handler takes its time."""
-    bench.act = lambda _: asyncio.sleep(1)
-    journal = await bench.start()
-    await bench.start()
+    bench.act = lambda _: asyncio.sleep(11)
+    journal = await bench.start(ack_wait=5)
+    await bench.start(ack_wait=5)
     await journal.put(post("1"))
     await until(lambda: bench.events)
-    await asyncio.sleep(0.4)
     assert bench.numbers == ["1"]
     info = await journal._broker.manage(lambda js: js.consumer_info("infobip", "handlers"))
     assert info.delivered.consumer_seq == 1
@@ -193,15 +201,15 @@ async def test_what_a_stopped_worker_had_goes_to_another_at_once(bench: Bench) -
 
     async with AsyncExitStack() as stack:
         bench.act = hang
-        journal = await bench.start(stack, ack_wait=60)
+        journal = await bench.start(stack)
         await journal.put(inbound("38598123123"))
         await hung.wait()
         bench.act = lambda _: None
-    await bench.start(ack_wait=60)
+    await bench.start()
     await until(lambda: bench.events)
     assert bench.events[0].possible_duplicate
     # What comes for the first time is not said to be known.
-    await (await bench.start(ack_wait=60)).put(inbound("38598123124"))
+    await (await bench.start()).put(inbound("38598123124"))
     await until(lambda: len(bench.events) == 2)
     assert not bench.events[1].possible_duplicate
 
@@ -231,11 +239,16 @@ async def test_a_post_that_workers_die_of_is_a_dead_letter(bench: Bench) -> None
 
 async def test_a_broker_that_dies_under_work_costs_nothing(bench: Bench, server) -> None:
     """What is in hand is handled once, and said so when the broker is back."""
-    journal = await bench.start(ack_wait=30)
-    go_on = asyncio.Event()
-    bench.act = lambda _: go_on.wait()
+    journal = await bench.start()
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def act(_: Event) -> None:
+        begun.set()
+        await go_on.wait()
+
+    bench.act = act
     await journal.put(post("1"))
-    await asyncio.sleep(0.1)
+    await begun.wait()
     await server.kill()
     go_on.set()
     await until(lambda: bench.events)
@@ -250,9 +263,7 @@ async def test_a_broker_that_dies_under_work_costs_nothing(bench: Bench, server)
         info = await journal._broker.manage(lambda js: js.consumer_info("infobip", "handlers"))
         return info.ack_floor.stream_seq
 
-    async with asyncio.timeout(10):
-        while await acknowledged() < 2:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.05)
+    await found(2, acknowledged)
     assert bench.numbers == ["1", "2"]
 
 
@@ -260,7 +271,7 @@ async def test_old_posts_are_forgotten_when_they_are_handled(bench: Bench) -> No
     """And not before."""
     bench.act = refuse_two
     handling = attrs.evolve(QUICK, first_delay=60.0)
-    journal = await bench.start(remembered=0.5, handling=handling)
+    journal = await bench.start(handling=handling)
     await journal.put(post("1"))
     await journal.put(post("2"))
     await until(lambda: bench.events)
@@ -271,8 +282,10 @@ async def test_old_posts_are_forgotten_when_they_are_handled(bench: Bench) -> No
         return info.state.first_seq
 
     assert await first() == 1  # too young
-    await asyncio.sleep(0.6)
-    await journal.put(post("3"))
+    journal._remembered = 0.0
+    await found(2, first)
+    await journal.put(post("4"))
+    await until(lambda: "4" in bench.numbers)
     assert await first() == 2  # it is in work
 
 
@@ -332,12 +345,12 @@ async def test_another_stream_cannot_take_the_posts(bench: Bench) -> None:
         await journal.put(post("1"))
 
 
-async def test_looking_into_it_needs_the_broker(bench: Bench, server) -> None:
+async def test_looking_into_it_needs_the_broker(bench: Bench, server, hasty: Access) -> None:
     """It says at once that it is away."""
-    await bench.start(handles=False)
     async with bench.journal() as journal:
         assert await filled(journal.dead, 0) == []
     await server.kill()
+    bench.access = hasty
     with pytest.raises(JournalUnavailableError):
         await bench.journal().__aenter__()
     with pytest.raises(JournalUnavailableError):
@@ -346,8 +359,7 @@ async def test_looking_into_it_needs_the_broker(bench: Bench, server) -> None:
 
 async def test_no_password_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """Though it is in the URL of a broker that is not there."""
-    access = Access(servers=("nats://me:hush-hush@127.0.0.1:1",), timeout=0.5)
+    access = Access(servers=("nats://me:hush-hush@127.0.0.1:1",), timeout=0.001)
     async with Broker(access, lambda _: asyncio.sleep(0)):
-        pass
-    assert "cannot be used" in caplog.text
+        await until(lambda: "cannot be used" in caplog.text)
     assert "hush" not in caplog.text + repr(access)
