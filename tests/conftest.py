@@ -1,5 +1,6 @@
 """What all tests use."""
 
+import gc
 import inspect
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -21,6 +22,19 @@ settings.load_profile("tests")
 def pytest_markeval_namespace() -> dict[str, Any]:
     """Names for the conditions of `platforms` that are strings."""
     return {"can_trace": platforms.can_trace}
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector all that lives as long as the tests do."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_to_collect() -> Iterator[None]:
+    """No test leaves an exception that only a whole collection finds."""
+    with leaks.nothing_to_collect():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -6,25 +6,28 @@ main thread. Elsewhere the interpreter kills its children at its exit, which a S
 
 import asyncio
 import atexit
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from os import PathLike
 from typing import Any
 from weakref import WeakSet
 
-Argument = str | PathLike[str]
+Argument = str | os.PathLike[str]
 
 # util-linux has a program that asks for the signal and becomes the command. The detour without it
 # costs the start of an interpreter. `preexec_fn` would fork a large process, and 3.12 warns of it.
 _SETPRIV = shutil.which("setpriv")
-_BECOME = """
+_ASK = """
 import ctypes, os, signal, sys
 PR_SET_PDEATHSIG = 1
 ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
+
+# The parent may have died before the signal was asked for.
+_IF_PARENT_LIVES = 'test "$PPID" = "$0" && exec "$@"'
 
 _started: WeakSet[subprocess.Popen[Any]] = WeakSet()
 
@@ -33,9 +36,10 @@ def mortal(argv: Sequence[Argument]) -> list[Argument]:
     """The command that runs another one, in the same process, until the parent dies."""
     if sys.platform != "linux":
         return [*argv]
-    if _SETPRIV:
-        return [_SETPRIV, "--pdeathsig", "KILL", "--", *argv]
-    return [sys.executable, "-I", "-S", "-c", _BECOME, *argv]
+    ask = [_SETPRIV, "--pdeathsig", "KILL", "--"]
+    if not _SETPRIV:
+        ask = [sys.executable, "-I", "-S", "-c", _ASK]
+    return [*ask, "sh", "-c", _IF_PARENT_LIVES, str(os.getpid()), *argv]
 
 
 def start_child(argv: Sequence[Argument], **options: Any) -> subprocess.Popen[Any]:

@@ -33,9 +33,12 @@ class _Unseen(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the message, with the exception."""
         error = record.exc_info[1] if record.exc_info else None
-        self.found.append(
-            f"unhandled exception of the event loop: {record.getMessage()}: {error!r}"
-        )
+        self.found.append(f"exception of an event loop: {record.getMessage()}: {error!r}")
+
+    def take(self) -> list[str]:
+        """Give what was found, and forget it."""
+        found, self.found = self.found, []
+        return found
 
 
 unseen = _Unseen()
@@ -76,8 +79,10 @@ def children() -> dict[str, str]:
 
 def _command_of(pid: str) -> str:
     with suppress(OSError):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
-        return command.decode(errors="replace")[:200].strip() or "ended, and not waited for"
+        command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
+        name, _, state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")
+        ended = ", which ended, and was not waited for" if state.startswith("Z") else ""
+        return (command.strip()[:200] or name.partition("(")[2]) + ended
     return "gone"
 
 
@@ -109,7 +114,7 @@ def _complain(left: Sequence[str]) -> None:
 @contextmanager
 def nothing_left() -> Iterator[None]:
     """Fail if what is inside leaves a thread, a socket, a child or a loop's exception behind."""
-    unseen.found.clear()
+    unseen.take()
     before = _Snapshot()
     yield
     left = before.added()
@@ -119,7 +124,15 @@ def nothing_left() -> Iterator[None]:
     while left and time.monotonic() < end:
         time.sleep(0.005)
         left = before.added()
-    _complain([*unseen.found, *left])
+    _complain([*unseen.take(), *left])
+
+
+@contextmanager
+def nothing_to_collect() -> Iterator[None]:
+    """Fail if the collector finds that a loop's exception was not seen; this takes its time."""
+    yield
+    gc.collect()
+    _complain(unseen.take())
 
 
 @asynccontextmanager
