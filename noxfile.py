@@ -1,19 +1,37 @@
 """Everything that is run on this project, each in an environment of its own.
 
 ``nox -s demo`` and ``nox -s tests`` are what README names; plain ``nox`` runs what every change
-must pass; ``nox -s bench`` measures.
+must pass; ``nox -s tests-3.12`` and its like test with another interpreter; ``nox -s bench``
+measures.
 """
 
+import os
 import re
+import shutil
+import sys
 from pathlib import Path
 
 import nox
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["tests", "lint", "typing", "examples"]
+nox.options.sessions = ["tests", "proofs", "lint", "typing", "examples"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+
+# One process per core; whoever is done takes over tests of another.
+PARALLEL = ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")
+
+# Those that the classifiers name, and the next one.
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+
+# Where version managers keep their interpreters.
+MANAGERS = (
+    (os.environ.get("PYENV_ROOT", "~/.pyenv"), "versions/{}*/bin/python3"),
+    (os.environ.get("ASDF_DATA_DIR", "~/.asdf"), "installs/python/{}*/bin/python3"),
+    (os.environ.get("MISE_DATA_DIR", "~/.local/share/mise"), "installs/python/{}*/bin/python3"),
+    ("~/.local/share/uv/python", "cpython-{}*/bin/python3"),
+)
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -29,15 +47,67 @@ def demo(session: nox.Session) -> None:
     session.run("infobip-async", "demo", *session.posargs)
 
 
+def interpreter(version: str) -> str | None:
+    """Find an interpreter of a version: this one, one of a version manager, or one on the path."""
+    if version == ".".join(map(str, sys.version_info[:2])):
+        return sys.executable
+    for root, places in MANAGERS:
+        found = sorted(Path(root).expanduser().glob(places.format(version)))
+        if found:
+            return str(found[-1])
+    if os.name == "nt":
+        return version  # nox asks the launcher
+    on_path = shutil.which(f"python{version}")
+    return None if on_path is None or "shims" in Path(on_path).parts else on_path
+
+
+def run_tests(session: nox.Session) -> None:
+    """Run the tests on all cores."""
+    install(session, "test")
+    session.run("pytest", *PARALLEL, *session.posargs)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run all tests, README's code blocks included, and show the branch coverage."""
+    """Run the tests, README's code blocks included, with a small case of every rule."""
+    run_tests(session)
+
+
+def add_tests_on(version: str) -> None:
+    """Make a session that runs the tests with another interpreter."""
+    found = interpreter(version)
+
+    @nox.session(name=f"tests-{version}", python=found or False)
+    def tests_on(session: nox.Session) -> None:
+        if found is None:
+            session.skip(f"Python {version} is not installed here")
+        run_tests(session)
+
+    tests_on.__doc__ = f"Run the tests on Python {version}, if it is installed."
+
+
+for each in PYTHONS:
+    add_tests_on(each)
+
+
+@nox.session
+def proofs(session: nox.Session) -> None:
+    """Run what takes its time: kills at random, volumes, memory, every fault at every place."""
+    install(session, "test")
+    session.run("pytest", *PARALLEL, "-m", "proof", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Measure the branches that tests and proofs take: 95 % of all, and all of the wire formats."""
     install(session, "test")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *PARALLEL, "-m", "", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
     if not session.posargs:
-        session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")
+        wire_formats = "--include=infobip_async/protocol/*"
+        session.run("coverage", "report", wire_formats, "--fail-under=100")
 
 
 @nox.session
@@ -49,13 +119,13 @@ def lowest(session: nox.Session) -> None:
     pinned = [re.sub(r">=", "==", requirement) for requirement in every]
     install(session, "test")
     session.install("-q", *pinned)
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
-    install(session, "lint")
+    session.install("-q", *nox.project.dependency_groups(PROJECT, "lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
 
