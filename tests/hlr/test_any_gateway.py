@@ -125,7 +125,7 @@ class Faulty:
     window=st.integers(1, 60),
     early_limit=st.sampled_from([0, 3, 1000]),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 async def test_any_gateway(
     *,
     seed: int,

@@ -193,9 +193,9 @@ async def test_source_that_never_waits_lets_others_run(gateway) -> None:
     gateway.delay = None
     source = Source()
     steps = 0
-    async with gateway.lookups(window=100_000, batch_size=1000) as lookups:
+    async with gateway.lookups(window=20_000, batch_size=200) as lookups:
         task = asyncio.create_task(anext(lookups.stream(source)))
-        while source.read < 100_000:
+        while source.read < 20_000:
             await asyncio.sleep(0)
             steps += 1
         task.cancel()

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import attrs
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -162,4 +163,11 @@ class Machine(RuleBasedStateMachine):
 
 
 TestAnyOrder = Machine.TestCase
-TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestAnyOrder.settings = settings(max_examples=40, stateful_step_count=30)
+
+
+@pytest.mark.proof
+class TestMoreOrders(Machine.TestCase):
+    """The same, many more times."""
+
+    settings = settings(max_examples=500, stateful_step_count=40)
