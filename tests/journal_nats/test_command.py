@@ -2,65 +2,70 @@
 
 import asyncio
 import csv
-import os
 import sys
 from pathlib import Path
 
+import pytest
+
+from children import start_child_async
+from infobip_async.cli.commands import infobip_async
 from infobip_async.cluster import HlrJob
+from infobip_async.journal.broker import Access
 from infobip_async.simulator import Simulator
 from infobip_async.webhook import callback_urls
-from tests.journal_nats.conftest import FIRST, free_port
+from tests.journal_nats.conftest import FIRST, LIMIT, free_port
 
 SECRET = "long-random-string"
 
 
-async def command(*arguments: object, **settings: str) -> tuple[int, str]:
-    """Run the command line; its exit code, and what it said."""
-    code = "from infobip_async.cli import main; main()"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", code, *map(str, arguments)),
-        env={**os.environ, **settings},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    async with asyncio.timeout(40):
-        said, _ = await process.communicate()
-    return process.returncode or 0, said.decode()
+@pytest.fixture(autouse=True)
+def _account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account in the environment, and commands that are patient with a busy broker."""
+    monkeypatch.setitem(Access.__init__.__kwdefaults__, "timeout", LIMIT)
+    monkeypatch.setenv("INFOBIP_USERNAME", "user")
+    monkeypatch.setenv("INFOBIP_PASSWORD", "password")
+    monkeypatch.setenv("INFOBIP_WEBHOOK_SECRET", SECRET)
 
 
-async def test_a_job_on_the_command_line(server, tmp_path: Path) -> None:
+def command(*arguments: object) -> int:
+    """Run the command line, in this process; its exit code."""
+    try:
+        infobip_async.main([*map(str, arguments)], standalone_mode=False)
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+async def test_a_job_on_the_command_line(server, tmp_path: Path, monkeypatch, capsys) -> None:
     """One command loads and collects, another works, and takes the reports in."""
-    port = free_port()
+    port, run = free_port(), asyncio.to_thread
     numbers = [str(FIRST + number) for number in range(250)]
     (tmp_path / "numbers.txt").write_text("\n".join(numbers))
     urls = callback_urls(f"http://127.0.0.1:{port}", secret=SECRET)
     job = ("--cluster", server.url, "--job", "spring")
     load = ("hlr", *job, tmp_path / "numbers.txt", "--chunk-size", 100)
-    async with Simulator(callbacks=urls) as simulator:
-        account = {
-            "INFOBIP_USERNAME": "user",
-            "INFOBIP_PASSWORD": "password",
-            "INFOBIP_BASE_URL": simulator.base_url,
-            "INFOBIP_WEBHOOK_SECRET": SECRET,
-        }
-        work = command("hlr", *job, "--work", "--receive", f"127.0.0.1:{port}", **account)
-        collected, worked = await asyncio.gather(
-            command(*load, "-o", tmp_path / "results.csv"), work
+    async with Simulator(callbacks=urls) as simulator, asyncio.timeout(LIMIT):
+        monkeypatch.setenv("INFOBIP_BASE_URL", simulator.base_url)
+        codes = await asyncio.gather(
+            run(command, *load, "-o", tmp_path / "results.csv"),
+            run(command, "hlr", *job, "--work", "--receive", f"127.0.0.1:{port}"),
         )
-    assert worked == (0, worked[1])
-    assert "3 chunks" in worked[1]
-    assert urls.hlr_reports in worked[1]
-    assert collected[0] == 0, collected[1]
-    assert "250 numbers, 0 of them perhaps looked up twice" in collected[1]
+    said = capsys.readouterr().err
+    assert codes == [0, 0], said
+    assert "3 chunks" in said
+    assert urls.hlr_reports in said
+    assert "250 numbers, 0 of them perhaps looked up twice" in said
     rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
     assert sorted(row["destination"] for row in rows) == numbers
     assert {row["outcome"] for row in rows} == {"reported"}
     # Once more: the results are there.
-    code, said = await command(*load, "--format", "jsonl")
-    assert (code, said.count('"outcome": "reported"')) == (0, 250)
+    assert await run(command, *load, "--format", "jsonl") == 0
+    assert capsys.readouterr().out.count('"outcome": "reported"') == 250
 
 
-async def test_what_may_have_been_looked_up_twice_says_so(server, access, tmp_path: Path) -> None:
+async def test_what_may_have_been_looked_up_twice_says_so(
+    server, access, tmp_path: Path, capsys
+) -> None:
     """In the column for reasons."""
     async with HlrJob(access, "spring") as job:
         await job.load(["38598514674"])
@@ -68,22 +73,20 @@ async def test_what_may_have_been_looked_up_twice_says_so(server, access, tmp_pa
         for attempt in (b"one", b"two"):
             await job._broker.publish(names.stream, names.one("mark", 0), attempt)
     (tmp_path / "numbers.txt").write_text("38598514674\n")
-    parked = ("hlr", "--cluster", server.url, "--job", "spring")
-    account = {"INFOBIP_USERNAME": "user", "INFOBIP_PASSWORD": "password"}
-    code, said = await command(*parked, "--work", "--on-doubt", "park", **account)
-    assert code == 0, said
-    code, said = await command(*parked, tmp_path / "numbers.txt")
-    assert "a worker died while it was being submitted; may have been looked up more" in said
-    assert "1 numbers, 1 of them perhaps looked up twice" in said
+    job, run = ("hlr", "--cluster", server.url, "--job", "spring"), asyncio.to_thread
+    assert await run(command, *job, "--work", "--on-doubt", "park") == 0
+    await run(command, *job, tmp_path / "numbers.txt")
+    said = capsys.readouterr()
+    assert "a worker died while it was being submitted; may have been looked up more" in said.out
+    assert "1 numbers, 1 of them perhaps looked up twice" in said.err
 
 
+@pytest.mark.proof
 async def test_the_example_runs() -> None:
     """In one command: every number is looked up."""
     path = Path(__file__).parents[2] / "examples" / "cluster" / "run.py"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(path), stdout=asyncio.subprocess.PIPE
-    )
-    async with asyncio.timeout(40):
+    process = await start_child_async(sys.executable, path, stdout=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(4 * LIMIT):  # several processes, one after the other
         said, _ = await process.communicate()
     assert process.returncode == 0
     assert said.decode().count("{'reported': 1000}") == 2

@@ -10,6 +10,8 @@ import attrs
 import pytest
 
 from infobip_async.cluster import HlrJob, JobResult, Total
+from infobip_async.cluster import job as job_module
+from infobip_async.cluster import worker as worker_module
 from infobip_async.cluster.chunks import ChunkResult, Names
 from infobip_async.errors import (
     AuthenticationError,
@@ -22,7 +24,7 @@ from infobip_async.journal.broker import ConflictError
 from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
 from infobip_async.router import Router
 from infobip_async.simulator.policies import at_home
-from tests.journal_nats.conftest import FIRST
+from tests.journal_nats.conftest import FIRST, LIMIT, until
 
 NUMBERS = [str(FIRST + number) for number in range(10)]
 
@@ -58,9 +60,17 @@ def gateway() -> Gateway:
     return Gateway()
 
 
-async def results_of(job: HlrJob, seconds: float = 60) -> list[JobResult]:
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs look again at once whether they are done."""
+    for module in (job_module, worker_module):
+        monkeypatch.setattr(module, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(worker_module, "_PAUSE", 0.01)
+
+
+async def results_of(job: HlrJob, limit: float = LIMIT) -> list[JobResult]:
     """All of them, in order."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(limit):
         return sorted([one async for one in job.results()], key=lambda one: one.position)
 
 
@@ -124,13 +134,11 @@ async def test_a_deleted_job_can_be_loaded_anew(access, gateway: Gateway) -> Non
         assert (await other.total()).numbers == 3
 
 
-async def stop_within(job: HlrJob, gateway: Gateway) -> None:
+async def stop_within(job: HlrJob, gateway: Gateway, **settings: float) -> None:
     """Stop a worker while its query is out."""
     gateway.hangs = True
-    work = asyncio.create_task(job.work(gateway, gateway.router))
-    async with asyncio.timeout(5):
-        while not gateway.asked:  # noqa: ASYNC110 - there is no event for it
-            await asyncio.sleep(0.01)
+    work = asyncio.create_task(job.work(gateway, gateway.router, **settings))
+    await until(lambda: gateway.asked)
     work.cancel()
     await asyncio.wait([work])
     gateway.hangs = False
@@ -152,6 +160,20 @@ async def test_what_a_worker_had_out_is_flagged(
     assert [one.again for one in found] == [True] * 10
     assert {one.result.outcome for one in found} == {outcome}
     assert len(gateway.asked) == queries
+
+
+async def test_what_a_dead_worker_had_out_goes_to_another(
+    access, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When nothing was heard of it for a time, and flagged, since the dead give nothing back."""
+    monkeypatch.setattr(worker_module.Worker, "_give_back", lambda _: asyncio.sleep(0))
+    async with HlrJob(access, "spring") as job:
+        await job.load(NUMBERS)
+        await stop_within(job, gateway, ack_wait=0.2)
+        await job.work(gateway, gateway.router, ack_wait=0.2)
+        found = await results_of(job)
+    assert [one.result.destination for one in found if one.again] == NUMBERS
+    assert len(gateway.asked) == 2
 
 
 async def test_what_another_has_begun_meanwhile_is_flagged(access, gateway: Gateway) -> None:
@@ -191,13 +213,14 @@ async def test_an_account_that_is_refused_ends_the_work(access, gateway: Gateway
         assert len(await results_of(job)) == 10
 
 
-async def test_a_job_needs_its_broker_at_first(access, server) -> None:
+async def test_a_job_needs_its_broker_at_first(hasty, server) -> None:
     """It says at once that it is away."""
     await server.kill()
     with pytest.raises(JournalUnavailableError):
-        await HlrJob(access, "spring").__aenter__()
+        await HlrJob(hasty, "spring").__aenter__()
 
 
+@pytest.mark.proof
 async def test_a_job_under_kills(server, programs, gateway_on_sockets, scale: int, access) -> None:
     """Nothing is missed; what was looked up twice is flagged, all of it."""
     simulator, count, chance = gateway_on_sockets, 5_000 * scale, random.Random(8)
@@ -210,7 +233,7 @@ async def test_a_job_under_kills(server, programs, gateway_on_sockets, scale: in
     await loader.start()
     killed = 0
     async with HlrJob(access, "spring") as job:
-        reading = asyncio.create_task(results_of(job, 60 * scale))
+        reading = asyncio.create_task(results_of(job, LIMIT * scale))
         for _ in range(3 * scale):
             await asyncio.sleep(chance.uniform(0.1, 0.3))
             victim = chance.choice([*workers, server])
@@ -219,7 +242,7 @@ async def test_a_job_under_kills(server, programs, gateway_on_sockets, scale: in
             killed += 1
             await victim.kill()
             await victim.start()
-        async with asyncio.timeout(60 * scale):
+        async with asyncio.timeout(LIMIT * scale):
             found = await reading
             await asyncio.gather(loader.ended(), *(worker.ended() for worker in workers))
     looked_up = Counter(lookup.msisdn for lookup in simulator.lookups)

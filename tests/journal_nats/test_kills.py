@@ -1,15 +1,21 @@
-"""Receivers, workers and the broker are killed under load."""
+"""Receivers, workers and the broker are killed under load.
+
+The small cases are in the kit for journals: `check_put_then_crash`, `check_engine_away_and_back`.
+"""
 
 import asyncio
 import random
 from collections import Counter
 from contextlib import suppress
 
+import pytest
 from aiohttp import ClientError, ClientSession
 
 from infobip_async.models import HlrReport, HlrStatus
 from infobip_async.protocol import hlr_dlr
-from tests.journal_nats.conftest import Program, Server, free_port
+from tests.journal_nats.conftest import LIMIT, Program, Server, free_port
+
+pytestmark = pytest.mark.proof
 
 
 async def deliver(
@@ -65,7 +71,7 @@ async def test_nothing_acknowledged_is_lost(server: Server, programs, scale: int
 
 async def all_handled(workers: list[Program], acknowledged: list[str]) -> Counter[str]:
     """Wait until everything is handled, by whichever worker; how often each was."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LIMIT):
         while True:
             handled = Counter(
                 line for worker in workers for line in worker.lines if line != "ready"

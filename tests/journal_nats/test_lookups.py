@@ -1,18 +1,61 @@
 """Lookups of processes that get no posts themselves."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from aiohttp import web
 
+from infobip_async import Endpoints, HlrLookups, InfobipClient, Router
 from infobip_async.errors import JournalUnavailableError
+from infobip_async.journal import SqliteJournal
 from infobip_async.journal.broker import Access
 from infobip_async.journal.feed import ReportFeed
-from infobip_async.router import Router
+from infobip_async.journal.nats import NatsJournal
+from infobip_async.journal.spool import SpoolJournal
+from infobip_async.models import CallbackUrls
 from infobip_async.simulator import Simulator
 from infobip_async.simulator.policies import at_home
-from tests.journal_nats.conftest import FIRST, Server
+from infobip_async.webhook import callback_urls, webhook_app
+from tests.journal_nats.conftest import FIRST, LIMIT, Server, until
 
 
+@pytest.fixture
+async def receiver(access: Access, tmp_path: Path) -> AsyncIterator[CallbackUrls]:
+    """A receiver that takes posts in, also while the broker is away."""
+    spool = SqliteJournal(tmp_path / "spool.db")
+    journal = SpoolJournal(NatsJournal(access, handles=False), spool)
+    runner = web.AppRunner(webhook_app(Router(), secret=None, journal=journal), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield callback_urls(f"http://127.0.0.1:{runner.addresses[0][1]}", secret=None)
+    await runner.cleanup()
+
+
+async def test_reports_find_the_client_that_asked(
+    server: Server, access: Access, receiver: CallbackUrls
+) -> None:
+    """Though another process got them, and the broker is killed while they are awaited."""
+    numbers, router = [str(FIRST + number) for number in range(20)], Router()
+    async with (
+        Simulator(callbacks=receiver) as simulator,
+        InfobipClient("user", "password", endpoints=Endpoints.at(simulator.base_url)) as client,
+        ReportFeed(access, router) as feed,
+        HlrLookups(client, router, batch_size=5, window=5) as lookups,
+    ):
+        found = []
+        async for result in lookups.stream(numbers, timeout=LIMIT):
+            found.append(result)
+            if len(found) == 10:
+                await server.kill()
+                await until(lambda: not feed._broker.ready)
+                await server.start()
+    assert sorted(one.destination for one in found) == numbers
+    assert all(one.report.imsi == at_home(one.destination).imsi for one in found)
+
+
+@pytest.mark.proof
 async def test_reports_find_the_process_that_asked(
     server: Server, programs, gateway_on_sockets: Simulator, scale: int
 ) -> None:
@@ -29,7 +72,7 @@ async def test_reports_find_the_process_that_asked(
         await asyncio.sleep(0.2)
         await server.start()
     killed_within = [len(client.lines) for client in clients]
-    async with asyncio.timeout(50 * scale):
+    async with asyncio.timeout(LIMIT * scale):
         await asyncio.gather(*(client.ended() for client in clients))
     print("results when the last kill was over:", killed_within)  # noqa: T201 - the figure
     for first, client in zip(firsts, clients, strict=True):
@@ -45,8 +88,8 @@ async def test_reports_find_the_process_that_asked(
     assert all(push.status == 200 for push in gateway_on_sockets.pushes)
 
 
-async def test_a_feed_needs_a_place_to_begin_at(server: Server) -> None:
+async def test_a_feed_needs_a_place_to_begin_at(server: Server, hasty: Access) -> None:
     """It does not let lookups begin whose reports it would miss."""
     await server.kill()
     with pytest.raises(JournalUnavailableError):
-        await ReportFeed(Access(servers=(server.url,), timeout=0.3), Router()).__aenter__()
+        await ReportFeed(hasty, Router()).__aenter__()
