@@ -4,7 +4,7 @@ import ast
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -122,8 +122,6 @@ def name_of(path: Path) -> str:
 
 FILES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
 
-every_module = pytest.mark.parametrize("module", FILES)
-
 
 @cache
 def tree_of(module: str) -> ast.Module:
@@ -164,50 +162,61 @@ def may_import(module: str, other: str) -> bool:
     return other_layer < layer or to_the_left
 
 
-@every_module
-def test_every_module_has_its_place(module: str) -> None:
-    """What is not in the picture is in nobody's sight."""
-    assert module in PLACES, (
-        f"{FILES[module]} is not in the picture: put {module!r} into LAYERS in {__file__},"
-        " behind everything that it imports"
-    )
-
-
-@every_module
-def test_imports_go_down(module: str) -> None:
-    """Into lower layers, or to the left in the same room."""
-    wrong = {
-        other
-        for other in siblings_of(module)
-        if {module, other} <= PLACES.keys() and not may_import(module, other)
-    }
-    assert not wrong, f"{module} may not import {sorted(wrong)}"
-
-
-@every_module
-def test_pure_modules_touch_nothing_outside(module: str) -> None:
-    """No socket, loop, clock, log or chance below layer 4, nor in the heart of the simulator."""
-    if module in PURE or PLACES.get(module, (9,))[0] in PURE_LAYERS:
-        assert not libraries_of(module) & IMPURE
-
-
-@every_module
-def test_a_library_is_known_to_its_users_only(module: str) -> None:
-    """So that another can take its place there."""
-    family = f"{module.partition('.')[0]}.*"
-    known = {library for library, users in USERS.items() if users & {module, family}}
-    assert not (libraries_of(module) & USERS.keys()) - known
-
-
-@every_module
-def test_nothing_private_is_imported(module: str) -> None:
-    """A leading underscore keeps a name in its module."""
-    private = {
+def private_imports_of(module: str) -> set[str]:
+    """What a module imports of this package that has a leading underscore."""
+    return {
         name
         for origin, name in imports_of(module)
         if origin.split(".")[0] == PACKAGE and name.startswith("_")
     }
-    assert not private
+
+
+def is_pure(module: str) -> bool:
+    """Whether a module may touch nothing outside."""
+    return module in PURE or PLACES.get(module, (9,))[0] in PURE_LAYERS
+
+
+def forbidden_libraries_of(module: str) -> set[str]:
+    """The libraries that a module knows, though it is not among their users."""
+    users = {module, f"{module.partition('.')[0]}.*"}
+    return {name for name in libraries_of(module) & USERS.keys() if not USERS[name] & users}
+
+
+def found(check: Callable[[str], Collection[object]]) -> dict[str, Collection[object]]:
+    """What a check finds, by module."""
+    return {module: faults for module in FILES if (faults := check(module))}
+
+
+def test_every_module_has_its_place() -> None:
+    """What is not in the picture is in nobody's sight."""
+    assert FILES.keys() <= PLACES.keys(), (
+        f"put the missing modules into LAYERS in {__file__}, behind everything that they import"
+    )
+
+
+def test_imports_go_down() -> None:
+    """Into lower layers, or to the left in the same room."""
+
+    def wrong(module: str) -> set[str]:
+        others = siblings_of(module) & PLACES.keys() if module in PLACES else set()
+        return {other for other in others if not may_import(module, other)}
+
+    assert found(wrong) == {}
+
+
+def test_pure_modules_touch_nothing_outside() -> None:
+    """No socket, loop, clock, log or chance below layer 4, nor in the heart of the simulator."""
+    assert found(lambda name: libraries_of(name) & IMPURE if is_pure(name) else ()) == {}
+
+
+def test_a_library_is_known_to_its_users_only() -> None:
+    """So that another can take its place there."""
+    assert found(forbidden_libraries_of) == {}
+
+
+def test_nothing_private_is_imported() -> None:
+    """A leading underscore keeps a name in its module."""
+    assert found(private_imports_of) == {}
 
 
 def test_the_package_itself_loads_no_client_and_no_server() -> None:
@@ -232,10 +241,10 @@ def test_every_name_of_the_package_can_be_imported() -> None:
 # --- the rules of the house ---
 
 
-@every_module
-def test_files_are_short(module: str) -> None:
+def test_files_are_short() -> None:
     """Under 400 lines."""
-    assert len(FILES[module].read_text(encoding="utf-8").splitlines()) < 400
+    lengths = {name: len(path.read_bytes().splitlines()) for name, path in FILES.items()}
+    assert {name: lines for name, lines in lengths.items() if lines >= 400} == {}
 
 
 def bodies_of(module: str) -> Iterator[tuple[str, int]]:
@@ -247,10 +256,9 @@ def bodies_of(module: str) -> Iterator[tuple[str, int]]:
             yield node.name, lines
 
 
-@every_module
-def test_functions_are_short(module: str) -> None:
+def test_functions_are_short() -> None:
     """No body above 40 lines."""
-    assert {name: lines for name, lines in bodies_of(module) if lines > 40} == {}
+    assert found(lambda module: [one for one in bodies_of(module) if one[1] > 40]) == {}
 
 
 def test_most_functions_are_very_short() -> None:
