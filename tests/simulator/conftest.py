@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from decimal import Decimal
 from http import HTTPStatus
 
@@ -12,6 +12,7 @@ from aiohttp import web
 
 from infobip_async.models import CallbackUrls
 from infobip_async.simulator import Gateway, ManualClock, Simulator
+from ports import reserved_port
 
 USERNAME = "user"
 PASSWORD = "p4ss"
@@ -112,7 +113,16 @@ async def sink() -> AsyncIterator[Sink]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     sink.port = runner.addresses[0][1]
     yield sink
+    if sink.held:  # a request whose client has gone would wait for ever, and be in no cleanup
+        sink.held.set()
     await runner.cleanup()
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port on which nobody listens but who is told of it."""
+    with reserved_port() as port:
+        yield port
 
 
 @pytest.fixture
@@ -176,7 +186,7 @@ def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
     """Lets the loop run until something is so."""
 
     async def wait(condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():  # noqa: ASYNC110 - what is waited for has no event
                 await asyncio.sleep(0)
 

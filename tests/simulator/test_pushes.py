@@ -145,9 +145,9 @@ async def test_hlr_reports_are_not_repeated(simulator, sink, wire, clock) -> Non
     assert simulator.counts.given_up == 1
 
 
-async def test_a_receiver_that_is_not_there(simulator, wire, clock, unused_tcp_port) -> None:
+async def test_a_receiver_that_is_not_there(simulator, wire, clock, port) -> None:
     """A refused connection is no answer, and on the ladder like any failure."""
-    address = f"http://127.0.0.1:{unused_tcp_port}/"
+    address = f"http://127.0.0.1:{port}/"
     simulator.callbacks = CallbackUrls(address, address, address)
     await wire.ask("POST", XML, document("a"))
     await clock.advance(60)
