@@ -1,9 +1,8 @@
 """A gateway in place of the client, that can be told what to answer, and time that is skipped."""
 
 import asyncio
-import gc
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,27 +14,15 @@ from infobip_async.bulk.items import SendResult
 from infobip_async.bulk.run import BulkSend, Source
 from infobip_async.bulk.settings import BulkSettings
 from infobip_async.text.segments import preview
+from jumping import JumpingLoop
 from skipping import SkippingLoop
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Any]:
-    """Threads and sockets need real time; the engine alone does not."""
+    """The engine alone needs no time; threads and sockets do, but for what a test skips."""
     if item.path.stem == "test_run":
         return {"skipping": SkippingLoop}
-    return {"real": asyncio.new_event_loop}
-
-
-@pytest.fixture(autouse=True)
-async def _tidy() -> AsyncIterator[None]:
-    """No test leaves a task, or an exception that nobody saw."""
-    unseen: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
-    yield
-    gc.collect(1)
-    for _ in range(4):  # an abandoned generator is closed in a task of its own
-        await asyncio.sleep(0)
-    assert asyncio.all_tasks() == {asyncio.current_task()}
-    assert not unseen
+    return {"jumping": JumpingLoop}
 
 
 async def _nothing() -> None:

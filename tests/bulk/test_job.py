@@ -296,11 +296,11 @@ async def test_the_order_of_what_is_kept_and_done(run, gateway, job, monkeypatch
 async def test_what_is_in_doubt_is_found_page_by_page(run, gateway, job):
     """Positions and keys, and of those that are in doubt all, and no others."""
     ids = iter(range(1_000))
-    gateway.answer = lambda *_: OutcomeUnknownError("lost") if next(ids) % 2 else 1
+    gateway.answer = lambda _, to: OutcomeUnknownError("lost") if next(ids) % 2 else len(to)
     source = [
         Outgoing(HELLO, one, None if at % 3 else f"key {at}") for at, one in enumerate(numbers(500))
     ]
-    results = await run(source, job=job, batch_size=1, requests=1)
+    results = await run(source, job=job, batch_size=10, requests=1)
     unknown = {one.message_ids for one in results if one.outcome is SendOutcome.UNKNOWN}
     async with Job(job) as record:
         pages = [page async for page in record.in_doubt()]
