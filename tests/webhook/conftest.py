@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import attrs
 import pytest
@@ -11,7 +12,8 @@ from aiohttp import web
 
 from infobip_async.models import DeliveryReport, Event, HlrReport, InboundSms
 from infobip_async.router import Router
-from infobip_async.webhook import webhook_app
+from infobip_async.webhook import Limits, webhook_app
+from jumping import PATIENCE, JumpingLoop, until
 
 SECRET = "a-secret-of-the-tests"
 
@@ -53,8 +55,7 @@ class Receiver:
 
     async def idle(self) -> None:
         """Wait until the server has noticed that its connections are gone."""
-        while self.runner.server.connections:  # noqa: ASYNC110 - aiohttp has no event for it
-            await asyncio.sleep(0.001)
+        await until(lambda: not self.runner.server.connections)
 
     async def aclose(self) -> None:
         """Close all connections, and stop."""
@@ -90,6 +91,11 @@ class Receiver:
         return await self.request("GET", f"/{SECRET}/inbound?{query}")
 
 
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Any]:
+    """No test waits for a limit."""
+    return {"jumping": JumpingLoop}
+
+
 Start = Callable[..., Awaitable[Receiver]]
 
 
@@ -123,7 +129,8 @@ async def start() -> AsyncIterator[Start]:
 
         for event in (DeliveryReport, HlrReport, InboundSms) if handlers else ():
             router.on(event)(keep)
-        app = webhook_app(router, **({"secret": SECRET} | settings))
+        usual = {"secret": SECRET, "limits": Limits(read_seconds=PATIENCE)}
+        app = webhook_app(router, **(usual | settings))
         server = web.AppRunner(mount(app), **(runner or {}))
         await server.setup()
         await web.TCPSite(server, "127.0.0.1", 0).start()

@@ -10,6 +10,7 @@ from aiohttp import http_parser, web, web_protocol
 
 from infobip_async import dispatch
 from infobip_async.webhook import Limits
+from jumping import PATIENCE, jump, turns, until
 
 REPORT = b'<DeliveryReport><message id="1" status="SENT"/></DeliveryReport>'
 
@@ -39,12 +40,15 @@ def path(secret: str) -> str:
 def refusal(reply_of):
     """Send what is never a whole request; the status of the answer, once the peer hung up."""
 
-    async def refusal(receiver, *raw: bytes) -> int:
+    async def refusal(receiver, *raw: bytes, slow: bool = False) -> int:
         reader, writer = await receiver.connect()
         for piece in raw:
             writer.write(piece)
-            await asyncio.sleep(0.005)
-        reply = await reply_of(reader)
+            await turns()
+        replying = asyncio.create_task(reply_of(reader))
+        while slow and not replying.done():
+            await jump(600)
+        reply = await replying
         assert reply.headers["Connection"] == "close"
         assert reply.body.startswith(f"{reply.status}: ".encode())
         assert await reader.read() == b""
@@ -100,7 +104,7 @@ async def test_a_body_in_pieces(receiver, path, reply_of):
     reader, writer = await receiver.connect()
     writer.write(head(path, f"Content-Length: {len(REPORT)}"))
     for at in range(0, len(REPORT), 20):
-        await asyncio.sleep(0.001)
+        await turns()
         writer.write(REPORT[at : at + 20])
 
     assert (await reply_of(reader)).status == 200
@@ -109,10 +113,10 @@ async def test_a_body_in_pieces(receiver, path, reply_of):
 
 async def test_a_slow_body(start, path, refusal, warnings_of):
     """A body that does not arrive in time is not waited for, and the log tells of it."""
-    receiver = await start(limits=Limits(read_seconds=0.02))
+    receiver = await start(limits=Limits(read_seconds=600))
     lines = head(path, "Content-Length: 1000")
 
-    assert await refusal(receiver, lines + REPORT) == 408
+    assert await refusal(receiver, lines + REPORT, slow=True) == 408
     assert receiver.events == []
     assert warnings_of() == ["refused a request: 408 Request Timeout"]
 
@@ -185,9 +189,10 @@ def parser(request, monkeypatch):
 @pytest.mark.parametrize("body", [b"zz\r\n", chunk(REPORT) + b"zz\r\n"])
 async def test_a_malformed_body(parser, start, path, refusal, body):
     """What is no chunked body is refused, at once or, where aiohttp keeps it to itself, in time."""
-    receiver = await start(limits=Limits(read_seconds=0.03))
+    receiver = await start(limits=Limits(read_seconds=600))
+    lines = head(path, "Transfer-Encoding: chunked")
 
-    assert await refusal(receiver, head(path, "Transfer-Encoding: chunked"), body) in {400, 408}
+    assert await refusal(receiver, lines, body, slow=True) in {400, 408}
     assert receiver.events == []
 
 
@@ -195,7 +200,7 @@ async def test_a_client_that_goes_away(receiver, path, caplog):
     """A body that ends in the middle is no push, and no error of the server's."""
     _, writer = await receiver.connect()
     writer.write(head(path, f"Content-Length: {len(REPORT)}") + REPORT[:30])
-    await asyncio.sleep(0.01)
+    await turns()
     writer.transport.abort()
     await receiver.idle()
 
@@ -291,15 +296,24 @@ async def test_big_bodies_are_decoded_aside(receiver, monkeypatch):
     assert threads == [True, False]
 
 
-async def test_a_hundred_thousand_rows(receiver):
+async def test_a_hundred_thousand_rows(receiver, monkeypatch):
     """As many rows reach no handler, and others are served while they are counted."""
-    rows = 100_000
-    big = asyncio.create_task(
-        receiver.post("dlr", b"<DeliveryReport>" + b"<a/>" * rows + b"</DeliveryReport>")
-    )
-    await asyncio.sleep(0.05)
+    counting, served = threading.Event(), threading.Event()
+    decode = dispatch.decode
+
+    def waiting(push, settings):
+        if len(push.body) > len(REPORT):
+            counting.set()
+            assert served.wait(PATIENCE)
+        return decode(push, settings)
+
+    monkeypatch.setattr(dispatch, "decode", waiting)
+    body = b"<DeliveryReport>" + b"<a/>" * 100_000 + b"</DeliveryReport>"
+    big = asyncio.create_task(receiver.post("dlr", body))
+    await until(counting.is_set)
 
     assert (await receiver.post("dlr", REPORT)).status == 200
     assert not big.done()
+    served.set()
     assert (await big).status == 400
     assert len(receiver.events) == 1

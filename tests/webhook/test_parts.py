@@ -9,6 +9,7 @@ import pytest
 from infobip_async import webhook
 from infobip_async.dispatch import Dispatch
 from infobip_async.models import InboundSms
+from jumping import jump
 
 PART = "sender=38598&esmclass=64&datacoding=8&bin=050003AA02{:02}00{}"
 FIRST, SECOND = PART.format(1, "41"), PART.format(2, "42")
@@ -100,13 +101,15 @@ async def test_a_stop_hands_on_what_waits(receiver, whole):
 
 async def test_a_stop_does_not_wait_for_ever_for_it(start, caplog):
     """A handler of what waited that takes too long does not hold the stop."""
-    receiver = await start(shutdown_timeout=0.01)
+    receiver = await start(shutdown_timeout=600)
 
     @receiver.router.on(InboundSms, whole=True)
     async def hang(_: InboundSms) -> None:
         await asyncio.Event().wait()
 
     await receiver.inbound(FIRST)
-    await receiver.app.shutdown()
+    stop = asyncio.create_task(receiver.app.shutdown())
+    await jump(600)
+    await stop
 
     assert "handlers failed on incomplete messages" in caplog.text

@@ -7,6 +7,7 @@ import attrs
 import pytest
 
 from infobip_async.models import DeliveryReport
+from jumping import PATIENCE, jump, turns, until
 
 REPORT = b'<DeliveryReport><message id="1" status="SENT"/></DeliveryReport>'
 
@@ -43,7 +44,7 @@ async def test_a_stop_waits(receiver, slow):
     await slow.begun.wait()
 
     stop = asyncio.create_task(receiver.runner.cleanup())
-    await asyncio.sleep(0.01)
+    await turns()
     assert not stop.done()
     slow.release.set()
 
@@ -71,23 +72,28 @@ async def test_posts_during_a_stop(receiver, slow):
 
 async def test_a_stop_does_not_wait_for_ever(start, slow, warnings_of):
     """Handlers that take too long are cancelled, and their post is not acknowledged."""
-    receiver = await start(shutdown_timeout=0.01)
+    receiver = await start(shutdown_timeout=600)
     receiver.router.on(DeliveryReport)(slow)
     post = asyncio.create_task(receiver.post("dlr", REPORT))
     await slow.begun.wait()
 
-    await receiver.app.shutdown()
+    stop = asyncio.create_task(receiver.app.shutdown())
+    await jump(500)
+    assert not stop.done()
+    await jump(100)
+    await stop
 
     assert (await post).status == 500
     assert slow.ended == "cancelled"
     assert warnings_of() == ["handlers were cancelled on a post to dlr"]
 
 
-async def test_a_stop_with_nothing_to_do(receiver):
+async def test_a_stop_with_nothing_to_do(start):
     """Nothing in flight, nothing to wait for."""
+    receiver = await start(shutdown_timeout=10 * PATIENCE)
     await receiver.post("dlr", REPORT)
 
-    await asyncio.wait_for(receiver.app.shutdown(), 0.5)
+    await asyncio.wait_for(receiver.app.shutdown(), PATIENCE)
 
 
 @pytest.mark.parametrize("handler_cancellation", [False, True])
@@ -99,8 +105,7 @@ async def test_a_client_that_goes_away(start, slow, caplog, handler_cancellation
     await slow.begun.wait()
     (connection,) = receiver.runner.server.connections
     post.cancel()
-    while connection.transport is not None:  # noqa: ASYNC110 - aiohttp has no event for it
-        await asyncio.sleep(0.001)
+    await until(lambda: connection.transport is None)
 
     slow.release.set()
     await receiver.app.shutdown()
