@@ -21,6 +21,7 @@ import pytest
 from infobip_async import Endpoints, InfobipClient, Recipient, TextMessage
 from infobip_async.errors import OutcomeUnknownError, RemoteProtocolError
 from jumping import PATIENCE, JumpingLoop, jump, until
+from ports import reserved_port
 
 PASSWORD = "pä&<\"'%+ \\/S3cr3tM4rk;=?#"
 """In every spelling of it the letters and digits stand as they are."""
@@ -150,6 +151,7 @@ class FakeGateway:
     """Answers as the document says, or as the fault at hand does.
 
     Attributes:
+        port: where it listens.
         fault: what is wrong now.
         script: faults of the next requests, None for none; then `fault` rules again.
         bodies: what is answered, by the last segment of the path.
@@ -160,6 +162,7 @@ class FakeGateway:
         busy: requests that wait for their answer, now and at the most.
     """
 
+    port: int
     fault: Fault | None = None
     script: deque[Fault | None] = attrs.field(factory=deque)
     bodies: dict[str, bytes] = attrs.field(factory=lambda: dict(GOOD))
@@ -171,9 +174,7 @@ class FakeGateway:
     busy: int = 0
     busiest: int = 0
     gate: asyncio.Event = attrs.field(factory=asyncio.Event)
-    port: int = 0
     _server: asyncio.Server | None = None
-    _reserved: socket.socket | None = None
     _open: set[asyncio.StreamWriter] = attrs.field(factory=set)
 
     @property
@@ -194,27 +195,16 @@ class FakeGateway:
 
     async def start(self) -> None:
         """Listen."""
-        self._free_port()
         self._server = await asyncio.start_server(
             self._connected, "127.0.0.1", self.port, ssl=self.tls, backlog=1000
         )
-        self.port = self.listening.getsockname()[1]
         self.gate.set()
 
     async def refuse(self) -> None:
-        """Close all connections and let nobody connect, nor another program have the port."""
+        """Close all connections and let nobody connect."""
         assert self._server is not None
         self._server.close()
-        self._free_port()
-        self._reserved = socket.socket()
-        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reserved.bind(("127.0.0.1", self.port))
         await self.hang_up()
-
-    def _free_port(self) -> None:
-        if self._reserved is not None:
-            self._reserved.close()
-            self._reserved = None
 
     def answer(self, *bodies: bytes) -> None:
         """Answer the next requests with these."""
@@ -239,7 +229,6 @@ class FakeGateway:
         """Leave nothing behind."""
         self.gate.set()
         await self.refuse()
-        self._free_port()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -461,10 +450,11 @@ def calls() -> dict[str, Call]:
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeGateway]:
     """A gateway that listens."""
-    gateway = FakeGateway()
-    await gateway.start()
-    yield gateway
-    await gateway.stop()
+    with reserved_port() as port:
+        gateway = FakeGateway(port)
+        await gateway.start()
+        yield gateway
+        await gateway.stop()
 
 
 @pytest.fixture

@@ -82,7 +82,6 @@ async def test_a_host_without_address(connect, kind, call, monkeypatch) -> None:
 
 async def test_a_request_of_which_nothing_left_is_repeated(gateway, connect, call) -> None:
     """As often as the option says; it goes out once."""
-    port = gateway.port
     await gateway.refuse()
     attempts = 0
 
@@ -90,7 +89,6 @@ async def test_a_request_of_which_nothing_left_is_repeated(gateway, connect, cal
         nonlocal attempts
         attempts += 1
         if attempts == 3:
-            gateway.port = port
             await gateway.start()
         return await transport.handle_async_request(request)
 

@@ -139,13 +139,11 @@ async def test_polling_that_is_cancelled_loses_nothing(gateway, connect, quiet) 
 
 async def test_polling_survives_an_unreachable_gateway(gateway, connect, quiet, caplog) -> None:
     """Refused, cut off, or with an error page of a status of its own."""
-    port = gateway.port
     await gateway.refuse()
     client = connect()
     polling = client.poll_reports(interval=0.001)
     waiting = asyncio.create_task(take(polling, 1))
     await gateway.until(lambda: "could not be pulled" in caplog.text)
-    gateway.port = port
     gateway.once(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<Deliv")
     gateway.once(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
     gateway.answer(reports("1"))
