@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+import children
 import leaks
 import platforms
 from infobip_async.simulator import Simulator
@@ -17,6 +18,12 @@ SECRET = "long-random-string"
 # A busy machine is no fault of the code, and a failure can be repeated anywhere.
 settings.register_profile("tests", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let no process of pytest-xdist, nor its children, outlive an interrupted run."""
+    if hasattr(config, "workerinput"):
+        children.die_with_parent()
 
 
 def pytest_markeval_namespace() -> dict[str, Any]:

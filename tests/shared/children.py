@@ -6,8 +6,10 @@ main thread. Elsewhere the interpreter kills its children at its exit, which a S
 
 import asyncio
 import atexit
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,10 +21,10 @@ Argument = str | os.PathLike[str]
 # util-linux has a program that asks for the signal and becomes the command. The detour without it
 # costs the start of an interpreter. `preexec_fn` would fork a large process, and 3.12 warns of it.
 _SETPRIV = shutil.which("setpriv")
-_ASK = """
+_PR_SET_PDEATHSIG = 1
+_ASK = f"""
 import ctypes, os, signal, sys
-PR_SET_PDEATHSIG = 1
-ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, signal.SIGKILL)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
 
@@ -40,6 +42,12 @@ def mortal(argv: Sequence[Argument]) -> list[Argument]:
     if not _SETPRIV:
         ask = [sys.executable, "-I", "-S", "-c", _ASK]
     return [*ask, "sh", "-c", _IF_PARENT_LIVES, str(os.getpid()), *argv]
+
+
+def die_with_parent() -> None:
+    """End this process as soon as its parent is dead, where the system can do that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def start_child(argv: Sequence[Argument], **options: Any) -> subprocess.Popen[Any]:
