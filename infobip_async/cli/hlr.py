@@ -236,6 +236,7 @@ async def command(
             ranges=_ranges() if ranges else None,
         )
         recorder = Recorder(results, out.write)
+        stack.callback(recorder.write.close)
         tidied = partial(tidy, country=country) if normalise or country else str
         source = Source(read_numbers(file, column, tidied, header=header), results)
         if job:  # which brings results in order by itself

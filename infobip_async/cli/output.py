@@ -83,6 +83,10 @@ class Threaded(Generic[Rows]):
         writing.add_done_callback(_note)
         await asyncio.shield(writing)
 
+    def close(self) -> None:
+        """Let the thread end, once it has written what it was given."""
+        self._thread.shutdown(wait=False)
+
 
 def _note(writing: "asyncio.Future[None]") -> None:
     """Have a fault that nobody awaits any more not logged."""

@@ -95,12 +95,17 @@ def _password() -> str:
     return prompted
 
 
-async def until_stopped() -> None:
-    """Wait for SIGTERM; Ctrl-C comes as an interrupt of its own."""
+async def until_stopped(announce: Callable[[], None]) -> None:
+    """Wait for SIGTERM; Ctrl-C comes as an interrupt of its own.
+
+    Args:
+        announce: says that this runs; whoever reads that may send SIGTERM at once.
+    """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     with suppress(NotImplementedError):  # Windows has no such signal
         loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    announce()
     await stopped.wait()
 
 

@@ -370,6 +370,7 @@ async def send_csv(
         hidden = options.output in {None, "-"} and sys.stdout.isatty()
         bar = ProgressBar(Console(stderr=True), total, hidden=hidden)
         run = Run(write=lines.write, bar=bar)
+        stack.callback(run.write.close)
         async with account.client(ucs2=ucs2, close_timeout=0) as client:
             if options.reconcile and options.job:
                 await _reconcile(client, options.job)

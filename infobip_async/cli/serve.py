@@ -1,6 +1,7 @@
 """``infobip-async serve`` (§3.1, §5, §6)."""
 
 import asyncio
+from functools import partial
 
 import attrs
 import click
@@ -55,8 +56,6 @@ async def command(
     for event in (DeliveryReport, HlrReport, InboundSms, UnreadableRow):
         router.on(event)(show)
     async with receiving(router, bind, secret=secret, public=public_url, journal=journal) as urls:
-        announce(urls)
-        stopped = asyncio.create_task(until_stopped())
+        stopped = asyncio.create_task(until_stopped(partial(announce, urls)))
         await asyncio.wait([gone, stopped], return_when=asyncio.FIRST_COMPLETED)
-    if gone.done():
-        gone.result()
+    (gone if gone.done() else stopped).result()

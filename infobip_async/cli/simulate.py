@@ -1,6 +1,7 @@
 """``infobip-async simulate``: the simulated gateway, to be run beside a program."""
 
 import os
+from functools import partial
 
 import click
 
@@ -81,5 +82,4 @@ async def command(
     for name, rate in faults:
         simulator.faults.add(name, rate=rate)
     async with simulator:
-        click.echo(f"INFOBIP_BASE_URL={simulator.base_url}")
-        await until_stopped()
+        await until_stopped(partial(click.echo, f"INFOBIP_BASE_URL={simulator.base_url}"))

@@ -1,28 +1,73 @@
 """The command line against a gateway that runs in a thread of its own."""
 
 import asyncio
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import click.testing
 import pytest
 from click.testing import CliRunner, Result
 
+from children import start_child
 from infobip_async.cli.commands import infobip_async
 from infobip_async.models import CallbackUrls
 from infobip_async.simulator import Simulator, policies
 from infobip_async.simulator.records import HlrAnswer
 from infobip_async.webhook import callback_urls
+from ports import reserved_port
 
 SECRET = "a-secret-of-the-tests"
 PASSWORD = "a-password-of-the-tests"
 _MAIN = "from infobip_async.cli import main; main()"
+_PATIENT = f"from infobip_async.cli import bulk; bulk.LAST_WAIT = 60.0; {_MAIN}"
+
+T = TypeVar("T")
+
+
+class Tripwire:
+    """Holds the gateway up when it is asked about so many numbers.
+
+    So what runs against it is at that very point when it is stopped or killed, however slow the
+    machine is.
+    """
+
+    def __init__(self) -> None:
+        self._left = -1
+        self._reached = threading.Event()
+        self._go_on = threading.Event()
+
+    def set(self, at: int) -> None:
+        """Hold the gateway at so many more numbers."""
+        self._reached.clear()
+        self._go_on.clear()
+        self._left = at
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Wait until the gateway is held up, and let it go on afterwards."""
+        try:
+            assert self._reached.wait(60)
+            yield
+        finally:
+            self._go_on.set()
+
+    def before(self, policy: Callable[[str], T]) -> Callable[[str], T]:
+        """A policy of the gateway, which is asked in the gateway's thread."""
+
+        def ask(number: str) -> T:
+            self._left -= 1
+            if self._left == 0:
+                self._reached.set()
+                self._go_on.wait(60)
+            return policy(number)
+
+        return ask
 
 
 @attrs.define
@@ -64,7 +109,7 @@ class Gateway:
 
     def wait(self) -> None:
         """Wait until it listens."""
-        self._ready.wait()
+        assert self._ready.wait(60)
 
     def stop(self) -> None:
         """Have it end."""
@@ -72,29 +117,51 @@ class Gateway:
 
     def call(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Await something in its thread."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+    def settle(self) -> None:
+        """Wait until its clients have gone, and what they asked for is done and reported."""
+        self.call(self._settled())
+
+    async def _settled(self) -> None:
+        turns = 20  # a connection that was just made may have a request to be carried out
+        while turns:
+            await asyncio.sleep(0)
+            turns = 20 if self.simulator._server.connections else turns - 1
+        await self.simulator.settled()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port on which nobody listens but who is told of it."""
+    with reserved_port() as port:
+        yield port
 
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     """A gateway that the environment points to, and whose pushes go to its port."""
-    gateway = Gateway(_free_port())
-    thread = threading.Thread(target=gateway.run)
-    thread.start()
-    gateway.wait()
-    monkeypatch.setenv("INFOBIP_USERNAME", "user")
-    monkeypatch.setenv("INFOBIP_PASSWORD", PASSWORD)
-    monkeypatch.setenv("INFOBIP_BASE_URL", gateway.simulator.base_url)
-    monkeypatch.setenv("INFOBIP_WEBHOOK_SECRET", SECRET)
-    yield gateway
-    gateway.stop()
-    thread.join()
+    with reserved_port() as port:
+        gateway = Gateway(port)
+        thread = threading.Thread(target=gateway.run)
+        thread.start()
+        gateway.wait()
+        monkeypatch.setenv("INFOBIP_USERNAME", "user")
+        monkeypatch.setenv("INFOBIP_PASSWORD", PASSWORD)
+        monkeypatch.setenv("INFOBIP_BASE_URL", gateway.simulator.base_url)
+        monkeypatch.setenv("INFOBIP_WEBHOOK_SECRET", SECRET)
+        yield gateway
+        gateway.stop()
+        thread.join()
+
+
+@pytest.fixture
+def tripwire(gateway: Gateway) -> Tripwire:
+    """Behind the gateway, for messages and for lookups."""
+    tripwire = Tripwire()
+    gateway.answer = tripwire.before(policies.at_home)
+    gateway.simulator.gateway.delivery = tripwire.before(policies.delivered)
+    return tripwire
 
 
 @pytest.fixture
@@ -115,7 +182,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     except TypeError:  # click 8.2 and newer keep the two apart by themselves
         runner = CliRunner()
 
-    def run(*args: object, stdin: str | bytes | None = None) -> Result:
+    def run(*args: object, stdin: Any = None) -> Result:
         result = runner.invoke(infobip_async, list(map(str, args)), input=stdin)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
@@ -129,12 +196,15 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start the command line in a process of its own, which does not outlive the test."""
+    """Start the command line in a process of its own, which does not outlive the test.
+
+    One that is patient waits a minute, and not 10 seconds, for what is out when it is stopped.
+    """
     started: list[subprocess.Popen[str]] = []
 
-    def start(*args: object, **options: Any) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(  # noqa: S603 - ours
-            [sys.executable, "-c", _MAIN, *map(str, args)],
+    def start(*args: object, patient: bool = False, **options: Any) -> "subprocess.Popen[str]":
+        process = start_child(
+            [sys.executable, "-c", _PATIENT if patient else _MAIN, *map(str, args)],
             cwd=tmp_path,
             text=True,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from click.testing import Result
 
 from infobip_async.cli.commands import infobip_async
 from infobip_async.cli.running import cancelled_by_signals, runs, until_stopped
+from platforms import needs_dev_full, needs_signals
 
 Run = Callable[..., Result]
 COMMANDS = ["credits", "demo", "hlr", "journal", "preview", "reports", "send", "serve", "simulate"]
@@ -98,9 +100,10 @@ def test_a_reader_that_has_gone_is_left_to_click() -> None:
 
 async def _raise(number: int) -> None:
     signal.raise_signal(number)
-    await asyncio.sleep(1)
+    await asyncio.sleep(60)
 
 
+@needs_signals
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_cancels(number: signal.Signals) -> None:
     """Where that is not caught, the exit code is that of the signal."""
@@ -116,6 +119,7 @@ def test_a_signal_cancels(number: signal.Signals) -> None:
     assert told == [1]
 
 
+@needs_signals
 def test_a_signal_can_be_caught() -> None:
     """The work goes on, and knows what came; afterwards all is as it was."""
 
@@ -131,11 +135,11 @@ def test_a_signal_can_be_caught() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@needs_signals
 async def test_sigterm_is_waited_for() -> None:
-    """It is the usual end of what serves."""
-    asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)
-    async with asyncio.timeout(5):
-        await until_stopped()
+    """It is the usual end of what serves, and may come as soon as that is announced."""
+    async with asyncio.timeout(60):
+        await until_stopped(partial(signal.raise_signal, signal.SIGTERM))
 
 
 def test_another_cancellation_stays_one() -> None:
@@ -182,6 +186,7 @@ def test_a_preview_for_programs_says_why(run: Run) -> None:
     assert [(one["position"], one["name"]) for one in shown["offenders"]] == [(1, "SNOWMAN")]
 
 
+@needs_dev_full
 @pytest.mark.parametrize("options", [["preview", "x"], ["preview", "--json", "x"]])
 def test_a_full_disk_is_no_traceback(start: Callable[..., Any], options: list[str]) -> None:
     """What the system says is enough."""

@@ -179,8 +179,8 @@ def test_serving_with_a_journal(
             super().__init__(path)
             journals.append(self)
 
-    async def push() -> None:
-        async with httpx.AsyncClient() as http:
+    async def push(_: Callable[[], None]) -> None:
+        async with httpx.AsyncClient(timeout=60) as http:
             assert (await http.post(url, content=body)).status_code == 200
         while [post async for post in journals[0].waiting()]:
             pass

@@ -1,6 +1,6 @@
 """A run that is stopped or killed, in a process of its own, and what the same command makes of it.
 
-``INFOBIP_TEST_NUMBERS=100000`` kills it over so many numbers in place of a few.
+``INFOBIP_TEST_NUMBERS=100000`` kills it over so many numbers in the proof.
 """
 
 import csv
@@ -9,72 +9,47 @@ import random
 import re
 import signal
 import subprocess
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infobip_async.simulator import policies
-from infobip_async.simulator.records import HlrAnswer
+from platforms import needs_signals
 
-KILLS = 10
-NUMBERS = int(os.environ.get("INFOBIP_TEST_NUMBERS", "3000"))
-Hlr = Callable[..., "subprocess.Popen[str]"]
+pytestmark = needs_signals
 
-
-class Tripwire:
-    """An HLR that tells when so many numbers were asked about."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self._at = -1
-        self._reached = threading.Event()
-
-    def set(self, at: int) -> None:
-        """Tell when so many more were asked about."""
-        self._reached.clear()
-        self._at = self.asked + at
-
-    def wait(self) -> None:
-        """Wait until they were."""
-        assert self._reached.wait(60)
-
-    def __call__(self, number: str) -> HlrAnswer:
-        """Answer for a number, in the gateway's thread."""
-        self.asked += 1
-        if self.asked == self._at:
-            self._reached.set()
-        return policies.at_home(number)
+MANY = int(os.environ.get("INFOBIP_TEST_NUMBERS", "3000"))
+FEW = 300
+Hlr = Callable[..., Any]
 
 
-@pytest.fixture
-def tripwire(gateway: Any) -> Tripwire:
-    """The HLR behind the gateway; reports take a moment, so that some are under way."""
-    gateway.answer = Tripwire()
+@pytest.fixture(autouse=True)
+def _in_flight(gateway: Any) -> None:
+    """Reports take a moment, so that some are under way."""
     gateway.simulator.gateway.report_delay = 0.02
-    return gateway.answer
 
 
 @pytest.fixture
-def numbers(tmp_path: Path) -> list[str]:
-    """Numbers, some of which stand twice, in a file."""
-    numbers = [str(385980000000 + at % (NUMBERS * 9 // 10)) for at in range(NUMBERS)]
-    (tmp_path / "numbers.txt").write_text("\n".join(numbers))
-    return numbers
+def many(tmp_path: Path) -> Callable[[int], list[str]]:
+    """Make a file of numbers, some of which stand twice."""
+
+    def many(count: int) -> list[str]:
+        numbers = [str(385980000000 + at % (count * 9 // 10)) for at in range(count)]
+        (tmp_path / "numbers.txt").write_text("\n".join(numbers))
+        return numbers
+
+    return many
 
 
 @pytest.fixture
-def hlr(start: Callable[..., Any], gateway: Any) -> Hlr:
-    """Start the command."""
-
-    def hlr(*args: object, **options: Any) -> "subprocess.Popen[str]":
-        receive = f"127.0.0.1:{gateway.port}"
-        job = ("--job", "job.db", "-o", "out.csv")
-        return start("hlr", "numbers.txt", "--receive", receive, *job, *args, **options)
-
-    return hlr
+def hlr(gateway: Any, tmp_path: Path) -> Hlr:
+    """Run or start the command on that file, with a job."""
+    receive = ("--receive", f"127.0.0.1:{gateway.port}")
+    job = ("--job", tmp_path / "job.db", "-o", tmp_path / "out.csv")
+    return lambda run, *args, **options: run(
+        "hlr", tmp_path / "numbers.txt", *receive, *job, *args, **options
+    )
 
 
 def _output(folder: Path) -> list[tuple[str, str]]:
@@ -88,86 +63,98 @@ def _repeated(stderr: str) -> int:
     return int(found[1].replace(",", ""))
 
 
-def test_killed_at_random(
-    hlr: Hlr, gateway: Any, tripwire: Tripwire, numbers: list[str], tmp_path: Path
+@pytest.mark.parametrize(
+    ("count", "kills"), [(FEW, 2), pytest.param(MANY, 10, marks=pytest.mark.proof)]
+)
+def test_killed_at_random(  # noqa: PLR0917 - fixtures
+    hlr: Hlr,
+    start: Any,
+    run: Any,
+    gateway: Any,
+    tripwire: Any,
+    many: Any,
+    tmp_path: Path,
+    count: int,
+    kills: int,
 ) -> None:
     """Nothing is missing or there twice, and only what was in flight is repeated.
 
     In flight is what the gateway had accepted, and had not seen a report of acknowledged.
     """
-    simulator = gateway.simulator
-    pace = ("--batch-size", NUMBERS // 200, "--rate", min(NUMBERS, 8_000))
+    simulator, numbers = gateway.simulator, many(count)
+    pace = ("--batch-size", max(5, count // 200), "--rate", min(count, 8_000))
     chance = random.Random(7)
-    for _ in range(KILLS):
-        tripwire.set(chance.randrange(1, NUMBERS // 12))
-        run = hlr(*pace, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        tripwire.wait()
-        run.kill()
-        run.wait()
-        gateway.call(simulator.settled())
+    for _ in range(kills):
+        tripwire.set(chance.randrange(1, count // (kills + 2)))
+        process = hlr(start, *pace, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with tripwire.held():
+            process.kill()
+            process.wait()
+        gateway.settle()
         acknowledged = sum(push.rows for push in simulator.pushes if push.successful)
         in_flight = simulator.counts.lookups - acknowledged
-    run = hlr(*pace)
-    _, stderr = run.communicate()
-    assert run.returncode == 0
+    result = hlr(run)
+    assert result.exit_code == 0
     assert _output(tmp_path) == [(number, "reported") for number in numbers]
     repeated = simulator.counts.lookups - len(numbers)
     print(f"{repeated} repeated, {in_flight} in flight at the kills")  # noqa: T201 - shown by -s
     assert 0 < repeated <= in_flight
-    assert repeated <= _repeated(stderr)  # some were counted, and did not get to the gateway
+    assert repeated <= _repeated(result.stderr)  # some were counted, and did not get there
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped(  # noqa: PLR0917 - fixtures
     hlr: Hlr,
+    start: Any,
+    run: Any,
     gateway: Any,
-    tripwire: Tripwire,
-    numbers: list[str],
+    tripwire: Any,
+    many: Any,
     tmp_path: Path,
     number: signal.Signals,
 ) -> None:
     """What is out comes back and is kept: nothing is looked up twice."""
-    tripwire.set(NUMBERS // 3)
-    run = hlr("--batch-size", NUMBERS // 100)
-    tripwire.wait()
-    run.send_signal(number)
-    _, stderr = run.communicate()
-    assert run.returncode == 128 + number
+    numbers = many(FEW)
+    tripwire.set(FEW // 3)
+    process = hlr(start, "--batch-size", 10, patient=True)
+    with tripwire.held():
+        process.send_signal(number)
+    _, stderr = process.communicate()
+    assert process.returncode == 128 + number
     assert "Traceback" not in stderr
     assert "stopped; the same command goes on where it was" in stderr
     written = _output(tmp_path)
-    assert NUMBERS // 3 <= len(written) == gateway.simulator.counts.lookups < NUMBERS
-    run = hlr()
-    _, stderr = run.communicate()
-    assert run.returncode == 0
+    assert FEW // 3 <= len(written) == gateway.simulator.counts.lookups < FEW
+    result = hlr(run)
+    assert result.exit_code == 0
     assert _output(tmp_path) == [(number, "reported") for number in numbers]
-    assert _repeated(stderr) == 0
+    assert _repeated(result.stderr) == 0
 
 
-def test_stopped_twice(hlr: Hlr, gateway: Any, tripwire: Tripwire, numbers: list[str]) -> None:
+def test_stopped_twice(hlr: Hlr, start: Any, gateway: Any, tripwire: Any, many: Any) -> None:
     """What is out is not waited for the second time."""
     gateway.simulator.gateway.report_delay = 3600
-    tripwire.set(1000)
-    run = hlr()
-    tripwire.wait()
-    run.send_signal(signal.SIGINT)
-    while "stopping" not in (line := run.stderr.readline()):
-        assert line
-    run.send_signal(signal.SIGINT)
-    _, stderr = run.communicate()
-    assert run.returncode == 130
+    many(FEW)
+    tripwire.set(FEW // 3)
+    process = hlr(start, patient=True)
+    with tripwire.held():
+        process.send_signal(signal.SIGINT)
+        while "stopping" not in (line := process.stderr.readline()):
+            assert line
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate()
+    assert process.returncode == 130
     assert "leaving at once" in stderr
     assert "Traceback" not in stderr
 
 
-def test_nobody_reads_the_results(
-    start: Callable[..., Any], gateway: Any, numbers: list[str]
-) -> None:
+def test_nobody_reads_the_results(start: Any, gateway: Any, many: Any) -> None:
     """A reader that has enough, such as ``head``, ends the command without a traceback."""
-    run = start("hlr", "numbers.txt", "--receive", f"127.0.0.1:{gateway.port}")
-    assert run.stdout.readline().startswith("position,")
-    run.stdout.close()
-    stderr = run.stderr.read()
-    assert run.wait() == 1
+    many(1_000)  # more than a pipe holds
+    process = start("hlr", "numbers.txt", "--receive", f"127.0.0.1:{gateway.port}")
+    assert process.stdout.readline().startswith("position,")
+    process.stdout.close()
+    stderr = process.stderr.read()
+    assert process.wait() == 1
     assert "Traceback" not in stderr
     assert "Exception" not in stderr

@@ -1,22 +1,22 @@
 """``infobip-async send``, against a gateway on loopback."""
 
 import signal
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import Result
 
-from infobip_async.models import DeliveryStatus
 from infobip_async.simulator import Fault
 from infobip_async.simulator.records import Operation
+from platforms import needs_signals
 
 if TYPE_CHECKING:
     import subprocess
 
 Run = Callable[..., Result]
 ADA, BOB = "38598514674", "41793026727"
+SEND = ("send", "-s", "Friend", "-t", "Hello", ADA)
 
 
 def test_each_number_has_an_id(run: Run, gateway: Any) -> None:
@@ -142,30 +142,21 @@ def test_exit_codes_tell_the_outcomes_apart(
     assert run(*args).exit_code == 4
 
 
-def _under_way(
-    start: Callable[..., Any], gateway: Any, fault: Fault, **options: Any
-) -> "subprocess.Popen[str]":
-    """A send that waits for its reply, and was told once to stop."""
-    there = threading.Event()
-
-    def delivery(_: str) -> DeliveryStatus:
-        there.set()
-        return DeliveryStatus.DELIVERED
-
-    gateway.simulator.gateway.delivery = delivery
-    gateway.simulator.faults.add(fault, rate=1, **options)
-    process = start("send", "-s", "Friend", "-t", "Hello", ADA)
-    assert there.wait(30)
+def _stopped(process: "subprocess.Popen[str]") -> None:
+    """Stop a send for the first time."""
     process.send_signal(signal.SIGINT)
     assert process.stderr.readline() == "waiting up to 30 s for the reply; once more leaves\n"
-    return process
 
 
+@needs_signals
 def test_a_send_that_is_stopped_waits_for_its_reply(
-    start: Callable[..., Any], gateway: Any
+    start: Any, gateway: Any, tripwire: Any
 ) -> None:
     """What became of it is told."""
-    process = _under_way(start, gateway, Fault.SLOW, seconds=0.3)
+    tripwire.set(1)
+    process = start(*SEND)
+    with tripwire.held():
+        _stopped(process)
     stdout, stderr = process.communicate()
     (message,) = gateway.simulator.messages
     assert process.returncode == 128 + signal.SIGINT
@@ -173,11 +164,16 @@ def test_a_send_that_is_stopped_waits_for_its_reply(
     assert "accepted 1 of 1" in stderr
 
 
-def test_a_send_that_is_stopped_twice_ends(start: Callable[..., Any], gateway: Any) -> None:
+@needs_signals
+def test_a_send_that_is_stopped_twice_ends(start: Any, gateway: Any, tripwire: Any) -> None:
     """The id with which it may have been sent is told."""
-    process = _under_way(start, gateway, Fault.HANG)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate()
+    tripwire.set(1)
+    process = start(*SEND)
+    with tripwire.held():
+        _stopped(process)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate()
+    gateway.settle()
     (message,) = gateway.simulator.messages
     assert process.returncode == 5
     assert "leaving at once" in stderr

@@ -7,9 +7,9 @@ import os
 import random
 import signal
 import subprocess
-import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ from click.testing import Result
 
 from infobip_async.models import DeliveryStatus
 from infobip_async.simulator import Fault
+from platforms import needs_signals
 
 Run = Callable[..., Result]
 PEOPLE = (
     "id;number;name\n1;38598514674;Ana\n2;+41 79/302 67 27;Beat\n3;n/a;Cy\n\n4;38598514674;Ana\n"
 )
-ROWS = 600
 
 
 @pytest.fixture
@@ -107,14 +107,23 @@ def test_json_lines_go_to_a_file(send: Run, gateway: Any, tmp_path: Path) -> Non
     assert result.stdout == ""
 
 
-def test_a_list_can_come_through_a_pipe(start: Callable[..., Any], gateway: Any) -> None:
+@contextmanager
+def _piped(text: str) -> Iterator[io.BufferedReader]:
+    """A standard input that is a pipe with a text in it."""
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    with open("<stdin>", "rb", opener=lambda *_: reading) as pipe:
+        yield pipe
+
+
+def test_a_list_can_come_through_a_pipe(run: Run, gateway: Any) -> None:
     """It is read once, so nothing is said about it before."""
-    command = ("send", "-s", "Friend", "-t", "Hello", "--csv", "-")
-    process = start(*command, stdin=subprocess.PIPE)
-    stdout, stderr = process.communicate("number\n385981\n385982\n")
-    assert [row["outcome"] for row in _rows(stdout).values()] == ["sent", "sent"]
-    assert "messages:" not in stderr
-    assert process.returncode == 0
+    with _piped("number\n385981\n385982\n") as pipe:
+        result = run("send", "-s", "Friend", "-t", "Hello", "--csv", "-", stdin=pipe)
+    assert [row["outcome"] for row in _rows(result.stdout).values()] == ["sent", "sent"]
+    assert "messages:" not in result.stderr
+    assert result.exit_code == 0
 
 
 def test_requests_are_as_large_as_asked_for(send: Run, gateway: Any) -> None:
@@ -270,140 +279,112 @@ def test_a_job_that_cannot_be_used(send: Run, gateway: Any, tmp_path: Path) -> N
 # --- stopped and killed -----------------------------------------------------------------------
 
 
-class Tripwire:
-    """What becomes of messages; it tells when so many were sent."""
-
-    def __init__(self) -> None:
-        self._left = -1
-        self._reached = threading.Event()
-
-    def set(self, after: int) -> None:
-        """Tell when so many more were sent."""
-        self._reached.clear()
-        self._left = after
-
-    def wait(self) -> None:
-        """Wait until they were."""
-        assert self._reached.wait(60)
-
-    def __call__(self, _: str) -> DeliveryStatus:
-        """Deliver to every number."""
-        self._left -= 1
-        if self._left == 0:
-            self._reached.set()
-        return DeliveryStatus.DELIVERED
-
-
 @pytest.fixture
-def tripwire(gateway: Any) -> Tripwire:
-    """Behind a gateway that takes a moment, so that something is in flight."""
-    gateway.simulator.faults.add(Fault.SLOW, rate=1, seconds=0.02)
-    gateway.simulator.gateway.delivery = Tripwire()
-    return gateway.simulator.gateway.delivery
+def command(gateway: Any, tmp_path: Path) -> Callable[..., Any]:
+    """Run or start the command that sends to many."""
 
-
-@pytest.fixture
-def command(start: Callable[..., Any], gateway: Any, tmp_path: Path) -> Callable[..., Any]:
-    """Start to send to many, in a process of its own."""
-    with (tmp_path / "many.csv").open("w", encoding="utf-8") as file:
-        file.write("number\n")
-        file.writelines(f"38598{at:06}\n" for at in range(ROWS))
-
-    def command(*args: object, **options: Any) -> "subprocess.Popen[str]":
-        files = ("--csv", "many.csv", "--job", "many.job", "-o", "out.csv")
+    def command(run: Callable[..., Any], count: int, **options: Any) -> Any:
+        source, job, output = (tmp_path / f"many.{suffix}" for suffix in ("csv", "job", "out"))
+        source.write_text("number\n" + "".join(f"38598{at:06}\n" for at in range(count)))
+        files = ("--csv", source, "--job", job, "-o", output)
         size = ("--batch-size", "5")
-        return start("send", "-s", "Friend", "-t", "Hello", *files, *size, *args, **options)
+        return run("send", "-s", "Friend", "-t", "Hello", *files, *size, **options)
 
     return command
+
+
+def _written(folder: Path) -> list[dict[str, str]]:
+    return list(_rows((folder / "many.out").read_text()).values())
 
 
 def _copies(gateway: Any) -> Counter[str]:
     return Counter(message.msisdn for message in gateway.simulator.messages)
 
 
-def test_killed(
-    command: Callable[..., Any], gateway: Any, tripwire: Tripwire, tmp_path: Path
+@needs_signals
+@pytest.mark.parametrize(
+    ("count", "kills"), [(60, 1), pytest.param(600, 4, marks=pytest.mark.proof)]
+)
+def test_killed(  # noqa: PLR0917 - fixtures
+    command: Callable[..., Any],
+    start: Any,
+    run: Any,
+    gateway: Any,
+    tripwire: Any,
+    tmp_path: Path,
+    count: int,
+    kills: int,
 ) -> None:
     """Again and again: nobody gets two, and in the end everyone has an outcome."""
     chance = random.Random(1)
-    for _ in range(4):
-        tripwire.set(chance.randrange(5, ROWS // 6))
-        process = command(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        tripwire.wait()
-        process.kill()
-        process.wait()
-    process = command()
-    process.communicate()
-    rows = _rows((tmp_path / "out.csv").read_text())
-    copies = _copies(gateway)
-    assert process.returncode == 6
-    assert len(rows) == ROWS
+    for _ in range(kills):
+        tripwire.set(chance.randrange(5, count // (kills + 1)))
+        process = command(start, count, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with tripwire.held():
+            process.kill()
+            process.wait()
+        gateway.settle()
+    result = command(run, count)
+    rows, copies = _written(tmp_path), _copies(gateway)
+    assert result.exit_code == 6
+    assert len(rows) == count
     assert set(copies.values()) == {1}
-    for row in rows.values():
+    for row in rows:
         assert row["outcome"] in {"sent", "unknown"}
         assert row["outcome"] == "unknown" or row["recipient"] in copies
 
 
+@needs_signals
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped(
+def test_stopped(  # noqa: PLR0917 - fixtures
     command: Callable[..., Any],
+    start: Any,
+    run: Any,
     gateway: Any,
-    tripwire: Tripwire,
+    tripwire: Any,
     tmp_path: Path,
     number: signal.Signals,
 ) -> None:
     """What is in flight ends, so that nothing is unknown, and the same command does the rest."""
-    tripwire.set(ROWS // 3)
-    process = command()
-    tripwire.wait()
-    process.send_signal(number)
+    tripwire.set(30)
+    process = command(start, 200)
+    with tripwire.held():
+        process.send_signal(number)
     _, stderr = process.communicate()
     assert process.returncode == 128 + number
     assert "stopped; the same command goes on from here" in stderr
     assert "Traceback" not in stderr
-    outcomes = Counter(row["outcome"] for row in _rows((tmp_path / "out.csv").read_text()).values())
-    assert outcomes["sent"] == len(gateway.simulator.messages) < ROWS
+    outcomes = Counter(row["outcome"] for row in _written(tmp_path))
+    assert outcomes["sent"] == len(gateway.simulator.messages) < 200
     assert outcomes.keys() <= {"sent", "not sent"}
-    process = command()
-    process.communicate()
-    assert process.returncode == 0
-    assert len(_rows((tmp_path / "out.csv").read_text())) == ROWS
-    assert _copies(gateway) == dict.fromkeys(_copies(gateway), 1)
-    assert len(_copies(gateway)) == ROWS
+    assert command(run, 200).exit_code == 0
+    assert len(_written(tmp_path)) == 200
+    assert sorted(_copies(gateway).values()) == [1] * 200
 
 
-def test_stopped_twice(command: Callable[..., Any], gateway: Any, tripwire: Tripwire) -> None:
+@needs_signals
+def test_stopped_twice(
+    command: Callable[..., Any], start: Any, gateway: Any, tripwire: Any
+) -> None:
     """What is in flight is not waited for the second time."""
-    gateway.simulator.faults.clear()
-    gateway.simulator.faults.add(Fault.HANG, rate=1)
     tripwire.set(1)
-    process = command()
-    tripwire.wait()
-    process.send_signal(signal.SIGINT)
-    while "stopping" not in (line := process.stderr.readline()):
-        assert line
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate()
+    process = command(start, 60)
+    with tripwire.held():
+        process.send_signal(signal.SIGINT)
+        while "stopping" not in (line := process.stderr.readline()):
+            assert line
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate()
     assert process.returncode == 130
     assert "leaving at once" in stderr
     assert "Traceback" not in stderr
 
 
-def test_progress_shows_on_a_terminal(command: Callable[..., Any], gateway: Any) -> None:
+def test_progress_shows_on_a_terminal(send: Run, gateway: Any, terminal: None) -> None:
     """How many are sent, refused and unknown, of how many, and how fast."""
-    terminal, stderr = os.openpty()
-    process = command("--rate", "5000", stderr=stderr, env=os.environ | {"COLUMNS": "160"})
-    os.close(stderr)
-    shown = b""
-    try:
-        while chunk := os.read(terminal, 1 << 16):
-            shown += chunk
-    except OSError:  # the other side is closed
-        pass
-    os.close(terminal)
-    process.wait()
-    assert f"{ROWS} sent, 0 refused, 0 unknown".encode() in shown
-    assert f"{ROWS}/{ROWS}".encode() in shown
+    shown = send("-t", "Hello", "-o", os.devnull).stderr
+    assert "3 sent, 1 refused, 0 unknown" in shown
+    assert "4/4" in shown
 
 
 FIRST = ("--recipient-column", "1")
@@ -444,16 +425,14 @@ def test_another_encoding(send: Run, gateway: Any, tmp_path: Path) -> None:
     assert [message.text for message in gateway.simulator.messages] == ["Hi José"]
 
 
-def test_a_pipe_that_goes_wrong_is_done_in_part(start: Callable[..., Any], gateway: Any) -> None:
+def test_a_pipe_that_goes_wrong_is_done_in_part(run: Run, gateway: Any) -> None:
     """Those before are sent, with their outcomes: a pipe cannot be looked through before."""
-    process = start("send", "-s", "Friend", "-t", "Hello", "--csv", "-", stdin=subprocess.PIPE)
-    process.stdin.write("number\n38598514674\n41793026727\nA\x00\n385981\n")
-    process.stdin.close()
-    stdout, stderr = process.stdout.read(), process.stderr.read()
-    assert process.wait() == 6
-    assert {row["outcome"] for row in _rows(stdout).values()} == {"sent"}
-    assert len(gateway.simulator.messages) == len(_rows(stdout)) == 2
-    assert "there is a NUL in line 4" in stderr
+    with _piped("number\n38598514674\n41793026727\nA\x00\n385981\n") as pipe:
+        result = run("send", "-s", "Friend", "-t", "Hello", "--csv", "-", stdin=pipe)
+    assert result.exit_code == 6
+    assert {row["outcome"] for row in _rows(result.stdout).values()} == {"sent"}
+    assert len(gateway.simulator.messages) == len(_rows(result.stdout)) == 2
+    assert "there is a NUL in line 4" in result.stderr
 
 
 def test_there_need_be_no_header(send: Run, gateway: Any, tmp_path: Path) -> None:
@@ -476,7 +455,8 @@ def test_columns_of_text_may_look_like_numbers(send: Run, gateway: Any, tmp_path
 def test_nobody_reads_the_outcomes(start: Callable[..., Any], gateway: Any, tmp_path: Path) -> None:
     """A reader that has enough, such as ``head``, ends the command without a traceback."""
     with (tmp_path / "many.csv").open("w", encoding="utf-8") as file:
-        file.writelines(["number\n", *(f"38598{at:06}\n" for at in range(20_000))])
+        # Their outcomes are more than a pipe holds.
+        file.writelines(["number\n", *(f"38598{at:06}\n" for at in range(4_000))])
     process = start("send", "-s", "Friend", "-t", "Hello", "--csv", "many.csv")
     assert process.stdout.readline().startswith("position,")
     process.stdout.close()

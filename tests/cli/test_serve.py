@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -12,9 +13,18 @@ import httpx
 import pytest
 from click.testing import Result
 
-from infobip_async import InboundSms
+from infobip_async import (
+    DeliveryReport,
+    Endpoints,
+    InboundSms,
+    InfobipClient,
+    Router,
+    TextMessage,
+)
 from infobip_async.cli import serve, simulate
+from infobip_async.cli.receiving import receiving
 from infobip_async.cli.running import as_json
+from platforms import needs_signals
 
 Run = Callable[..., Result]
 SEND = ("send", "-s", "Friend", "-t", "Hello", "38598514674")
@@ -25,7 +35,8 @@ def _when_it_serves(
 ) -> None:
     """Do something once a command serves, and have it stop after that."""
 
-    async def until_stopped() -> None:
+    async def until_stopped(announce: Callable[[], None]) -> None:
+        announce()
         await work()
 
     monkeypatch.setattr(module, "until_stopped", until_stopped)
@@ -45,7 +56,7 @@ def test_events_are_printed(run: Run, gateway: Any, monkeypatch: pytest.MonkeyPa
             'price="0.5"/></DeliveryReport>'
         )
         inbound = {"sender": "1", "text": "š"}
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             replies = (
                 await http.post(urls.delivery_reports, content=delivery),
                 await http.post(urls.hlr_reports, data={"dlr": "385981;id-1;DELIVRD;;;0"}),
@@ -126,6 +137,7 @@ def test_a_port_that_is_taken_is_named(run: Run) -> None:
             assert str(port) in result.stderr
 
 
+@needs_signals
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_serve_stops(
     start: Callable[..., Any], run: Run, gateway: Any, number: signal.Signals, code: int
@@ -151,6 +163,7 @@ def test_serve_ends_with_its_reader(start: Callable[..., Any], run: Run, gateway
     assert receiver.wait() == 1
     assert "Traceback" not in stderr
     assert "Exception" not in stderr
+    gateway.settle()
     (push,) = gateway.simulator.pushes
     assert not push.successful
 
@@ -163,7 +176,7 @@ def test_what_cannot_be_printed_is_not_acknowledged(
 
     async def push() -> None:
         report = '<DeliveryReport><message id="1" status="SENT"/></DeliveryReport>'
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             posts = [http.post(gateway.urls().delivery_reports, content=report) for _ in range(2)]
             answers.extend([reply.status_code for reply in await asyncio.gather(*posts)])
 
@@ -180,16 +193,14 @@ def test_what_cannot_be_printed_is_not_acknowledged(
 # --- simulate ---
 
 
-def test_a_gateway_is_simulated(
-    run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
-) -> None:
+def test_a_gateway_is_simulated(run: Run, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
     """With the account, the credits and the faults that were asked for."""
     asked: dict[str, str] = {}
 
     async def ask() -> None:
         parameters = {"username": "ada", "password": "from-env", "cmd": "CREDITS"}
-        url = f"http://127.0.0.1:{unused_tcp_port}/AddOn/SMSService/command.aspx"
-        async with httpx.AsyncClient() as http:
+        url = f"http://127.0.0.1:{port}/AddOn/SMSService/command.aspx"
+        async with httpx.AsyncClient(timeout=60) as http:
             asked["credits"] = (await http.get(url, params=parameters)).text
             asked["password"] = (await http.get(url, params=parameters | {"password": "x"})).text
 
@@ -197,10 +208,10 @@ def test_a_gateway_is_simulated(
     monkeypatch.setenv("INFOBIP_PASSWORD", "from-env")
     result = run(
         *("simulate", "-u", "ada", "--credits", "7", "--fault", "500", "0"),
-        *("--bind", f"127.0.0.1:{unused_tcp_port}"),
+        *("--bind", f"127.0.0.1:{port}"),
     )
     assert result.exit_code == 0
-    assert result.stdout == f"INFOBIP_BASE_URL=http://127.0.0.1:{unused_tcp_port}\n"
+    assert result.stdout == f"INFOBIP_BASE_URL=http://127.0.0.1:{port}\n"
     assert asked == {"credits": "7", "password": "UNKNOWN_COMMAND"}
 
 
@@ -213,24 +224,38 @@ def test_a_gateway_is_simulated(
     ],
 )
 def test_a_simulated_gateway_calls_back(
-    start: Callable[..., Any],
-    run: Run,
-    gateway: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    addresses: list[str],
+    run: Run, gateway: Any, monkeypatch: pytest.MonkeyPatch, port: int, addresses: list[str]
 ) -> None:
-    """To a receiver that is run beside it, with faults; SIGTERM ends it."""
-    receiver = start("serve", "--bind", f"127.0.0.1:{gateway.port}")
-    receiver.stderr.readline()
-    base, urls = f"http://127.0.0.1:{gateway.port}", gateway.urls()
+    """A receiver that is run beside it, with faults."""
+    reports: asyncio.Queue[Any] = asyncio.Queue()
+    router, urls = Router(), gateway.urls()
+    router.on(DeliveryReport)(reports.put)
+    base = f"http://127.0.0.1:{gateway.port}"
+
+    async def send() -> None:
+        endpoints, to = Endpoints.at(f"http://127.0.0.1:{port}"), ("127.0.0.1", gateway.port)
+        async with (
+            receiving(router, to, secret=os.environ["INFOBIP_WEBHOOK_SECRET"]),
+            InfobipClient("user", os.environ["INFOBIP_PASSWORD"], endpoints=endpoints) as client,
+        ):
+            receipt = await client.send(TextMessage("Hello", "Friend"), ["38598514674"])
+            sent.append(receipt.recipients[0].message_id)
+            reported.extend([(await reports.get()).message_id for _ in range(2)])
+
+    sent: list[str] = []
+    reported: list[str] = []
+    _when_it_serves(monkeypatch, simulate, send)
     entered = [address.format(base=base, urls=urls) for address in addresses]
     options = ("--report-delay", "0", "--fault", "duplicate-report", "1")
-    simulator = start("simulate", "--bind", "127.0.0.1:0", *entered, *options)
-    name, url = simulator.stdout.readline().strip().split("=")
-    monkeypatch.setenv(name, url)
-    message_id = run(*SEND).stdout.split()[1]
-    for _ in range(2):
-        assert json.loads(receiver.stdout.readline())["message_id"] == message_id
+    assert run("simulate", "--bind", f"127.0.0.1:{port}", *entered, *options).exit_code == 0
+    assert reported == sent * 2
+
+
+@needs_signals
+def test_a_simulated_gateway_stops(start: Callable[..., Any]) -> None:
+    """SIGTERM is the usual end."""
+    simulator = start("simulate", "--bind", "127.0.0.1:0")
+    assert simulator.stdout.readline().startswith("INFOBIP_BASE_URL=")
     simulator.send_signal(signal.SIGTERM)
     assert simulator.wait() == 0
 
