@@ -322,9 +322,11 @@ class Broker:
             NotFoundError: what it is about is not there.
             JournalUnavailableError: anything else.
         """
-        context = self.client.jetstream(timeout=self._access.timeout)
+        seconds = self._access.timeout
+        context = self.client.jetstream(timeout=2 * seconds)  # the limit is our own
         try:
-            return await call(context)
+            async with self.within(seconds):
+                return await call(context)
         except NotFoundError:
             raise
         except (nats.errors.Error, OSError, TimeoutError) as fault:

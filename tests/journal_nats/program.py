@@ -31,7 +31,7 @@ def say(*words: object) -> None:
 def journal_at(url: str, *, handles: bool) -> NatsJournal:
     """The journal of all processes."""
     return NatsJournal(
-        Access(servers=(url,), timeout=60.0), handles=handles, handling=QUICK, ack_wait=1.5
+        Access(servers=(url,), timeout=60.0), handles=handles, handling=QUICK, ack_wait=5
     )
 
 
@@ -87,7 +87,7 @@ async def look_up(url: str, gateway: str, name: str) -> None:
         HlrJob(access, name) as job,
     ):
         say("ready")
-        say(await job.work(gateway_client, router, chunks=4, ack_wait=1.5))
+        say(await job.work(gateway_client, router, chunks=2, ack_wait=1.5))
 
 
 async def load(url: str, name: str, first: str, count: str) -> None:

@@ -13,7 +13,7 @@ from aiohttp import ClientError, ClientSession
 
 from infobip_async.models import HlrReport, HlrStatus
 from infobip_async.protocol import hlr_dlr
-from tests.journal_nats.conftest import LIMIT, Program, Server, free_port
+from tests.journal_nats.conftest import LIMIT, Program, Server, free_port, until
 
 pytestmark = pytest.mark.proof
 
@@ -55,7 +55,8 @@ async def test_nothing_acknowledged_is_lost(server: Server, programs, scale: int
     async with ClientSession() as session:
         loads = [asyncio.create_task(load(session, 385 * 10**9 + i * 10**7)) for i in range(8)]
         for _ in range(6 * scale):
-            await asyncio.sleep(chance.uniform(0.1, 0.5))
+            goal = len(acknowledged) + chance.randint(50, 300)
+            await until(lambda: len(acknowledged) >= goal)  # noqa: B023 - over before the next
             victim = chance.choice(parts)
             kills["broker" if victim is server else victim.arguments[0]] += 1
             await victim.kill()
@@ -65,7 +66,6 @@ async def test_nothing_acknowledged_is_lost(server: Server, programs, scale: int
     handled = await all_handled(workers, acknowledged)
     twice = sum(count - 1 for count in handled.values())
     print(f"{len(acknowledged)} acknowledged, {twice} handled again, killed: {dict(kills)}")  # noqa: T201 - the figure
-    assert len(acknowledged) > 100
     assert twice <= len(acknowledged) / 2
 
 

@@ -66,8 +66,9 @@ async def test_reports_find_the_process_that_asked(
         programs("client", server.url, gateway_on_sockets.base_url, one, count) for one in firsts
     ]
     await asyncio.gather(*(client.start() for client in clients))
-    for _ in range(3 * scale):
-        await asyncio.sleep(0.3)
+    for kill in range(3 * scale):
+        share = count * (kill + 1) // (6 * scale)
+        await until(lambda: min(len(client.lines) for client in clients) >= share)  # noqa: B023 - over before the next
         await server.kill()
         await asyncio.sleep(0.2)
         await server.start()

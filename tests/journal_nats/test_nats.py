@@ -357,6 +357,23 @@ async def test_looking_into_it_needs_the_broker(bench: Bench, server, hasty: Acc
         await bench.journal().put(post("1"))
 
 
+async def test_what_is_asked_ends_with_the_connection(access: Access, server) -> None:
+    """However long an answer is waited for."""
+    access = attrs.evolve(access, timeout=1e6)
+    async with asyncio.timeout(LIMIT), Broker(access, lambda _: asyncio.sleep(0)) as broker:
+        heard = asyncio.Queue()
+        await broker.client.subscribe("deaf", cb=heard.put)
+        asking = asyncio.gather(
+            broker.request("deaf"),
+            broker.manage(lambda _: broker.client.request("deaf", timeout=1e6)),
+            return_exceptions=True,
+        )
+        for _ in range(2):
+            await heard.get()
+        await server.kill()
+        assert {type(outcome) for outcome in await asking} == {JournalUnavailableError}
+
+
 async def test_no_password_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """Though it is in the URL of a broker that is not there."""
     access = Access(servers=("nats://me:hush-hush@127.0.0.1:1",), timeout=0.001)
