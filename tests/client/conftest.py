@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import itertools
-import random
 import socket
 import ssl
 import struct
@@ -373,7 +372,8 @@ def _named(value: object) -> str:
     return str(getattr(value, "name", value)).replace(" ", "-")
 
 
-# What tests are run with, by the names of their arguments; in one order for all processes.
+# What tests are run with, by the names of their arguments, the most first; in one order for all
+# processes.
 EVERY: dict[str, Sequence[object]] = {
     "fault": FAULTS,
     "oddity": ODDITIES,
@@ -385,16 +385,22 @@ EVERY: dict[str, Sequence[object]] = {
 ROUNDS = 3
 
 
-def covering(dimensions: Sequence[Sequence[object]]) -> list[tuple[object, ...]]:
-    """Some combinations, in which each value stands in several different ones."""
-    chance = random.Random(11)
-    count = ROUNDS * max(map(len, dimensions))
-    columns = []
-    for values in dimensions:
-        column = list(itertools.islice(itertools.cycle(values), count))
-        chance.shuffle(column)
-        columns.append(column)
-    return list(zip(*columns, strict=True))
+def covering(first: Sequence[object], *others: Sequence[object]) -> list[tuple[object, ...]]:
+    """Some combinations: each value of the first with as many of each other as there are rounds.
+
+    These are far apart, so that every fault meets a call that does something and one that asks.
+    """
+    return [
+        (
+            value,
+            *(
+                values[(at // 2**place + turn * max(1, len(values) // ROUNDS)) % len(values)]
+                for place, values in enumerate(others)
+            ),
+        )
+        for turn in range(ROUNDS)
+        for at, value in enumerate(first)
+    ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -404,7 +410,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     dimensions = [EVERY[name] for name in names]
     every = list(itertools.product(*dimensions))
-    usual = every if len(names) == 1 else covering(dimensions)
+    usual = every if len(names) == 1 else covering(*dimensions)
     if metafunc.config.option.markexpr == "not proof":
         every = [case for case in every if case in usual]  # to collect the rest takes a second
     cases = [
