@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from infobip_async.models import CallbackUrls
 from infobip_async.simulator import Simulator, policies
 from infobip_async.simulator.records import HlrAnswer
 from infobip_async.webhook import callback_urls
+from jumping import JumpingLoop
 from ports import reserved_port
 
 SECRET = "a-secret-of-the-tests"
@@ -28,6 +29,11 @@ _MAIN = "from infobip_async.cli import main; main()"
 _PATIENT = f"from infobip_async.cli import bulk; bulk.LAST_WAIT = 60.0; {_MAIN}"
 
 T = TypeVar("T")
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Any]:
+    """Time passes, and can be put forward."""
+    return {"jumping": JumpingLoop}
 
 
 class Tripwire:
@@ -195,11 +201,13 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Start the command line in a process of its own, which does not outlive the test.
 
     One that is patient waits a minute, and not 10 seconds, for what is out when it is stopped.
     """
+    for mode in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE"):  # prints how slow the machine is
+        monkeypatch.delenv(mode, raising=False)
     started: list[subprocess.Popen[str]] = []
 
     def start(*args: object, patient: bool = False, **options: Any) -> "subprocess.Popen[str]":

@@ -3,8 +3,9 @@
 import asyncio
 import gc
 import io
+import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from infobip_async.cli import bulk
 from infobip_async.cli.bulk import CountingClient, Recorder, Run, Settings, Source
 from infobip_async.cli.job import GROUP, Job, Passing, Row
 from infobip_async.cli.progress import ProgressBar
+from jumping import jump, until
 
 SETTINGS = {
     "batch_size": 2,
@@ -218,7 +220,7 @@ async def test_a_fault_of_a_write_that_nobody_awaits_is_not_logged(
     await asyncio.get_running_loop().run_in_executor(recorder.write._thread, bool)
     await asyncio.sleep(0)
     gc.collect()
-    assert caplog.text == ""
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 async def test_without_a_job_rows_are_written_when_they_are_many() -> None:
@@ -267,12 +269,6 @@ class Stage:
         return {row.result.destination: row.result.outcome for row in self.written}
 
 
-async def _until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - anything can be waited for
-            await asyncio.sleep(0)
-
-
 async def test_settings_out_of_range_are_raised() -> None:
     """Nothing has been started."""
     stage = Stage(Passing(), Client(), "1", report_timeout=0)
@@ -285,7 +281,7 @@ async def test_results_are_written_as_they_come() -> None:
     client = Client()
     stage = Stage(Passing(), client, "1", "2", "3")
     task = stage.start()
-    await _until(lambda: len(client.queries) == 2)
+    await until(lambda: len(client.queries) == 2)
     await stage.push("3", "1")
     await stage.push("2")
     await task
@@ -298,7 +294,7 @@ async def test_results_can_be_written_in_order() -> None:
     client = Client()
     stage = Stage(Passing(), client, "1", "2", "3", ordered=True)
     task = stage.start()
-    await _until(lambda: len(client.queries) == 2)
+    await until(lambda: len(client.queries) == 2)
     await stage.push("3", "1")
     await stage.push("2")
     await task
@@ -310,7 +306,7 @@ async def test_reports_are_stored_before_they_are_acknowledged(results: Job) -> 
     client = Client()
     stage = Stage(results, client, "1", "2", "3")
     task = stage.start()
-    await _until(lambda: len(client.queries) == 2)
+    await until(lambda: len(client.queries) == 2)
     await asyncio.sleep(0)
     await stage.push("3", "1")
     assert [row.position for row in results.take(gaps=True)] == [0, 2]
@@ -323,7 +319,7 @@ async def test_a_fault_ends_the_run_and_keeps_what_came(results: Job) -> None:
     client = Client(None, GatewayFailureError("no"))
     stage = Stage(results, client, "1", "2", "3", "4", "5", queries=1)
     task = stage.start()
-    await _until(lambda: stage.run.stopped)
+    await until(lambda: stage.run.stopped)
     await stage.push("1", "2")
     await task
     assert stage.outcomes() == dict.fromkeys("12", HlrOutcome.REPORTED)
@@ -334,16 +330,17 @@ async def test_a_signal_ends_the_run_and_keeps_what_comes(
     results: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What has no report when the last wait is over is left for another time."""
-    monkeypatch.setattr(bulk, "LAST_WAIT", 0.05)
+    monkeypatch.setattr(bulk, "LAST_WAIT", 3600)
     client = Client()
     stage = Stage(results, client, "1", "2", "3", "n/a")
     task = stage.start()
-    await _until(lambda: len(client.queries) == 2)
+    await until(lambda: len(client.queries) == 2)
     stage.signals.append(15)
     task.cancel()
     await asyncio.sleep(0)
     await stage.push("1")
-    await task
+    while not task.done():
+        await jump(3600)
     await stage.run.recorder.flush(gaps=True)
     assert stage.outcomes() == {"1": HlrOutcome.REPORTED, "n/a": HlrOutcome.REFUSED}
 
@@ -354,13 +351,13 @@ async def test_a_second_signal_ends_it_at_once(results: Job, steps: int) -> None
     client = Client()
     stage = Stage(results, client, "1", "2")
     task = stage.start()
-    await _until(lambda: client.queries)
+    await until(lambda: client.queries)
     stage.signals.append(2)
     task.cancel()
     for _ in range(1 + steps):
         await asyncio.sleep(0)
     task.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await asyncio.wait([task])
     assert task.cancelled()
 
@@ -370,10 +367,10 @@ async def test_two_signals_in_one_step_end_it_at_once(results: Job) -> None:
     client = Client()
     stage = Stage(results, client, "1", "2")
     task = stage.start()
-    await _until(lambda: client.queries)
+    await until(lambda: client.queries)
     stage.signals += [2, 2]
     task.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await asyncio.wait([task])
     assert task.cancelled()
 
@@ -383,7 +380,7 @@ async def test_a_cancellation_without_a_signal_is_one() -> None:
     client = Client()
     stage = Stage(Passing(), client, "1", "2")
     task = stage.start()
-    await _until(lambda: client.queries)
+    await until(lambda: client.queries)
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
@@ -400,7 +397,7 @@ async def test_a_source_that_fails_ends_the_run(results: Job) -> None:
     stage = Stage(results, client)
     stage.source.numbers = failing()
     task = stage.start()
-    await _until(lambda: client.queries)
+    await until(lambda: client.queries)
     await stage.push("1")
     with pytest.raises(InfobipError, match="no more"):
         await task
@@ -417,16 +414,16 @@ async def test_an_output_that_fails_ends_the_run() -> None:
     stage = Stage(Passing(), client, "1", "2")
     stage.run.recorder.write = write
     task = stage.start()
-    await _until(lambda: client.queries)
+    await until(lambda: client.queries)
     await stage.push("1")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(BrokenPipeError):
             await task
 
 
 async def test_a_taker_that_fails_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is what is out waited for where the output fails between two looks."""
-    monkeypatch.setattr(bulk, "_TICK", 60)
+    monkeypatch.setattr(bulk, "_TICK", 3600)
 
     def write(_: Sequence[Row]) -> None:
         raise BrokenPipeError
@@ -436,9 +433,9 @@ async def test_a_taker_that_fails_ends_the_run(monkeypatch: pytest.MonkeyPatch) 
     stage = Stage(Passing(), client, *numbers, batch_size=len(numbers), window=len(numbers))
     stage.run.recorder.write = write
     task = stage.start()
-    await _until(lambda: client.queries)
+    await until(lambda: client.queries)
     await asyncio.sleep(0)
     await stage.push(*numbers[:-1])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(BrokenPipeError):
             await task

@@ -1,6 +1,7 @@
 """The progress bar."""
 
 import io
+import itertools
 
 import pytest
 from rich.console import Console
@@ -9,7 +10,14 @@ from infobip_async.cli.progress import ProgressBar
 
 
 def _shown(*, terminal: bool = True, hidden: bool = False, total: int | None = 200) -> str:
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=120, no_color=True)
+    seconds = itertools.count()
+    console = Console(
+        file=io.StringIO(),
+        force_terminal=terminal,
+        width=120,
+        no_color=True,
+        get_time=lambda: next(seconds) / 1000,
+    )
     bar = ProgressBar(console, total, hidden=hidden)
     bar.say("before [it]")
     with bar:

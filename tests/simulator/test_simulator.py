@@ -17,6 +17,11 @@ LOGIN = "username=user&password=password&cmd=CREDITS"
 SEND = "user=user&password=password&sender=F&SMSText=t&GSM=385981"
 
 
+def worth_a_line(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What was logged, but for how slow the machine is, which asyncio tells in its debug mode."""
+    return [record for record in caplog.records if record.name != "asyncio"]
+
+
 @pytest.mark.parametrize("endpoints", [Endpoints.at, Endpoints.later])
 async def test_both_sets_of_addresses_over_a_socket(ask, endpoints) -> None:
     """Paths of either generation, in any case."""
@@ -193,7 +198,7 @@ async def test_a_client_that_goes_away(connect, caplog, clock, until) -> None:
             wire.writer.transport.abort()
             await until(lambda: not simulator._server.connections)
         assert simulator.counts.messages == 2
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert worth_a_line(caplog) == []
 
 
 async def test_two_on_one_port() -> None:
@@ -233,7 +238,7 @@ async def test_a_runner_of_no_requests_is_silent(caplog) -> None:
     """Starting and stopping is not worth a line."""
     async with Simulator():
         pass
-    assert caplog.records == []
+    assert worth_a_line(caplog) == []
 
 
 async def test_numbers_by_get_are_as_many_as_by_post() -> None:
