@@ -1,7 +1,6 @@
 """Every example is run against the simulator, as its reader would run it."""
 
 import asyncio
-import socket
 import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -13,6 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from infobip_async.simulator import Fault, Simulator
 from infobip_async.webhook import callback_urls
+from ports import reserved_port
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SECRET = "long-random-string"
@@ -86,13 +86,11 @@ async def test_look_up(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every number is looked up, and its operator printed."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    monkeypatch.setenv("PORT", str(port))
-    simulator.callbacks = callback_urls(f"http://127.0.0.1:{port}", secret=SECRET)
-    module = load("look_up")
-    await module.main()
+    with reserved_port() as port:
+        monkeypatch.setenv("PORT", str(port))
+        simulator.callbacks = callback_urls(f"http://127.0.0.1:{port}", secret=SECRET)
+        module = load("look_up")
+        await module.main()
     out = capsys.readouterr().out
     assert all(number in out for number in module.NUMBERS)
     assert "True HlrReport(" in out
@@ -113,7 +111,7 @@ async def test_answer(simulator: Simulator) -> None:
 
 async def test_poll(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
     """Both reports are collected, and the loop ends."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await load("poll").main()
     out = capsys.readouterr().out
     assert all(f"{message.message_id}: DELIVERED" in out for message in simulator.messages)
@@ -121,7 +119,8 @@ async def test_poll(simulator: Simulator, capsys: pytest.CaptureFixture[str]) ->
 
 def test_test_my_service() -> None:
     """The tests of the example service pass in a process that has only the plugin."""
-    arguments = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    others = ("cacheprovider", "hypothesispytest", "anyio", "respx", "xdist", "randomly")
+    arguments = [sys.executable, "-m", "pytest", *(f"-pno:{other}" for other in others)]
     arguments += ["-o", "asyncio_mode=auto", "--rootdir", str(EXAMPLES), "test_my_service.py"]
     run = subprocess.run(  # noqa: S603 - the arguments are ours
         arguments, cwd=EXAMPLES, capture_output=True, text=True, check=False
