@@ -22,6 +22,10 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 # One process per core; whoever is done takes over tests of another.
 PARALLEL = ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")
 
+# Tests start many interpreters, which need not compile what another one has compiled; images for
+# containers often forbid to keep that.
+KEEP_COMPILED = {"PYTHONDONTWRITEBYTECODE": None}
+
 # Those that the classifiers name, and the next one.
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
@@ -61,15 +65,15 @@ def interpreter(version: str) -> str | None:
     return None if on_path is None or "shims" in Path(on_path).parts else on_path
 
 
-def run_tests(session: nox.Session) -> None:
+def run_tests(session: nox.Session, *options: str) -> None:
     """Run the tests on all cores."""
-    install(session, "test")
-    session.run("pytest", *PARALLEL, *session.posargs)
+    session.run("pytest", *PARALLEL, *options, *session.posargs, env=KEEP_COMPILED)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, README's code blocks included, with a small case of every rule."""
+    install(session, "test")
     run_tests(session)
 
 
@@ -81,6 +85,7 @@ def add_tests_on(version: str) -> None:
     def tests_on(session: nox.Session) -> None:
         if found is None:
             session.skip(f"Python {version} is not installed here")
+        install(session, "test")
         run_tests(session)
 
     tests_on.__doc__ = f"Run the tests on Python {version}, if it is installed."
@@ -94,7 +99,7 @@ for each in PYTHONS:
 def proofs(session: nox.Session) -> None:
     """Run what takes its time: kills at random, volumes, memory, every fault at every place."""
     install(session, "test")
-    session.run("pytest", *PARALLEL, "-m", "proof", *session.posargs)
+    run_tests(session, "-m", "proof")
 
 
 @nox.session
@@ -102,7 +107,9 @@ def coverage(session: nox.Session) -> None:
     """Measure the branches that tests and proofs take: 95 % of all, and all of the wire formats."""
     install(session, "test")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *PARALLEL, "-m", "", *session.posargs)
+    # An empty expression selects the proofs, too.
+    pytest = ("-m", "pytest", *PARALLEL, "-m", "", *session.posargs)
+    session.run("coverage", "run", *pytest, env=KEEP_COMPILED)
     session.run("coverage", "combine", "--quiet")
     if not session.posargs:
         session.run("coverage", "report")
@@ -119,7 +126,7 @@ def lowest(session: nox.Session) -> None:
     pinned = [re.sub(r">=", "==", requirement) for requirement in every]
     install(session, "test")
     session.install("-q", *pinned)
-    session.run("pytest", *PARALLEL, *session.posargs)
+    run_tests(session)
 
 
 @nox.session
@@ -181,4 +188,4 @@ def httpx2(session: nox.Session) -> None:
     """Run the client's tests with a client of httpx2 among those that are injected."""
     install(session, "test")
     session.install("-q", "httpx2")
-    session.run("pytest", "tests/client", *session.posargs)
+    run_tests(session, "tests/client")
