@@ -98,6 +98,18 @@ async def _pass_over(_: Exception) -> None:
     """What nats-py tells of on the way; the outcome is told in its place."""
 
 
+class _Connection(Client):
+    """A client that ends as a whole when its connection is lost.
+
+    nats-py tries to write what it has left, which raises where the connection was reset. It then
+    breaks off, leaves tasks behind, and asyncio logs the error.
+    """
+
+    async def _process_op_err(self, e: Exception) -> None:
+        self._pending, self._pending_data_size = [], 0
+        await super()._process_op_err(e)
+
+
 class Broker:
     """A broker, as a context: connected while it can be, and ready once `declare` has passed.
 
@@ -198,7 +210,7 @@ class Broker:
             for timeout in self._open:  # nothing comes any more
                 timeout.reschedule(0)
 
-        client = Client()
+        client = _Connection()
         try:
             async with asyncio.timeout(_CONNECT_SECONDS * (1 + len(self._access.servers))):
                 await client.connect(closed_cb=closed, **self._options())

@@ -1,9 +1,11 @@
 """What a journal in JetStream does beyond what every journal does."""
 
 import asyncio
+import socket
+import struct
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 import attrs
@@ -372,6 +374,31 @@ async def test_what_is_asked_ends_with_the_connection(access: Access, server) ->
             await heard.get()
         await server.kill()
         assert {type(outcome) for outcome in await asking} == {JournalUnavailableError}
+
+
+async def test_a_connection_that_is_reset_with_something_left_to_write() -> None:
+    """It leaves neither a task nor an exception behind, which the fixture of all tests checks."""
+    peers: list[asyncio.StreamWriter] = []
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peers.append(writer)
+        writer.write(b'INFO {"server_id":"1","version":"2.15.1","max_payload":1048576}\r\n')
+        with suppress(OSError):
+            while line := await reader.readline():
+                writer.write(b"PONG\r\n" if line == b"PING\r\n" else b"")
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as listening:
+        url = f"nats://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        access = Access(servers=(url,), timeout=LIMIT)
+        async with Broker(access, lambda _: asyncio.sleep(0)) as broker:
+            client = broker.client
+            client._pending, client._pending_data_size = [b"PUB it 0\r\n\r\n"], 12
+            linger = struct.pack("ii", 1, 0)
+            peers[0].get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, linger
+            )
+            peers[0].transport.abort()
+            await until(lambda: not broker.ready)
 
 
 async def test_no_password_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
