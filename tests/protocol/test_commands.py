@@ -84,6 +84,11 @@ def test_what_a_gateway_replies_is_read(balance: Decimal) -> None:
     assert decode_reply(encode_reply(balance)) == balance
 
 
+def test_a_balance_is_written_without_an_exponent() -> None:
+    """Clients may not read one."""
+    assert encode_reply(Decimal("1E+3")).body == b"1000"
+
+
 @pytest.mark.parametrize("body", [' "7.16"\r\n', "'7.16'", "\ufeff7.16", "+7.16", "\t7.160"])
 def test_quotes_and_white_space_are_no_part_of_a_balance(body: str) -> None:
     """Nor is a byte order mark."""

@@ -55,7 +55,11 @@ def test_seconds_may_be_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "  ", "0000-00-00 00:00:00", "0000/0/0 0:0:0", "0", "00:00", "0" * 64]
+    "text",
+    [
+        *("", "  ", "0000-00-00 00:00:00", "0000/0/0 0:0:0", "0", "00:00", "0" * 64),
+        "0000-00-00T00:00:00.000",
+    ],
 )
 def test_an_empty_or_a_zero_date_is_none(text: str) -> None:
     """Resellers write zeros for what did not happen."""

@@ -191,6 +191,7 @@ GOOD = '<message id="1" status="SENT" />'
 SET_ASIDE = {
     "no id": '<message status="SENT" />',
     "an empty id": '<message id="" status="SENT" />',
+    "an empty id, all the rest": '<message id="" sentdate="" donedate="" status="SENT" />',
     "no status": '<message id="1" stat="SENT" />',
     "another element": '<note id="1" status="SENT" />',
     "an id twice": '<message id="1" ID="2" status="SENT" />',

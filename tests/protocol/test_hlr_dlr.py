@@ -117,6 +117,7 @@ SET_ASIDE = {
     "nothing to tell it by": (b" ; ;DELIVRD;2;3;0", "; ;DELIVRD;2;3;0", "neither"),
     "only separators": (b";;;;;", ";;;;;", "neither"),
     "NUL": (b"1;a%00;DELIVRD;;;0", "1;a\x00;DELIVRD;;;0", "control character"),
+    "a control character": (b"1;a\x7fb;DELIVRD;;;0", "1;a\x7fb;DELIVRD;;;0", "control character"),
     "a tab within": (b"1;a\tb;DELIVRD;;;0", "1;a\tb;DELIVRD;;;0", "control character"),
     "a line ended by a carriage return": (
         b"1;a;DELIVRD;;\r2;b;DELIVRD;;",

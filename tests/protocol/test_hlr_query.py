@@ -213,6 +213,13 @@ def test_a_row_that_says_nothing_is_not_accepted() -> None:
     )
 
 
+@pytest.mark.parametrize("row", ["1;OK;", "1;OK; ", "1;ok;"])
+def test_a_row_that_is_accepted_without_an_id(row: str) -> None:
+    """Its report can be told by the number alone."""
+    (submission,) = reply(f"OK\n{row}\n", ["1"])
+    assert (submission.accepted, submission.lookup_id) == (True, None)
+
+
 @pytest.mark.parametrize("body", ["FAILED", "FAILED\n", " failed\r\n", "FAILED\n1;FAILED;\n"])
 def test_a_query_that_is_refused(body: str) -> None:
     """The gateway does not say why."""
@@ -270,6 +277,11 @@ def test_a_truncated_reply_is_unreadable_or_the_whole_truth(line_end: str) -> No
         with pytest.raises(RemoteProtocolError):
             reply(whole[:cut], ["1", "2", "3"], delimited=False)
     assert expected == (ok("1", "a-1"), failed("2"), ok("3", "a-23"))
+
+
+def test_white_space_behind_the_last_line_feed_does_not_matter() -> None:
+    """The last row is ended, though no header told the length."""
+    assert reply("OK\n1;OK;a-1\n \t\r", ["1"], delimited=False) == (ok("1", "a-1"),)
 
 
 def test_the_last_line_feed_may_be_missing() -> None:

@@ -17,7 +17,7 @@ from infobip_async.models import (
     UnreadableRow,
 )
 from infobip_async.protocol.exchange import PushKind, RawPush
-from infobip_async.protocol.push import PushFormat, decode
+from infobip_async.protocol.push import PushFormat, decode, unreadable
 
 DELIVERY = (
     b'<DeliveryReport><message id="1" donedate="2010/8/2 9:0:0" status="SENT"/></DeliveryReport>'
@@ -67,3 +67,19 @@ def test_an_unreadable_push_raises(kind: PushKind) -> None:
     """Nothing of it is an event."""
     with pytest.raises(RemoteProtocolError):
         decode(RawPush(kind, "a=1", b"a=1"), PushFormat())
+
+
+def test_a_push_has_at_most_so_many_rows() -> None:
+    """One with more cannot be read as a whole."""
+    rows = RawPush(PushKind.HLR_REPORTS, body=b"dlr=1;a;DELIVRD;;;0\n2;b;DELIVRD;;;0")
+    assert len(decode(rows, PushFormat(most_rows=2))) == 2
+    with pytest.raises(RemoteProtocolError, match="more than 1 rows"):
+        decode(rows, PushFormat(most_rows=1))
+
+
+def test_a_push_that_cannot_be_read_is_set_aside_as_it_came() -> None:
+    """Its body, in a text that can be printed; its query where it has no body."""
+    posted = RawPush(PushKind.DELIVERY_REPORTS, "x=1", b"a\xff")
+    assert unreadable(posted, "why") == UnreadableRow("a\\xff", "why")
+    forwarded = RawPush(PushKind.INBOUND_SMS, "text=%00")
+    assert unreadable(forwarded, "why") == UnreadableRow("text=%00", "why")

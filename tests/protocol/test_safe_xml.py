@@ -32,6 +32,11 @@ def test_elements_are_told_in_order_with_level_attributes_and_text() -> None:
     )
 
 
+def test_text_behind_an_element_is_that_of_the_one_around_it() -> None:
+    """What the inner one said is no part of it."""
+    assert read(b"<a>x<b>y</b>z</a>")[1] == [(2, "y"), (1, "z")]
+
+
 def test_without_an_end_callback_text_is_passed_over() -> None:
     """A format that lives in attributes alone need not collect text."""
     starts: list[str] = []
