@@ -69,7 +69,7 @@ class Time:
                 waiter.set_result(None)
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Recorder:
     """A handler that keeps what it gets, after it did what it was told to do with it."""
 
@@ -152,7 +152,10 @@ class Bench:
 
     async def start(self, **handling: object) -> SqliteJournal:
         """Serve a journal until the end of the test, or until `stop`."""
-        journal = self.journal(**handling)
+        return await self.serve(self.journal(**handling))
+
+    async def serve(self, journal: SqliteJournal) -> SqliteJournal:
+        """The same for one that was made before."""
         serving = journal.serve(self.router, partial(decode, settings=PushFormat()))
         await self._stack.enter_async_context(serving)
         return journal

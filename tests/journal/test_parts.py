@@ -1,10 +1,11 @@
 """Parts of inbound messages: kept until their message was handled, whole or incomplete."""
 
+import asyncio
 from functools import partial
 
 import pytest
 
-from infobip_async.journal import Handling
+from infobip_async.journal import Handling, KeptPost, SqliteJournal
 from infobip_async.journal.items import Item
 from infobip_async.journal.joining import Joining
 from infobip_async.journal.seam import State
@@ -80,6 +81,27 @@ async def test_a_whole_message_that_fails(bench, whole):
     assert whole.ids == ["Hello world"] * 3
 
 
+async def test_attempts_at_a_whole_message_are_its_own(bench, whole):
+    """Those at its parts do not count."""
+    plain = bench.record(InboundSms)
+    failures = {whole: iter([True]), plain: iter([True])}
+
+    def fail_once(recorder) -> None:
+        if next(failures[recorder], False):
+            raise ValueError
+
+    whole.act, plain.act = (lambda _, r=recorder: fail_once(r) for recorder in (whole, plain))
+    journal = await bench.start(attempts=2)
+    await journal.put(bench.part(1, 2, "Hello "))
+    await journal.put(bench.part(2, 2, "world"))
+    for _ in range(2):
+        await bench.pause(2)
+        bench.time.go_on(1.0)
+    await bench.emptied(journal)
+    assert whole.ids == ["Hello world"] * 2
+    assert [letter async for letter in journal.dead()] == []
+
+
 async def test_attempts_at_a_whole_message_survive_a_restart(bench, whole):
     """The parts that wait with it remember them."""
 
@@ -117,6 +139,57 @@ async def test_an_incomplete_message(bench, whole):
     assert whole.events[1].missing == (2,)
     assert whole.ids == ["behind", "Hello "]
     await bench.emptied(journal)
+
+
+def hold(journal: SqliteJournal) -> asyncio.Event:
+    """Let a journal take nothing more in, until the event is set."""
+    take, released = journal._storage.take, asyncio.Event()
+
+    async def take_later(limit: int) -> list[KeptPost]:
+        await released.wait()
+        return await take(limit)
+
+    journal._storage.take = take_later
+    return released
+
+
+async def test_a_part_that_is_still_in_the_file_is_waited_for(bench, whole):
+    """A journal that lags behind gives up nothing whose time went by meanwhile."""
+    bench.router.reassembler = Reassembler(timeout=20.0)
+    journal = await bench.start()
+    await journal.put(bench.part(1, 2, "Hello "))
+    await bench.come_to(["1"], partial(held, journal))
+    released = hold(journal)
+    await journal.put(bench.part(2, 2, "world"))
+    await bench.pause(1)
+    bench.time.go_on(30.0)
+    await bench.pause(1)
+    released.set()
+    await bench.emptied(journal)
+    assert whole.ids == ["Hello world"]
+
+
+async def test_a_journal_that_is_always_behind_gives_up_too(bench, whole):
+    """By the times at which the posts came that it has taken in."""
+    bench.router.reassembler = Reassembler(timeout=20.0)
+    async with bench.journal() as journal:
+        await journal.put(bench.part(1, 2, "Hello "))
+        bench.time.go_on(30.0)
+        await journal.put(bench.inbound("sender=1&text=behind"))
+    journal = bench.journal()
+    take = journal._storage.take
+
+    async def take_once(limit: int) -> list[KeptPost]:
+        hold(journal)
+        return await take(limit)
+
+    journal._storage.take = take_once
+    await bench.serve(journal)
+    await whole.wait_for(1)
+    await bench.pause(1)
+    bench.time.go_on(10.0)
+    await whole.wait_for(2)
+    assert whole.ids == ["behind", "Hello "]
 
 
 async def test_a_part_that_came_before(bench, whole):

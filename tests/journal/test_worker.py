@@ -2,13 +2,21 @@
 
 import asyncio
 import logging
+import threading
 
 import pytest
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.journal import Handling, SqliteJournal
+from infobip_async.journal import Handling, KeptPost, SqliteJournal, worker
 from infobip_async.models import DeliveryReport, HlrReport, InboundSms, UnreadableRow
+from infobip_async.protocol import dlr_xml
 from infobip_async.router import Router
+
+
+async def turns() -> None:
+    """Let others do all that they can do without waiting for anything else."""
+    for _ in range(50):
+        await asyncio.sleep(0)
 
 
 async def test_everything_is_handled_and_forgotten(bench):
@@ -217,13 +225,43 @@ async def test_batches(bench):
     assert [letter.id async for letter in journal.dead()] == ["1:3"]
 
 
+async def test_what_failed_is_tried_alone(bench):
+    """Not even with what came after it."""
+    other = bench.record(DeliveryReport)
+    batches, busy, release = [], asyncio.Event(), asyncio.Event()
+
+    async def handle(reports: tuple[HlrReport, ...]) -> None:
+        batches.append([report.destination for report in reports])
+        if len(batches) == 1:
+            raise ValueError
+        if len(batches) == 2:
+            busy.set()
+            await release.wait()
+
+    bench.router.on(HlrReport, batch=3)(handle)
+    journal = await bench.start(concurrency=1)
+    await journal.put(bench.hlr("1", lookup_id=""))
+    await bench.pause(2)
+    await journal.put(bench.hlr("2", lookup_id=""))
+    await busy.wait()
+    bench.time.go_on(1.0)
+    await journal.put(bench.hlr("3", lookup_id=""))
+    await journal.put(bench.reports("behind"))
+    await other.wait_for(1)  # so the one before it waits now, behind the one that failed
+    release.set()
+    await bench.emptied(journal)
+    assert batches == [["1"], ["2"], ["1"], ["3"]]
+
+
 async def test_an_event_without_a_handler(bench, caplog):
-    """It is forgotten, and that is said once."""
+    """It is forgotten, and that is said once, and of no others."""
+    bench.record(HlrReport)
     journal = await bench.start()
+    await journal.put(bench.hlr("38598303174"))
     await journal.put(bench.reports("a"))
     await journal.put(bench.reports("b"))
     await bench.emptied(journal)
-    assert caplog.text.count("DeliveryReport is acknowledged without a handler") == 1
+    assert caplog.messages == ["DeliveryReport is acknowledged without a handler"]
 
 
 async def test_what_cannot_be_read(bench):
@@ -272,13 +310,47 @@ async def test_a_hook_that_fails(bench):
     assert len(told.events) == 2
 
 
-async def test_big_posts(bench):
+async def test_big_posts(bench, monkeypatch):
     """They are read beside the loop, whole."""
+    threads, read = [], dlr_xml.decode_push
+
+    def decode_push(*arguments: object, **settings: object) -> list[DeliveryReport]:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return read(*arguments, **settings)
+
+    monkeypatch.setattr(dlr_xml, "decode_push", decode_push)
     got = bench.record(DeliveryReport)
     journal = await bench.start(window=100)
+    await journal.put(bench.reports("small"))
     await journal.put(bench.reports(*(f"a long message id {n}" for n in range(2_000))))
     await bench.emptied(journal)
-    assert len(set(got.ids)) == 2_000
+    assert len(set(got.ids)) == 2_001
+    assert threads == [True, False]
+
+
+async def test_events_in_memory_are_few(bench, monkeypatch):
+    """What is beyond the window waits in the journal alone."""
+    monkeypatch.setattr(worker, "_POSTS_AT_ONCE", 1)
+    got, release = bench.record(DeliveryReport), asyncio.Event()
+    got.act = lambda _: release.wait()
+    async with bench.journal() as journal:
+        for post in "abcde":
+            await journal.put(bench.reports(post))
+    journal = bench.journal(window=2)
+    taken, take = [], journal._storage.take
+
+    async def counted(limit: int) -> list[KeptPost]:
+        taken.append(limit)
+        return await take(limit)
+
+    journal._storage.take = counted
+    await bench.serve(journal)
+    await bench.until(lambda: got.running == 2)
+    await bench.look(journal)
+    assert len(taken) == 2
+    release.set()
+    await bench.emptied(journal)
+    assert got.ids == list("abcde")
 
 
 async def test_a_clean_stop(bench, caplog):
@@ -290,7 +362,7 @@ async def test_a_clean_stop(bench, caplog):
     await journal.put(bench.reports(*"abcde"))
     await bench.until(lambda: got.running == 2)
     stop = asyncio.create_task(bench.stop())
-    await asyncio.sleep(0)
+    await turns()
     release.set()
     await stop
     assert got.ids == ["a", "b"]
@@ -298,6 +370,27 @@ async def test_a_clean_stop(bench, caplog):
         (post,) = [post async for post in journal.waiting()]
     assert [number for number in range(5) if post.wants(number)] == [2, 3, 4]
     assert "cancelled" not in caplog.text
+
+
+async def test_nothing_is_taken_in_during_a_stop(bench):
+    """Nor is a timer left that has limited the time of handlers."""
+    got, release = bench.record(DeliveryReport), asyncio.Event()
+    got.act = lambda _: release.wait()
+    journal = await bench.start()
+    await journal.put(bench.reports("a"))
+    await bench.until(lambda: got.running)
+    await bench.look(journal)
+    taken = []
+    journal._storage.take = taken.append
+    stop = asyncio.create_task(bench.stop())
+    await turns()
+    await journal.put(bench.reports("b"))
+    await turns()
+    release.set()
+    await stop
+    assert taken == []
+    timers = asyncio.get_running_loop()._scheduled
+    assert [timer for timer in timers if not timer.cancelled()] == []
 
 
 async def test_a_stop_does_not_wait_for_ever(bench, caplog):
@@ -310,7 +403,8 @@ async def test_a_stop_does_not_wait_for_ever(bench, caplog):
     await bench.stop()
     assert "1 calls of handlers are cancelled" in caplog.text
     async with bench.journal() as journal:
-        assert len([post async for post in journal.waiting()]) == 1
+        (post,) = await bench.look(journal)
+    assert post.marks == {}  # it is not the handler's fault
 
 
 def test_a_loop_that_cancels_everything(tmp_path):

@@ -250,16 +250,19 @@ def test_a_loop_that_is_gone(tmp_path):
 
 async def test_how_safe_it_is(writer):
     """Each commit is synced, the file is ours alone, and its log does not keep its size."""
-    found = {
-        name: (await writer.do(lambda c, name=name: c.execute(f"pragma {name}").fetchone()))[0]
-        for name in ("synchronous", "journal_mode", "locking_mode", "journal_size_limit")
-    }
-    assert found == {
+    expected = {
         "synchronous": 2,
         "journal_mode": "wal",
         "locking_mode": "exclusive",
         "journal_size_limit": 16 * 1024 * 1024,
+        "busy_timeout": 200,
     }
+    found = {
+        name: (await writer.do(lambda c, name=name: c.execute(f"pragma {name}").fetchone()))[0]
+        for name in expected
+    }
+    assert found == expected
+    assert writer._thread.daemon  # a program can end that has not closed it
 
 
 async def test_the_log_is_bounded(writer, tmp_path, monkeypatch):
