@@ -12,6 +12,7 @@ import pytest
 
 from infobip_async.sockets import SocketNetwork, SocketStream
 from jumping import PATIENCE, jump, turns, until
+from platforms import needs_linux
 
 MANY = 2_000_000
 
@@ -164,6 +165,27 @@ async def test_whether_it_can_be_used_again(pair) -> None:
     assert readable("is_readable") is True
 
 
+async def test_whether_the_peer_has_reset_it() -> None:
+    """As of now, though the event loop has not heard of it."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        stream = await SocketNetwork().connect_tcp(*listening.getsockname())
+        peer, _ = listening.accept()
+    assert stream.get_extra_info("is_readable") is False
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    assert stream.get_extra_info("is_readable") is True
+    await stream.aclose()
+
+
+async def test_closing_does_not_wait_for_what_the_peer_does_not_take(pair) -> None:
+    """It would wait for ever."""
+    writing = asyncio.create_task(pair.stream.write(bytes(MANY)))
+    await turns()
+    await pair.stream.aclose()
+    with pytest.raises(httpcore.WriteError):
+        await writing
+
+
 async def test_what_else_is_known_of_it(pair) -> None:
     """As asyncio calls it."""
     assert pair.stream.get_extra_info("ssl_object") is None
@@ -178,6 +200,32 @@ async def test_every_address_of_a_host_is_tried() -> None:
         stream = await SocketNetwork().connect_tcp("localhost", port, timeout=PATIENCE)
         assert await stream.read(1, timeout=PATIENCE) == b""
         await stream.aclose()
+
+
+@needs_linux  # elsewhere a full queue refuses
+async def test_an_address_that_says_nothing_holds_nobody_up(monkeypatch) -> None:
+    """A quarter of a second later the next one is tried beside it."""
+    with socket.socket() as silent, socket.create_server(("127.0.0.1", 0)) as listening:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        with socket.create_connection(silent.getsockname()):
+            addresses = [
+                (socket.AF_INET, socket.SOCK_STREAM, 0, "", one.getsockname())
+                for one in (silent, listening)
+            ]
+
+            async def resolve(*_: object, **__: object) -> list[object]:
+                return addresses
+
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+            connecting = asyncio.create_task(SocketNetwork().connect_tcp("gateway.example", 80))
+            await turns()
+            assert not connecting.done()
+            await jump(0.25)
+            await until(connecting.done)
+            stream = await connecting
+            assert stream.get_extra_info("peername") == listening.getsockname()
+            await stream.aclose()
 
 
 @pytest.mark.parametrize("rounds", range(5))

@@ -161,7 +161,7 @@ async def test_a_connection_lost_at_the_end_of_the_handshake(
         (await start_tls(*args, **kwargs)).abort()
 
     monkeypatch.setattr(loop, "start_tls", lost)
-    with pytest.raises(NotSentError):
+    with pytest.raises(NotSentError, match=r"\(ConnectError\)"):
         await connect(ssl_context=trusting).credits()
 
 
