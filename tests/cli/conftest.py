@@ -107,11 +107,12 @@ class Gateway:
         ) as self.simulator:
             self._ready.set()
             await self._done.wait()
+            await self._accepted()
 
     def run(self) -> None:
         """Run until it is stopped: the body of the thread."""
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())  # and, unlike the loop alone, close what is being closed
 
     def wait(self) -> None:
         """Wait until it listens."""
@@ -135,6 +136,11 @@ class Gateway:
             await asyncio.sleep(0)
             turns = 20 if self.simulator._server.connections else turns - 1
         await self.simulator.settled()
+
+    async def _accepted(self) -> None:
+        """Let connections become known that asyncio accepts; it loses them if it is closed now."""
+        for _ in range(20):
+            await asyncio.sleep(0)
 
 
 @pytest.fixture
