@@ -41,6 +41,17 @@ async def test_parts_are_joined(bench, whole):
     assert whole.ids == ["between", "Hello world"]
 
 
+async def test_a_whole_message_keeps_its_place(bench, whole):
+    """It goes before what the same sender wrote later."""
+    async with bench.journal() as journal:
+        await journal.put(bench.part(1, 2, "Hello "))
+        await journal.put(bench.part(2, 2, "world"))
+        await journal.put(bench.inbound("sender=38598123123&text=behind"))
+    journal = await bench.start()
+    await bench.emptied(journal)
+    assert whole.ids == ["Hello world", "behind"]
+
+
 async def test_parts_survive_a_restart(bench, whole):
     """A part that waited is fed again; its own handlers are not told a second time."""
     plain = bench.record(InboundSms)

@@ -247,6 +247,24 @@ async def test_a_reason_of_any_text(bench, got, caplog):
     assert "\ud800" not in caplog.text
 
 
+async def test_reasons_of_several_handlers(bench):
+    """All of them, as far as there is room."""
+
+    async def one(_: DeliveryReport) -> None:
+        raise ValueError("a" * 300)
+
+    async def another(_: DeliveryReport) -> None:
+        raise KeyError("b" * 300)
+
+    for handler in (one, another):
+        bench.router.on(DeliveryReport)(handler)
+    journal = await bench.start(attempts=1)
+    await journal.put(bench.reports("a"))
+    await bench.emptied(journal)
+    (dead,) = [letter async for letter in journal.dead()]
+    assert dead.reason == f"ValueError: {'a' * 300}; KeyError: '{'b' * 300}"[:500]
+
+
 async def test_a_query_of_any_octets(bench):
     """It comes back as it was."""
     push = bench.inbound("text=\udcff\ud800%00")
