@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from infobip_async import InfobipClient, LocalProtocolError, Outgoing, SendOutcome, TextMessage
+from jumping import PATIENCE
 
 HELLO = TextMessage("Hello", "Friend")
 NUMBER = "38598514674"
@@ -29,6 +30,20 @@ async def test_the_type_of_an_argument(gateway, connect, mistake) -> None:
     with pytest.raises(LocalProtocolError, match=r"is not a string|is no message"):
         await mistake(connect())
     assert not gateway.received
+
+
+async def test_a_mistake_waits_for_no_turn(gateway, connect) -> None:
+    """It is told though other calls have all the slots."""
+    gateway.gate.clear()
+    client = connect(concurrency=1)
+    first = asyncio.create_task(client.credits())
+    await gateway.until(lambda: gateway.busy)
+    async with asyncio.timeout(PATIENCE):
+        for mistake in (client.pull_reports(["a,b"]), client.submit_hlr(["1;2"])):
+            with pytest.raises(LocalProtocolError):
+                await mistake
+    gateway.gate.set()
+    await first
 
 
 async def test_items_of_another_type(gateway, connect) -> None:

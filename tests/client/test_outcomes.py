@@ -10,6 +10,7 @@ import pytest
 
 from infobip_async import (
     Endpoints,
+    GatewayRefusedError,
     LocalProtocolError,
     NotEnoughCreditsError,
     NotSentError,
@@ -17,6 +18,8 @@ from infobip_async import (
     Recipient,
     TextMessage,
 )
+
+ROWS = b"OK\n385911234567;OK;lookup-1\n385911234568;FAILED;"  # without a line feed at its end
 
 
 async def test_a_fault_makes_the_outcome_unknown_and_no_second_copy(  # noqa: PLR0917 - a matrix
@@ -57,6 +60,27 @@ async def test_nothing_is_sent_where_nobody_listens(gateway, connect, kind, call
         await call.make(client)
     assert len(gateway.received) == before
     assert not gateway.partial
+
+
+@pytest.mark.parametrize(("name", "body"), [("send_one", b"0"), ("submit_hlr", ROWS)])
+async def test_a_reply_without_a_length_may_have_been_cut_short(
+    gateway, connect, calls, name, body
+) -> None:
+    """A connection that ends well proves nothing; the end of a chunked reply does."""
+    gateway.once(b"HTTP/1.1 200 OK\r\n\r\n" + body)
+    client = connect()
+    with pytest.raises(OutcomeUnknownError, match=r"cut short|not ended"):
+        await calls[name].make(client)
+    gateway.once(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body),
+        "keep",
+    )
+    if name == "send_one":
+        with pytest.raises(GatewayRefusedError):
+            await calls[name].make(client)
+    else:
+        assert len(await calls[name].make(client)) == 2
 
 
 async def test_an_idle_connection_that_was_closed_is_replaced(gateway, connect, kind, call) -> None:

@@ -11,7 +11,15 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from infobip_async import Endpoints, InfobipClient, InfobipError, Recipient, TextMessage
+from infobip_async import (
+    Endpoints,
+    InfobipClient,
+    InfobipError,
+    LocalProtocolError,
+    Recipient,
+    TextMessage,
+)
+from infobip_async.protocol.exchange import HttpRequest
 from infobip_async.redaction import exchange_of_ours, protect_logs
 
 MARK = "S3cr3tM4rk"
@@ -110,6 +118,24 @@ async def test_cancelled_callers_and_closing_tell_nothing(gateway, marked, calls
     await marked.aclose()
     for fault in await asyncio.gather(*calling, return_exceptions=True):
         assert MARK not in shown(fault)
+
+
+async def test_what_an_error_was_made_of_is_not_shown(connect) -> None:
+    """Neither its cause, nor the frames that it came through."""
+
+    def broken(*_: object) -> HttpRequest:
+        password = MARK
+        try:
+            int(password)
+        except ValueError as fault:
+            raise LocalProtocolError("no number", field="password") from fault
+        raise AssertionError
+
+    exchanges = connect()._exchanges
+    for asking in (exchanges.ask(broken, broken), exchanges.order([broken], broken)):
+        with pytest.raises(LocalProtocolError) as caught:
+            await asking
+        assert MARK not in shown(caught.value)
 
 
 MISTAKES = {

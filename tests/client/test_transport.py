@@ -192,6 +192,15 @@ async def test_a_giant_reply_is_not_read_to_its_end(gateway, connect, call, monk
     assert len(gateway.received) == 1
 
 
+async def test_a_reply_of_the_limit_is_read(gateway, connect, monkeypatch) -> None:
+    """One with an octet more is not."""
+    monkeypatch.setattr("infobip_async.transport.MAX_REPLY", 4)
+    assert str(await connect().credits()) == "7.16"
+    gateway.bodies["command.aspx"] = b"77.16"
+    with pytest.raises(OutcomeUnknownError, match="OverflowError"):
+        await connect().credits()
+
+
 async def test_a_zip_bomb_is_not_unpacked_to_its_end(gateway, connect, monkeypatch) -> None:
     """The limit is of what is unpacked."""
     monkeypatch.setattr("infobip_async.transport.MAX_REPLY", 1_000_000)
