@@ -25,8 +25,10 @@ from ports import reserved_port
 
 SECRET = "a-secret-of-the-tests"
 PASSWORD = "a-password-of-the-tests"
+PATIENCE = 300.0
+"""Seconds that a busy machine may take to start a process."""
 _MAIN = "from infobip_async.cli import main; main()"
-_PATIENT = f"from infobip_async.cli import bulk; bulk.LAST_WAIT = 60.0; {_MAIN}"
+_PATIENT = f"from infobip_async.cli import bulk; bulk.LAST_WAIT = {PATIENCE}; {_MAIN}"
 
 T = TypeVar("T")
 
@@ -58,7 +60,7 @@ class Tripwire:
     def held(self) -> Iterator[None]:
         """Wait until the gateway is held up, and let it go on afterwards."""
         try:
-            assert self._reached.wait(60)
+            assert self._reached.wait(PATIENCE)
             yield
         finally:
             self._go_on.set()
@@ -70,7 +72,7 @@ class Tripwire:
             self._left -= 1
             if self._left == 0:
                 self._reached.set()
-                self._go_on.wait(60)
+                self._go_on.wait(PATIENCE)
             return policy(number)
 
         return ask
@@ -116,7 +118,7 @@ class Gateway:
 
     def wait(self) -> None:
         """Wait until it listens."""
-        assert self._ready.wait(60)
+        assert self._ready.wait(PATIENCE)
 
     def stop(self) -> None:
         """Have it end."""
@@ -124,7 +126,7 @@ class Gateway:
 
     def call(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Await something in its thread."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
     def settle(self) -> None:
         """Wait until its clients have gone, and what they asked for is done and reported."""
@@ -210,7 +212,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Start the command line in a process of its own, which does not outlive the test.
 
-    One that is patient waits a minute, and not 10 seconds, for what is out when it is stopped.
+    One that is patient waits minutes, and not 10 seconds, for what is out when it is stopped.
     """
     for mode in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE"):  # prints how slow the machine is
         monkeypatch.delenv(mode, raising=False)
