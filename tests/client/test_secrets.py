@@ -132,9 +132,9 @@ async def test_what_an_error_was_made_of_is_not_shown(connect) -> None:
         raise AssertionError
 
     exchanges = connect()._exchanges
-    for asking in (exchanges.ask(broken, broken), exchanges.order([broken], broken)):
+    for ask, encoders in ((exchanges.ask, broken), (exchanges.order, [broken])):
         with pytest.raises(LocalProtocolError) as caught:
-            await asking
+            await ask(encoders, broken)
         assert MARK not in shown(caught.value)
 
 

@@ -67,7 +67,7 @@ async def test_the_ssl_context_is_used(secured, connect, trusting, call) -> None
 
 async def test_an_unknown_certificate_is_refused(secured, connect, call) -> None:
     """Before anything is sent, and for this reason."""
-    with pytest.raises(NotSentError, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(NotSentError, match=r"\(ConnectError: CERTIFICATE_VERIFY_FAILED\)"):
         await call.make(connect())
     assert not secured.received
 
