@@ -85,7 +85,9 @@ async def test_closing_in_spite_of_what_is_under_way(target):
     for write in (first, second):
         with pytest.raises(JournalUnavailableError, match="closed"):
             await write
-    assert target.writes == [[1]]
+    target.may_go_on.set()
+    await together.write(3)  # as when the journal is opened again
+    assert target.writes == [[1], [3]]
 
 
 def test_lanes():
