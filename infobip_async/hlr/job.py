@@ -36,7 +36,8 @@ _COLUMNS: Final = (
 _READ: Final = f"select {_COLUMNS} from numbers where position between ? and ? order by position"  # noqa: S608 - constants
 _OPEN: Final = (
     "select position, destination, lookup_id, deadline - ? from numbers"
-    " where lookup_id is not null and outcome is null and deadline > ? order by deadline, position"
+    " where intended and lookup_id is not null and outcome is null and deadline > ?"
+    " order by deadline, position"
 )
 _RECORD: Final = (
     "update numbers set intended = ?, lookup_id = coalesce(?, lookup_id), outcome = ?, reason = ?,"

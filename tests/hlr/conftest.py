@@ -20,7 +20,7 @@ Rows = Sequence[HlrSubmission]
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Any]:
     """Sockets and threads need time that passes; everything else here does not."""
-    if item.path.stem in {"test_over_sockets", "test_job", "test_job_source"}:
+    if item.path.stem in {"test_over_sockets", "test_job", "test_job_source", "test_crashes"}:
         return {"jumping": JumpingLoop}
     return {"skipping": SkippingLoop}
 
