@@ -166,7 +166,7 @@ def hold(journal: SqliteJournal) -> asyncio.Event:
 
 async def test_a_part_that_is_still_in_the_file_is_waited_for(bench, whole):
     """A journal that lags behind gives up nothing whose time went by meanwhile."""
-    bench.router.reassembler = Reassembler(timeout=20.0)
+    bench.router.parts_timeout = 20.0
     journal = await bench.start()
     await journal.put(bench.part(1, 2, "Hello "))
     await bench.come_to(["1"], partial(held, journal))
@@ -182,7 +182,7 @@ async def test_a_part_that_is_still_in_the_file_is_waited_for(bench, whole):
 
 async def test_a_journal_that_is_always_behind_gives_up_too(bench, whole):
     """By the times at which the posts came that it has taken in."""
-    bench.router.reassembler = Reassembler(timeout=20.0)
+    bench.router.parts_timeout = 20.0
     async with bench.journal() as journal:
         await journal.put(bench.part(1, 2, "Hello "))
         bench.time.go_on(30.0)

@@ -330,7 +330,7 @@ async def test_big_posts(bench, monkeypatch):
 
 async def test_events_in_memory_are_few(bench, monkeypatch):
     """What is beyond the window waits in the journal alone."""
-    monkeypatch.setattr(worker, "_POSTS_AT_ONCE", 1)
+    monkeypatch.setattr(worker, "_PUSHES_AT_ONCE", 1)
     got, release = bench.record(DeliveryReport), asyncio.Event()
     got.act = lambda _: release.wait()
     async with bench.journal() as journal:
@@ -404,7 +404,7 @@ async def test_a_stop_does_not_wait_for_ever(bench, caplog):
     assert "1 calls of handlers are cancelled" in caplog.text
     async with bench.journal() as journal:
         (post,) = await bench.look(journal)
-    assert post.marks == {}  # it is not the handler's fault
+    assert post.states == {}  # it is not the handler's fault
 
 
 def test_a_loop_that_cancels_everything(tmp_path):
