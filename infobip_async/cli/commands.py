@@ -23,7 +23,7 @@ class _Lazy(click.Group):
         try:
             module = import_module(f"infobip_async.cli.{cmd_name}")
         except ModuleNotFoundError as missing:
-            if missing.name != "nats":
+            if (missing.name or "").partition(".")[0] != "nats":
                 raise
             return _unavailable(cmd_name, "nats")
         command: click.Command = module.command

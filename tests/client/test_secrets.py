@@ -131,10 +131,10 @@ async def test_what_an_error_was_made_of_is_not_shown(connect) -> None:
             raise LocalProtocolError("no number", field="password") from fault
         raise AssertionError
 
-    exchanges = connect()._outcomes
-    for ask, encoders in ((exchanges.ask, broken), (exchanges.order, [broken])):
+    outcomes = connect()._outcomes
+    for make, encoders in ((outcomes.read, broken), (outcomes.submit, [broken])):
         with pytest.raises(LocalProtocolError) as caught:
-            await ask(encoders, broken)
+            await make(encoders, broken)
         assert MARK not in shown(caught.value)
 
 
