@@ -25,8 +25,7 @@ from infobip_async.errors import (
 )
 from infobip_async.models import Message, Recipient, SendReceipt
 from infobip_async.protocol.send_xml import MAX_RECIPIENTS
-from infobip_async.runs.budget import Budget
-from infobip_async.runs.gate import ClosedError, Gate
+from infobip_async.runs.flow_control import ClosedError, FlowControl
 from infobip_async.runs.outcomes import concerns_account, outcome_of
 from infobip_async.runs.run import Run
 from infobip_async.runs.settings import RunSettings
@@ -78,7 +77,7 @@ class BulkSend:
     """One call of `InfobipClient.send_many`.
 
     Items go from the window through the screening (what the job knows, exclusion), into groups
-    that share a request, and through the gate.
+    that share a request, and out by the run's flow control.
 
     Args:
         client: sends the requests.
@@ -105,15 +104,8 @@ class BulkSend:
             source, self._take, self._finish, size=settings.window
         )
         limiter = RateLimiter(settings.rate)
-        budget = Budget(settings.most, settings.min_credits)
-        self.gate = Gate(
-            settings.concurrency,
-            limiter,
-            settings.unreachable_timeout,
-            budget,
-            ask_balance=None if settings.min_credits is None else client.credits,
-            closing=self.window.stop_reading,
-        )
+        ask_balance = None if settings.min_credits is None else client.credits
+        self.flow = FlowControl.of(settings, limiter, ask_balance, self.window.stop_reading)
         self.outcomes: Counter[str] = Counter()
         self._groups = Groups(
             client,
@@ -121,13 +113,13 @@ class BulkSend:
             batch_size=settings.batch_size,
             batch_age=settings.batch_age,
             # Where nothing limits parts, counting them would cost a second look at each text.
-            most_parts=limiter.largest or (MAX_RECIPIENTS if budget.limited else None),
+            most_parts=limiter.largest or (MAX_RECIPIENTS if self.flow.budget.limited else None),
         )
         self._job = None if settings.job is None else SendJob(settings.job, client.username)
         self._screening: Screening | None = None
         asks = None if isinstance(exclude, Container) else exclude
         if self._job is not None or asks is not None:  # each item is waited for
-            self._screening = Screening(self, self.gate, self._job, asks, settings.on_unknown)
+            self._screening = Screening(self, self.flow, self._job, asks, settings.on_unknown)
         self._requests = TaskSet(self._ended)
         self._positions = itertools.count()
         self._rows = 0
@@ -156,7 +148,7 @@ class BulkSend:
 
     async def close(self) -> None:
         """Read and send nothing more, and leave no request behind."""
-        self.gate.stop("the run was left before its turn")
+        self.flow.stop("the run was left before its turn")
         try:
             await self.window.reader_ended()
             if self._screening is not None:
@@ -170,7 +162,7 @@ class BulkSend:
 
     async def stop(self) -> None:
         """Read and send nothing more, and wait for the requests in flight."""
-        self.gate.stop("the run was stopped before its turn")
+        self.flow.stop("the run was stopped before its turn")
         await self.window.reader_ended()
         await self._requests.drain(self._settings.stop_timeout)
 
@@ -227,15 +219,15 @@ class BulkSend:
     def fail(self, fault: BaseException) -> None:
         """End the run with something that is no outcome; requests in flight still get theirs."""
         self._fault = self._fault or fault
-        self.gate.stop(f"the run failed ({type(fault).__name__})")
+        self.flow.stop(f"the run failed ({type(fault).__name__})")
         if not self._requests:
             self.window.fail(self._fault)
 
     async def _send(self, message: Message, parts: int, entries: list[Entry]) -> None:
-        """Send items, in one request where the gate lets all of them out at once."""
+        """Send items, in one request where the flow control lets all of them out at once."""
         while entries:
             try:
-                count = await self.gate.enter(len(entries), parts)
+                count = await self.flow.enter(len(entries), parts)
             except ClosedError as closed:
                 self._report(entries, _Verdict(SendOutcome.NOT_SENT, closed.fault))
                 return
@@ -245,7 +237,7 @@ class BulkSend:
                 await self._send_singly(message, parts, going)
             else:
                 await self._record(going, verdict)
-                if isinstance(verdict.error, NotSentError) and not self.gate.closed:
+                if isinstance(verdict.error, NotSentError) and not self.flow.closed:
                     continue  # it goes out again, once the gateway can be reached
                 self._report(going, verdict)
             entries = entries[count:]
@@ -256,7 +248,7 @@ class BulkSend:
             await self._send(message, parts, [entry])
 
     async def _request(self, message: Message, parts: int, entries: list[Entry]) -> _Verdict:
-        """Make one request that the gate has let out."""
+        """Make one request that the flow control has let out."""
         fault: Exception | None = LocalProtocolError("it was not made")
         try:
             if self._job is not None:
@@ -270,9 +262,9 @@ class BulkSend:
             fault = error
             return _verdict_on(error)
         finally:
-            self.gate.leave(fault, parts * len(entries))
+            self.flow.leave(fault, parts * len(entries))
         if receipt.credits is not None:
-            self.gate.learn_balance(receipt.credits)
+            self.flow.learn_balance(receipt.credits)
         if receipt.accepted >= len(entries):
             return _Verdict(SendOutcome.SENT, answered=True)
         few = f"the gateway accepted {receipt.accepted} of {len(entries)}, and does not say which"

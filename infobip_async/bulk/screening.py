@@ -10,7 +10,7 @@ from infobip_async.bulk.items import Outgoing, SendOutcome, SendResult
 from infobip_async.bulk.job import Record, SendJob, number_of
 from infobip_async.concurrency.batching import Batcher
 from infobip_async.errors import LocalProtocolError
-from infobip_async.runs.gate import Gate
+from infobip_async.runs.flow_control import FlowControl
 from infobip_async.runs.settings import OnUnknown
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Screening:
 
     Args:
         taker: gets them.
-        gate: tells whether anything goes out, and is closed where the source is not the job's.
+        flow: tells whether anything goes out, and is closed where the source is not the job's.
         job: knows what became of items in earlier runs; None without a job.
         exclude: knows whether a number is excluded; None where none is.
         on_unknown: what becomes of items whose outcome is unknown.
@@ -68,13 +68,13 @@ class Screening:
     def __init__(
         self,
         taker: Taker,
-        gate: Gate,
+        flow: FlowControl,
         job: SendJob | None,
         exclude: Callable[[str], Awaitable[bool]] | None,
         on_unknown: OnUnknown,
     ) -> None:
         self._taker = taker
-        self._gate = gate
+        self._flow = flow
         self._job = job
         self._exclude = exclude
         self._on_unknown = on_unknown
@@ -120,9 +120,9 @@ class Screening:
                 await self._admit(key, item)
         if difference is not None:
             self._differs = True
-            self._gate.end(difference)
+            self._flow.end(difference)
         for _, item in items[len(known) :]:
-            why = self._gate.why
+            why = self._flow.why
             self._taker.emit(SendResult(item, SendOutcome.NOT_SENT, (), why, str(why)))
 
     def _is_settled(self, key: Key, item: Outgoing, record: Record) -> bool:
@@ -137,7 +137,7 @@ class Screening:
         return True
 
     async def _admit(self, key: Key, item: Outgoing) -> None:
-        exclude = None if self._gate.closed else self._exclude
+        exclude = None if self._flow.closed else self._exclude
         number = number_of(item)
         if exclude is not None and number is not None and await exclude(number):
             self._taker.emit(SendResult(item, SendOutcome.EXCLUDED))
@@ -145,10 +145,10 @@ class Screening:
             self._taker.admit(key, item)
 
     async def _end(self, rows: int) -> None:
-        if self._job is not None and not self._gate.closed:  # else it was not read to its end
+        if self._job is not None and not self._flow.closed:  # else it was not read to its end
             difference = await self._job.check_end(rows)
             if difference is not None:
-                self._gate.end(difference)
+                self._flow.end(difference)
         self._taker.finish()
 
 

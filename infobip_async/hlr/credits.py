@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.errors import InfobipError, NotEnoughCreditsError
 from infobip_async.hlr.queries import AccountClient
-from infobip_async.runs.gate import Gate
+from infobip_async.runs.flow_control import FlowControl
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,7 +27,7 @@ class CreditCheck:
 
     Args:
         client: knows the balance.
-        gate: of the run.
+        flow: of the run.
         window: of the run, which does not end before the balance is known.
         forget: is given the numbers of the reports that said nothing, where there are no credits.
         failed: is told of what is no outcome, such as a job that cannot be written.
@@ -36,13 +36,13 @@ class CreditCheck:
     def __init__(
         self,
         client: AccountClient,
-        gate: Gate,
+        flow: FlowControl,
         window: "Window[str, HlrResult]",
         forget: Callable[[Sequence[int]], Awaitable[None]],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._client = client
-        self._gate = gate
+        self._flow = flow
         self._window = window
         self._forget = forget
         self._failed = failed
@@ -72,7 +72,7 @@ class CreditCheck:
                 self._empty = True
                 reason = f"{len(row)} reports in a row have the status UNKNOWN, and"
                 reason += f" there are {left} credits"
-                self._gate.end(NotEnoughCreditsError(reason, operation="lookup"))
+                self._flow.end(NotEnoughCreditsError(reason, operation="lookup"))
                 await self._forget(row)
         if self._row is row:
             self._row = []

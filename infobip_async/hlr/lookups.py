@@ -21,7 +21,7 @@ from infobip_async.hlr.stream import Numbers, Stream, StreamSettings
 from infobip_async.models import HlrReport
 from infobip_async.numbering.msisdn import check_lookup_destination
 from infobip_async.router import Router
-from infobip_async.runs.gate import Gate
+from infobip_async.runs.flow_control import FlowControl
 from infobip_async.runs.run import Run
 from infobip_async.runs.settings import OnUnknown, check_positive, check_range
 
@@ -116,8 +116,8 @@ class HlrLookups:
         self._stop_timeout = stop_timeout
         self._deadlines = Deadlines(LookupTable(loop_time, report_grace, early_limit))
         # Who looks one number up is told at once that the gateway is away.
-        self._gate = Gate(concurrency, self._limiter, 0, lenient=True)
-        self._queries = Queries(client, self._deadlines, self._gate)
+        self._flow = FlowControl(concurrency, self._limiter, 0, lenient=True)
+        self._queries = Queries(client, self._deadlines, self._flow)
         self._singles: dict[float, _Singles] = {}
         self._streams: WeakSet[Stream] = WeakSet()
         self._entered = False
@@ -140,7 +140,7 @@ class HlrLookups:
             stream.leave()
         for timeout in tuple(self._singles):
             self._submit_singles(timeout)
-        self._gate.stop("the lookups were left before its turn")
+        self._flow.stop("the lookups were left before its turn")
         wait = 0 if exc_type else self._stop_timeout
         try:
             stops = (stream.stop(wait) for stream in self._streams)
@@ -268,5 +268,5 @@ class HlrLookups:
         return stream.run()
 
     def _check_open(self) -> None:
-        if not self._entered or self._gate.closed:
+        if not self._entered or self._flow.closed:
             raise RuntimeError("lookups are made inside `async with HlrLookups(...)`")

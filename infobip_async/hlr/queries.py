@@ -20,7 +20,7 @@ from infobip_async.hlr.deadlines import Deadlines
 from infobip_async.hlr.pending import Answer, Batch
 from infobip_async.hlr.results import HlrOutcome
 from infobip_async.models import HlrSubmission
-from infobip_async.runs.gate import ClosedError, Gate
+from infobip_async.runs.flow_control import ClosedError, FlowControl
 from infobip_async.runs.outcomes import outcome_of
 
 REPETITIONS: Final = 3
@@ -103,7 +103,7 @@ class Queries:
     Args:
         client: submits them.
         deadlines: has the table that keeps what waits.
-        gate: lets them out.
+        flow: lets them out.
         ledger: is told of each before and after; None where nothing is written down.
         failed: is told of what is no outcome, such as a ledger that cannot be written.
     """
@@ -112,14 +112,14 @@ class Queries:
         self,
         client: HlrClient,
         deadlines: Deadlines,
-        gate: Gate,
+        flow: FlowControl,
         ledger: Ledger | None = None,
         failed: Callable[[BaseException], None] = _pass,
     ) -> None:
         self._client = client
         self._deadlines = deadlines
         self._table = deadlines.table
-        self._gate = gate
+        self._flow = flow
         self._ledger = ledger
         self._failed = failed
         self._running: dict[asyncio.Task[None], Batch] = {}
@@ -187,7 +187,7 @@ class Queries:
         batch = query.batch
         try:
             while not batch.replied:
-                count = await self._gate.enter(len(batch.destinations))
+                count = await self._flow.enter(len(batch.destinations))
                 if count < len(batch.destinations):
                     self._start(query.of(batch.split(count)))
                 if not self._goes_out_again(query, await self._submit(query)):
@@ -208,17 +208,17 @@ class Queries:
             else:
                 self._table.hold(query.batch)
             return True
-        if isinstance(fault, GatewayRefusedError) and self._gate.closed and self._gate.opaque:
+        if isinstance(fault, GatewayRefusedError) and self._flow.closed and self._flow.opaque:
             outcome = HlrOutcome.NOT_SENT  # it is not known to be about these numbers
         self._fail(query, outcome, _error(fault))
         return False
 
     def _is_repeated(self, query: _Query, fault: Exception, outcome: HlrOutcome) -> bool:
-        """Whether a query that failed goes out again, when the gate lets it."""
-        if self._gate.closed or self._gate.lenient:
+        """Whether a query that failed goes out again, when the flow control lets it."""
+        if self._flow.closed or self._flow.lenient:
             return False
         if isinstance(fault, GatewayRefusedError):
-            # Refused as a whole, which does not say why (§4). The gate lets single numbers out
+            # Refused as a whole, which does not say why (§4). The flow control lets one number out
             # until one is accepted: then a second refusal is about these numbers.
             again, query.refused = query.refused, True
             return not again
@@ -244,7 +244,7 @@ class Queries:
             self._failed(unwritten)  # before `leave` lets the next query out
             raise
         finally:
-            self._gate.leave(fault, units)
+            self._flow.leave(fault, units)
             self._table.query_ended(batch)
         return fault
 

@@ -13,7 +13,7 @@ from infobip_async.hlr.job import HlrJobFile, OpenLookup, Record
 from infobip_async.hlr.pending import MAX_BATCH, Batch
 from infobip_async.hlr.queries import Queries
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.runs.gate import Gate
+from infobip_async.runs.flow_control import FlowControl
 from infobip_async.runs.settings import OnUnknown
 
 if TYPE_CHECKING:
@@ -58,17 +58,22 @@ class Resuming:
     Args:
         job: the file.
         queries: wait for the reports of such lookups.
-        gate: tells whether anything goes out, and is closed where the source is not the job's.
+        flow: tells whether anything goes out, and is closed where the source is not the job's.
         stream: gets numbers that are to be looked up, and results.
         on_unknown: what becomes of numbers whose outcome is unknown.
     """
 
     def __init__(
-        self, job: HlrJobFile, queries: Queries, gate: Gate, stream: Resumed, on_unknown: OnUnknown
+        self,
+        job: HlrJobFile,
+        queries: Queries,
+        flow: FlowControl,
+        stream: Resumed,
+        on_unknown: OnUnknown,
     ) -> None:
         self._job = job
         self._queries = queries
-        self._gate = gate
+        self._flow = flow
         self._stream = stream
         self._repeats = on_unknown == "repeat"
         self._differs = False
@@ -150,9 +155,9 @@ class Resuming:
                 self._stream.fill(sequence, (number,))
         if difference is not None:
             self._differs = True
-            self._gate.end(difference)
+            self._flow.end(difference)
         for sequence, number in enumerate(numbers[len(known) :], first + len(known)):
-            why = self._gate.why
+            why = self._flow.why
             result = HlrResult(number, HlrOutcome.NOT_SENT, None, None, why, str(why))
             self._stream.arrange(sequence, result)
 
@@ -175,10 +180,10 @@ class Resuming:
         return True
 
     async def _end(self, numbers: int) -> None:
-        if not self._gate.closed:  # else the source was not read to its end
+        if not self._flow.closed:  # else the source was not read to its end
             difference = await self._job.check_end(numbers)
             if difference is not None:
-                self._gate.end(difference)
+                self._flow.end(difference)
         self._stream.submit()
 
     # --- results ---
@@ -188,7 +193,7 @@ class Resuming:
         sequence = batch.sequences[position]
         if result.outcome is not HlrOutcome.TIMED_OUT or not self._repeats:
             self.keep(sequence, result)
-        elif sequence in self._ahead or self._gate.closed:
+        elif sequence in self._ahead or self._flow.closed:
             self._pass_on(sequence, result)
         else:
             self._stream.fill(sequence, (result.destination,))
@@ -199,7 +204,7 @@ class Resuming:
         Where nothing goes out any more, a lookup may be given up before its deadline: the next run
         waits for its report again.
         """
-        if result.outcome is HlrOutcome.TIMED_OUT and self._gate.closed:
+        if result.outcome is HlrOutcome.TIMED_OUT and self._flow.closed:
             self._pass_on(sequence, result)
         else:
             self._recorded = self._recording.add((sequence, result))

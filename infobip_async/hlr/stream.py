@@ -20,8 +20,7 @@ from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.hlr.resuming import Resuming
 from infobip_async.models import HlrStatus
 from infobip_async.numbering.msisdn import check_lookup_destination, check_lookup_destinations
-from infobip_async.runs.budget import Budget
-from infobip_async.runs.gate import Gate
+from infobip_async.runs.flow_control import FlowControl
 from infobip_async.runs.run import Run
 from infobip_async.runs.settings import RunSettings
 
@@ -50,7 +49,8 @@ class StreamSettings(RunSettings):
 class Stream:
     """One call of `HlrLookups.stream`.
 
-    Numbers go from the window, past what a job knows of them, into batches, and through the gate.
+    Numbers go from the window, past what a job knows of them, into batches, and out by the run's
+    flow control.
     Results go past the job, into their order where that is wanted, and to the window.
 
     Args:
@@ -83,28 +83,19 @@ class Stream:
             # A full window is read on from when a whole query has room, instead of many small ones.
             enough=min(batch_size, (settings.window + 1) // 2),
         )
-        budget = Budget(settings.most, settings.min_credits)
-        self.gate = Gate(
-            settings.concurrency,
-            limiter,
-            settings.unreachable_timeout,
-            budget,
-            ask_balance=None if settings.min_credits is None else _account(client).credits,
-            closing=self.window.stop_reading,
-            opaque=True,
+        ask_balance = None if settings.min_credits is None else _account(client).credits
+        self.flow = FlowControl.of(
+            settings, limiter, ask_balance, self.window.stop_reading, opaque=True
         )
         self._job = job = (
             None if settings.job is None else HlrJobFile(settings.job, _account(client).username)
         )
-        self._queries = Queries(client, deadlines, self.gate, job, self.fail)
+        self._queries = Queries(client, deadlines, self.flow, job, self.fail)
         self._resuming: Resuming | None = None
         if job is not None:
             unknown = settings.on_unknown
-            self._resuming = Resuming(job, self._queries, self.gate, self, unknown)
-        self._credits: CreditCheck | None = None
-        if _knows_account(client):
-            known = _account(client)
-            self._credits = CreditCheck(known, self.gate, self.window, self._forget, self.fail)
+            self._resuming = Resuming(job, self._queries, self.flow, self, unknown)
+        self._credits = self._credit_check(client)
         self._fault: BaseException | None = None
         self._left = False
         # From the source to the queries:
@@ -118,6 +109,12 @@ class Stream:
         self._others: Counter[str] = Counter()
         self._held: dict[int, HlrResult] = {}
         self._next = 0
+
+    def _credit_check(self, client: HlrClient) -> CreditCheck | None:
+        if not _knows_account(client):
+            return None
+        known = _account(client)
+        return CreditCheck(known, self.flow, self.window, self._forget, self.fail)
 
     def run(self) -> Run[HlrResult]:
         """The run, to be iterated over."""
@@ -165,7 +162,7 @@ class Stream:
         self._refuse()
 
     def _refuse(self) -> None:
-        self.gate.stop("the run was stopped before its turn")
+        self.flow.stop("the run was stopped before its turn")
 
     async def stop(self, wait: float | None = None) -> None:
         """Read and send nothing more, and wait for what is out, up to ``stop_timeout``."""
@@ -192,7 +189,7 @@ class Stream:
     def fail(self, fault: BaseException) -> None:
         """End the run with something that is no outcome."""
         self._fault = self._fault or fault
-        self.gate.stop(f"the run failed ({type(fault).__name__})")
+        self.flow.stop(f"the run failed ({type(fault).__name__})")
         self.window.fail(self._fault)
 
     # --- from the source to the queries ---

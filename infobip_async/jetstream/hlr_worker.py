@@ -113,8 +113,8 @@ class HlrWorker:
     async def run(self) -> int:
         """Work; gives the number of chunks that this worker has done.
 
-        All chunks are looked up by one run, so that what ends it (`infobip_async.runs.gate`) ends
-        all of them.
+        All chunks are looked up by one run, so that what ends a run ends all of them; see
+        `infobip_async.runs.flow_control`.
         """
         async with self._lookups, self._lease.open(self._begin, self._capacity):
             waiting = self._lease.tasks.start(self._wait_until_done())

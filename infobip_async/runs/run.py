@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 import attrs
 
 from infobip_async.errors import RunStoppedError
-from infobip_async.runs.gate import Gate
+from infobip_async.runs.flow_control import FlowControl
 from infobip_async.runs.outcomes import explain
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Engine(Protocol[Result]):
     """What a run is made by: sends, or lookups."""
 
     @property
-    def gate(self) -> Gate:
+    def flow(self) -> FlowControl:
         """What the requests pass."""
 
     @property
@@ -87,7 +87,7 @@ class _Lifetime:
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         await self.engine.close()
-        fault = self.engine.gate.fault
+        fault = self.engine.flow.fault
         if exc_type is None and fault is not None:
             raise RunStoppedError(explain(fault)) from fault
 
@@ -145,15 +145,15 @@ class Run(Generic[Result]):
     @property
     def stats(self) -> RunStats:
         """How far it is, now."""
-        engine, gate = self._engine, self._engine.gate
+        engine, flow = self._engine, self._engine.flow
         return RunStats(
             read=engine.window.read,
             finished=engine.window.finished,
             outcomes=dict(engine.outcomes),
-            requests=gate.requests,
-            units=gate.budget.used,
-            requests_in_flight=gate.in_flight,
-            waiting=gate.waiting,
+            requests=flow.requests,
+            units=flow.budget.used,
+            requests_in_flight=flow.in_flight,
+            waiting=flow.waiting,
         )
 
     async def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""The gate that every request of a run passes: when it may go out, and what ends the run.
+"""Flow control of a run: when each request may go out, and what ends the run.
 
 Rules, all of them here:
 
@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from decimal import Decimal
+from typing import Self
 
 import attrs
 
@@ -26,6 +27,7 @@ from infobip_async.concurrency.tasks import Interrupt
 from infobip_async.errors import GatewayRefusedError, InfobipError, NotSentError
 from infobip_async.runs.budget import Budget
 from infobip_async.runs.outcomes import Answer, answer_of, concerns_account, is_final
+from infobip_async.runs.settings import RunSettings
 
 
 def _nothing() -> None:
@@ -45,7 +47,7 @@ class ClosedError(Exception):
 
 
 @attrs.define(eq=False)
-class Gate:
+class FlowControl:
     """Lets the requests of a run out, one after the other or side by side.
 
     Attributes:
@@ -87,6 +89,27 @@ class Gate:
         self._slots = asyncio.Semaphore(self.concurrency)
         if self.lenient:
             self._breaker.answered()
+
+    @classmethod
+    def of(
+        cls,
+        settings: RunSettings,
+        limiter: RateLimiter,
+        ask_balance: Callable[[], Awaitable[Decimal]] | None,
+        closing: Callable[[], None],
+        *,
+        opaque: bool = False,
+    ) -> Self:
+        """Make the flow control of a run; the arguments are attributes of the class."""
+        return cls(
+            settings.concurrency,
+            limiter,
+            settings.unreachable_timeout,
+            Budget(settings.most, settings.min_credits),
+            ask_balance=ask_balance,
+            closing=closing,
+            opaque=opaque,
+        )
 
     @property
     def closed(self) -> bool:

@@ -1,4 +1,4 @@
-"""The gate of a run: each rule, with requests that do nothing but fail or not."""
+"""The flow control of a run: each rule, with requests that do nothing but fail or not."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ from infobip_async import (
 from infobip_async.concurrency.rate import RateLimiter
 from infobip_async.concurrency.tasks import cancel
 from infobip_async.runs.budget import Budget
-from infobip_async.runs.gate import ClosedError, Gate
+from infobip_async.runs.flow_control import ClosedError, FlowControl
 
 AWAY = NotSentError("away")
 LOST = OutcomeUnknownError("lost")
@@ -40,10 +40,10 @@ async def no_answer_to_credits() -> Decimal:
 
 @attrs.define
 class Line:
-    """Requests that pass a gate, one item each at first.
+    """Requests under flow control, one item each at first.
 
     Attributes:
-        gate: what they pass.
+        flow: what lets them out.
         seconds: that a request takes.
         answers: what the next requests fail of, or None; the last one stays.
         sizes: items of each request that went out.
@@ -52,7 +52,7 @@ class Line:
         most: requests in flight at once, at the most.
     """
 
-    gate: Gate
+    flow: FlowControl
     seconds: float = 0.0
     answers: list[Exception | None] = attrs.field(factory=lambda: [None])
     sizes: list[int] = attrs.field(factory=list)
@@ -63,16 +63,16 @@ class Line:
     async def send(self, items: int = 10, units: int = 1) -> int:
         """Have a request pass; gives how many items went out."""
         try:
-            count = await self.gate.enter(items, units)
+            count = await self.flow.enter(items, units)
         except ClosedError as closed:
             self.told.append(closed.fault)
             return 0
         self.sizes.append(count)
         self.times.append(now())
-        self.most = max(self.most, self.gate.in_flight)
+        self.most = max(self.most, self.flow.in_flight)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         await asyncio.sleep(self.seconds)
-        self.gate.leave(answer, count * units)
+        self.flow.leave(answer, count * units)
         return count
 
     async def send_all(self, requests: int, items: int = 10) -> None:
@@ -87,7 +87,7 @@ class Line:
 
 @pytest.fixture
 def line() -> Callable[..., Line]:
-    """Make a line through a gate."""
+    """Make requests under flow control."""
 
     def make(
         *,
@@ -99,7 +99,7 @@ def line() -> Callable[..., Line]:
         **options: object,
     ) -> Line:
         limit = None if min_credits is None else Decimal(min_credits)
-        gate = Gate(
+        flow = FlowControl(
             concurrency=concurrency,
             limiter=RateLimiter(rate),
             unreachable_timeout=20,
@@ -107,7 +107,7 @@ def line() -> Callable[..., Line]:
             ask_balance=balance,
             **options,  # type: ignore[arg-type]
         )
-        return Line(gate)
+        return Line(flow)
 
     return make
 
@@ -141,8 +141,8 @@ async def test_what_nobody_reads_at_the_start_ends_the_run(line) -> None:
     way.seconds, way.answers = 1, [UNREADABLE]
     await way.send_all(6)
     assert way.sizes == [1]
-    assert way.gate.fault is UNREADABLE
-    assert way.gate.closed
+    assert way.flow.fault is UNREADABLE
+    assert way.flow.closed
     assert len(way.told) == 6
     assert {type(why) for why in way.told} == {NotSentError}
     assert {str(why) for why in way.told} == {"the run ended before its turn: HTTP 404"}
@@ -167,7 +167,7 @@ async def test_what_concerns_the_account_ends_the_run(line, refusal) -> None:
     way.seconds, way.answers = 1, [None, refusal]
     await way.send_all(9)
     assert len(way.sizes) == 1 + 4
-    assert way.gate.fault is refusal
+    assert way.flow.fault is refusal
     assert set(way.told) == {refusal}
 
 
@@ -179,7 +179,7 @@ async def test_an_opaque_refusal_makes_it_one_at_a_time(line) -> None:
     await way.send_all(9)
     assert way.sizes == [1, *way.sizes[1:5], 1]
     assert way.times == [0, *[1] * 4, 2]
-    assert way.gate.fault is refusal
+    assert way.flow.fault is refusal
 
 
 async def test_an_opaque_refusal_that_was_about_a_request(line) -> None:
@@ -189,7 +189,7 @@ async def test_an_opaque_refusal_that_was_about_a_request(line) -> None:
     await way.send_all(1)
     await way.send_all(2)
     assert sum(way.sizes) == 20 + 10
-    assert not way.gate.closed
+    assert not way.flow.closed
     way.answers = [GatewayFailureError("no"), None]
     assert [await way.send(), await way.send(), await way.send()] == [10, 1, 10]
 
@@ -200,7 +200,7 @@ async def test_an_opaque_refusal_at_the_start(line) -> None:
     way.seconds, way.answers = 1, [GatewayFailureError("no")]
     await way.send_all(6)
     assert way.sizes == [1, 1]
-    assert way.gate.closed
+    assert way.flow.closed
 
 
 # --- the breaker ---
@@ -214,7 +214,7 @@ async def test_failures_in_a_row_open_the_breaker(line, fault) -> None:
     await way.send_all(99)
     assert way.sizes == [1, *way.sizes[1:5], *[1] * 5]
     assert way.times[-5:] == pytest.approx([1, 3, 7, 15, 31], abs=0.1)
-    assert isinstance(way.gate.fault, InfobipError)
+    assert isinstance(way.flow.fault, InfobipError)
 
 
 async def test_lost_replies_at_the_start(line) -> None:
@@ -232,20 +232,20 @@ async def test_an_answer_closes_the_breaker(line) -> None:
     way.answers = [None, LOST, LOST, LOST, LOST, None]
     await way.send_all(20)
     assert way.times[-1] == 1 + 2
-    assert not way.gate.closed
-    assert not way.gate.waiting
+    assert not way.flow.closed
+    assert not way.flow.waiting
 
 
 async def test_a_gateway_that_is_waited_for(line) -> None:
     """Is told of, from the first failure that makes it so."""
     way = line(concurrency=1)
-    assert not way.gate.waiting
+    assert not way.flow.waiting
     way.answers = [None, LOST, LOST, LOST, None]
     sending = asyncio.create_task(way.send_all(20))
     await asyncio.sleep(0.5)
-    assert way.gate.waiting
+    assert way.flow.waiting
     await sending
-    assert not way.gate.waiting
+    assert not way.flow.waiting
 
 
 async def test_those_that_wait_when_the_breaker_opens(line) -> None:
@@ -255,9 +255,9 @@ async def test_those_that_wait_when_the_breaker_opens(line) -> None:
     sending = asyncio.create_task(way.send_all(8, items=1))
     await asyncio.sleep(0.9)
     assert len(way.sizes) == 4
-    assert (way.gate.in_flight, way.gate.requests, way.gate.budget.used) == (0, 4, 4)
+    assert (way.flow.in_flight, way.flow.requests, way.flow.budget.used) == (0, 4, 4)
     await sending
-    assert way.gate.requests == 8
+    assert way.flow.requests == 8
     assert way.times[4] == pytest.approx(0.15 + 1, abs=0.1)
 
 
@@ -271,7 +271,7 @@ async def test_a_gateway_that_is_away(line) -> None:
     await way.send_all(9)
     assert set(way.sizes) == {1}
     assert way.times == pytest.approx([0, 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, 11.3, 16.3, 20])
-    assert way.gate.fault is AWAY
+    assert way.flow.fault is AWAY
     assert set(way.told) == {AWAY}
 
 
@@ -280,7 +280,7 @@ async def test_a_client_that_is_closed(line) -> None:
     way = line()
     way.answers = [closed := NotSentError("closed", final=True)]
     await way.send_all(9)
-    assert (way.sizes, way.gate.fault) == ([1], closed)
+    assert (way.sizes, way.flow.fault) == ([1], closed)
 
 
 # --- the budget ---
@@ -290,8 +290,8 @@ async def test_so_many_units(line) -> None:
     """A request has no more than is left; then the run ends, and says why."""
     way = line(most=25)
     await way.send_all(4)
-    assert sum(way.sizes) == way.gate.budget.used == 25
-    assert str(way.gate.fault) == "the limit of 25 is reached"
+    assert sum(way.sizes) == way.flow.budget.used == 25
+    assert str(way.flow.fault) == "the limit of 25 is reached"
 
 
 async def test_a_limit_that_is_just_enough(line) -> None:
@@ -299,7 +299,7 @@ async def test_a_limit_that_is_just_enough(line) -> None:
     way = line(most=40)
     await way.send_all(4)
     assert sum(way.sizes) == 40
-    assert way.gate.fault is None
+    assert way.flow.fault is None
 
 
 async def test_what_was_not_carried_out_is_not_used_up(line) -> None:
@@ -307,7 +307,7 @@ async def test_what_was_not_carried_out_is_not_used_up(line) -> None:
     way = line(most=30)
     way.answers = [None, InvalidDestinationError("bad"), AWAY, LOST, None]
     await way.send_all(9)
-    assert way.gate.budget.used == 30
+    assert way.flow.budget.used == 30
     assert sum(way.sizes) == 30 + way.sizes[1] + way.sizes[2]
 
 
@@ -330,7 +330,7 @@ async def test_the_balance_is_found_out_by_one(line) -> None:
     async def balance() -> Decimal:
         asked.append(now())
         await asyncio.sleep(1)
-        return Decimal(100 - 2 * (way.gate.budget.used - 20 * way.gate.in_flight))
+        return Decimal(100 - 2 * (way.flow.budget.used - 20 * way.flow.in_flight))
 
     way = line(min_credits=10, balance=balance)
     way.seconds = 5
@@ -345,12 +345,12 @@ async def test_credits_that_would_run_out(line) -> None:
     left = Decimal(30)
 
     async def balance() -> Decimal:
-        return left - way.gate.budget.used
+        return left - way.flow.budget.used
 
     way = line(min_credits=10, balance=balance)
     await way.send_all(9)
     assert sum(way.sizes) == 20
-    assert str(way.gate.fault) == "10 credits are left, and 10 must be"
+    assert str(way.flow.fault) == "10 credits are left, and 10 must be"
 
 
 async def test_replies_tell_the_balance_too(line) -> None:
@@ -363,9 +363,9 @@ async def test_replies_tell_the_balance_too(line) -> None:
     asked: list[float] = []
     way = line(min_credits=0, balance=balance)
     await way.send(1)
-    way.gate.learn_balance(Decimal(99))
+    way.flow.learn_balance(Decimal(99))
     await way.send(40)
-    way.gate.learn_balance(Decimal(59))
+    way.flow.learn_balance(Decimal(59))
     assert await way.send(100) == 59
     assert len(asked) == 1
 
@@ -379,7 +379,7 @@ async def test_a_balance_that_cannot_be_had(line) -> None:
 
         way = line(min_credits=0, balance=balance)
         await way.send_all(3)
-        assert (way.sizes, way.gate.fault) == ([], fault)
+        assert (way.sizes, way.flow.fault) == ([], fault)
 
 
 async def test_a_balance_from_a_gateway_that_is_away(line) -> None:
@@ -428,13 +428,13 @@ async def test_the_caller_stops(line) -> None:
     way = line(rate=0.1, closing=lambda: closings.append(now()))
     sending = asyncio.create_task(way.send_all(3))
     await asyncio.sleep(5)
-    way.gate.stop("the caller wants no more")
-    way.gate.stop("twice")
-    way.gate.end(AWAY)
+    way.flow.stop("the caller wants no more")
+    way.flow.stop("twice")
+    way.flow.end(AWAY)
     await sending
     assert (now(), closings) == (5, [5])
     assert {str(why) for why in way.told} == {"the caller wants no more"}
-    assert way.gate.fault is None
+    assert way.flow.fault is None
     assert await way.send() == 0
 
 
@@ -444,14 +444,14 @@ async def test_the_end_and_a_turn_in_the_same_step(line) -> None:
     await way.send(1)
     sending = asyncio.create_task(way.send_all(4, items=1))
     await asyncio.sleep(0.01)
-    limiter = way.gate.limiter
+    limiter = way.flow.limiter
     assert limiter._timer is not None
     asyncio.get_running_loop().selector.now = limiter._timer.when() + 1  # type: ignore[attr-defined]
     limiter._let_go(now())
-    way.gate.stop("now")
+    way.flow.stop("now")
     await sending
     assert way.sizes == [1, 1]
-    assert way.gate.in_flight == 0
+    assert way.flow.in_flight == 0
 
 
 async def test_who_is_cancelled_leaves_nothing(line) -> None:
@@ -461,16 +461,16 @@ async def test_who_is_cancelled_leaves_nothing(line) -> None:
     waiting = [asyncio.create_task(way.send(1)) for _ in range(9)]
     await asyncio.sleep(1)
     await cancel(waiting)
-    assert (way.gate.in_flight, way.gate.budget.used) == (0, 1)
+    assert (way.flow.in_flight, way.flow.budget.used) == (0, 1)
     assert await way.send(1) == 1
 
 
 async def test_each_for_itself(line) -> None:
-    """A lenient gate lets everything out, whatever fails."""
+    """A lenient flow lets everything out, whatever fails."""
     way = line(lenient=True)
     for fault in (AuthenticationError("no"), AWAY, LOST, UNREADABLE):
         way.answers = [fault]
         for _ in range(20):
             assert await way.send(10) == 10
     assert now() == 0
-    assert not way.gate.closed
+    assert not way.flow.closed
