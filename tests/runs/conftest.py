@@ -286,7 +286,7 @@ class Stream:
                 stop_timeout=0,
             )
             await stack.enter_async_context(lookups)
-            run = lookups.stream(numbers, job=job, on_unknown=on_unknown)
+            run = lookups.stream(numbers, timeout=1e6, job=job, on_unknown=on_unknown)
             return await _taken(run, lambda result: result.destination)
 
 
