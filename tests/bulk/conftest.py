@@ -93,7 +93,7 @@ def gateway() -> Gateway:
 
 DEFAULT = RunSettings(
     batch_size=10,
-    batch_age=0.01,
+    batch_age=600.0,  # nothing depends on how soon the next item comes
     concurrency=4,
     window=100,
     unreachable_timeout=30.0,

@@ -143,7 +143,7 @@ async def test_a_key_stands_for_one_item_though_that_is_done(bulk, gateway, job,
         await done.wait()
         yield Outgoing(BYE, "3851", "a")
 
-    results = bulk(source(), job=job)
+    results = bulk(source(), job=job, batch_age=0)
     assert (await anext(results)).outcome is outcome
     done.set()
     second = await anext(results)
@@ -228,7 +228,7 @@ async def test_a_job_in_use_sends_nothing(bulk, run, gateway, job):
         yield HELLO, "3851"
         await more.wait()
 
-    results = bulk(source(), job=job)
+    results = bulk(source(), job=job, batch_age=0)
     await anext(results)
     with pytest.raises(StorageUnavailableError):
         await run([(HELLO, "3852")], job=job)
