@@ -57,16 +57,19 @@ class Record:
         own: whether this very run has met it before.
     """
 
-    message_ids: tuple[str, ...]
-    outcome: SendOutcome | None
-    answered: bool
-    reason: str | None
-    own: bool
+    message_ids: tuple[str, ...] = ()
+    outcome: SendOutcome | None = None
+    answered: bool = False
+    reason: str | None = None
+    own: bool = False
 
     @property
     def in_doubt(self) -> bool:
         """Whether it may have been sent or not."""
         return bool(self.message_ids) and self.outcome in {None, SendOutcome.UNKNOWN}
+
+
+_MET: Final = Record(own=True)
 
 
 class SendJob:
@@ -120,18 +123,26 @@ class SendJob:
 
         def work(connection: sqlite3.Connection) -> list[Record | None]:
             records: list[Record | None] = []
+            new: list[tuple[Key, bytes, str]] = []
+            again: list[tuple[str, Key]] = []
+            met: set[Key] = set()
             for key, digest in seen:
-                row = connection.execute(_READ, (key,)).fetchone()
-                if row is None:
-                    connection.execute(_MEET, (key, digest, self._run))
+                row = None
+                if key not in met:
+                    row = connection.execute(_READ, (key,)).fetchone()
+                if key in met or (row is not None and row[1] == self._run):
+                    records.append(_MET)
+                elif row is None:
+                    new.append((key, digest, self._run))
                     records.append(None)
-                elif row[1] != self._run:
-                    if row[0] != digest:
-                        break
-                    connection.execute(_MEET_AGAIN, (self._run, key))
-                    records.append(self._record(*row[1:]))
-                else:  # a second item with this key, in this very run
-                    records.append(self._record(*row[1:]))
+                elif row[0] != digest:
+                    break
+                else:
+                    again.append((self._run, key))
+                    records.append(_record(*row[2:]))
+                met.add(key)
+            connection.executemany(_MEET, new)
+            connection.executemany(_MEET_AGAIN, again)
             return records
 
         records = await self._thread.do(work)
@@ -140,17 +151,6 @@ class SendJob:
         key = seen[len(records)][0]
         row = f"row {key + 1}" if isinstance(key, int) else f"the row with the key {key!r}"
         return records, changed(self.path, f"{row} has another number or another message there")
-
-    def _record(
-        self, run: str, ids: str, outcome: str | None, answered: int, reason: str | None
-    ) -> Record:
-        return Record(
-            tuple(ids.split("\n")) if ids else (),
-            None if outcome is None else SendOutcome(outcome),
-            bool(answered),
-            reason,
-            run == self._run,
-        )
 
     async def check_end(self, rows: int) -> LocalProtocolError | None:
         """Tell of a source that ends before the job does.
@@ -207,6 +207,15 @@ class SendJob:
         while page := await self._thread.do(read):
             yield page
             last = next(reversed(page))
+
+
+def _record(ids: str, outcome: str | None, answered: int, reason: str | None) -> Record:
+    return Record(
+        tuple(ids.split("\n")) if ids else (),
+        None if outcome is None else SendOutcome(outcome),
+        bool(answered),
+        reason,
+    )
 
 
 def number_of(item: Outgoing) -> str | None:
