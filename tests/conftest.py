@@ -17,6 +17,8 @@ SECRET = "long-random-string"
 
 # A busy machine is no fault of the code, and a failure can be repeated anywhere.
 settings.register_profile("tests", deadline=None, derandomize=True, print_blob=True)
+# Mutants are many, and what kills one is mostly found soon.
+settings.register_profile("mutants", settings.get_profile("tests"), max_examples=15)
 settings.load_profile("tests")
 
 

@@ -187,6 +187,15 @@ def test_dates_are_in_the_zone_that_the_user_names() -> None:
     assert aware.done_at == datetime(2005, 7, 19, 20, tzinfo=UTC)
 
 
+def test_a_date_beside_one_that_is_none_has_the_zone() -> None:
+    """What is wrong with one says nothing about the other."""
+    message = b'<message id="1" status="SENT" sentdate="soon" donedate="2005/7/19 22:0:0"/>'
+    document = b"<DeliveryReport>%b</DeliveryReport>" % message
+    (report,) = decode_push(document, zone=ZoneInfo("Europe/Zagreb"))
+    assert isinstance(report, DeliveryReport)
+    assert report.done_at == datetime(2005, 7, 19, 20, tzinfo=UTC)
+
+
 GOOD = '<message id="1" status="SENT" />'
 SET_ASIDE = {
     "no id": '<message status="SENT" />',

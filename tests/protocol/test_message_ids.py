@@ -68,6 +68,7 @@ def test_keys():
         with pytest.raises(LocalProtocolError, match="id_key") as error:
             id_keys(bad)
         assert "short of it" not in str(error.value)
+        assert error.value.field == "id_key"
 
 
 async def test_ids_of_a_client():

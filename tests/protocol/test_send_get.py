@@ -281,8 +281,9 @@ def test_an_unreadable_reply(body: str) -> None:
 @pytest.mark.parametrize("cut", ["", "0", "00"])
 def test_an_id_that_was_cut_is_no_refusal(cut: str) -> None:
     """Ids begin with 0; where nothing tells the end of the reply, the rest may be missing."""
-    with pytest.raises(RemoteProtocolError):
+    with pytest.raises(RemoteProtocolError) as caught:
         decode_reply(HttpReply(200, cut.encode(), delimited=False))
+    assert caught.value.raw == cut.encode()
     assert decode_reply(HttpReply(200, b"020711151112345678", delimited=False))
 
 
