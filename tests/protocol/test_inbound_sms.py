@@ -104,6 +104,12 @@ def test_of_text_and_bin_the_data_coding_empties_one() -> None:
     assert encode_push(octets, InboundSms("1", text="A")) == "bin="
 
 
+def test_octets_that_are_no_text_are_forwarded_as_characters() -> None:
+    """Where only a text is asked for: "we will provide everything" (§6)."""
+    assert encode_push("text=%text%", InboundSms("1", data=b"A\xe9")) == "text=A%C3%A9"
+    assert encode_push("text=%text%", InboundSms("1")) == "text="
+
+
 @pytest.mark.parametrize(
     ("asked", "sent", "names", "text"),
     [
