@@ -183,8 +183,8 @@ def examples(session: nox.Session) -> None:
     session.run("pytest", "tests/test_examples.py", *session.posargs)
 
 
-def mutate(session: nox.Session, room: str, modules: tuple[str, ...]) -> dict[str, int]:
-    """Make mutants of modules of a room, try each on the room's tests, and count how they ended."""
+def mutate(session: nox.Session, room: str, modules: tuple[str, ...]) -> str:
+    """Make mutants of modules of a room, try each on the room's tests, and tell how they ended."""
     work = Path(session.create_tmp()) / room
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
@@ -197,7 +197,14 @@ def mutate(session: nox.Session, room: str, modules: tuple[str, ...]) -> dict[st
         session.run("mutmut", "results")
         session.run("mutmut", "export-cicd-stats", silent=True)
     counts = json.loads((work / "mutants/mutmut-cicd-stats.json").read_text(encoding="utf-8"))
-    return {name: count for name, count in counts.items() if isinstance(count, int)}
+    shown = {
+        "made": counts["total"],
+        "killed": counts["killed"],
+        "survived": counts["survived"] + counts["no_tests"],
+        "timed out": counts["timeout"],
+        "crashed": counts["segfault"] + counts["suspicious"],
+    }
+    return ", ".join(f"{name} {count}" for name, count in shown.items())
 
 
 @nox.session
@@ -212,12 +219,11 @@ def mutants(session: nox.Session) -> None:
     for name in chosen:
         room, _, module = name.partition("/")
         rooms.setdefault(room, []).append(module or "*")
-    table = {}
-    for room, modules in (rooms or MUTATED).items():
-        table[room] = mutate(session, room, tuple(modules))
-    for room, counts in table.items():
-        shown = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items())
-        session.log(f"{room}: {shown}")
+    found = {
+        room: mutate(session, room, tuple(modules)) for room, modules in (rooms or MUTATED).items()
+    }
+    for room, counts in found.items():
+        session.log(f"{room}: {counts}")
 
 
 @nox.session

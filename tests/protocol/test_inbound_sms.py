@@ -287,6 +287,12 @@ def test_octets_that_cannot_be_decoded_damage_the_text_alone() -> None:
     assert (sms.text, sms.data, sms.damaged) == ("A\ufffd", b"\0A\0", True)
 
 
+def test_the_header_names_the_alphabet() -> None:
+    """A national table, here the Turkish one, where the data coding is that of the GSM alphabet."""
+    assert read("bin=0324010104&esmclass=64").text == "è"
+    assert read("bin=0325010104&esmclass=64").text == "\u20ac"
+
+
 def test_a_header_that_is_none_costs_the_header_alone() -> None:
     """What it says is left out, and marked."""
     sms = read("bin=020041&esmclass=64")
