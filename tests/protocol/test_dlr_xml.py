@@ -202,6 +202,7 @@ SET_ASIDE = {
     "an empty id": '<message id="" status="SENT" />',
     "no status": '<message id="1" stat="SENT" />',
     "another element": '<note id="1" status="SENT" />',
+    "another element, whole": '<note id="1" sentdate="" donedate="" status="SENT" />',
     "an id twice": '<message id="1" ID="2" status="SENT" />',
     "a status twice": '<message id="1" status="SENT" Status="DELIVERED" />',
     "quotes and angles": '<message id="" x="&lt;&quot;&amp;" />'.replace(
