@@ -50,7 +50,8 @@ MUTATED = {
 }
 
 # A mutant that needs longer than so many times what its tests need, and so many seconds, hangs.
-# Tests of a mutant stay in one process, and Hypothesis tries fewer examples.
+# Tests of a mutant run in one process, and before them none did: parameters that are iterators are
+# used up after one run. Hypothesis tries fewer examples.
 MUTMUT = """\
 [mutmut]
 source_paths = infobip_async
@@ -66,6 +67,7 @@ pytest_add_cli_args =
 timeout_multiplier = 5
 timeout_constant = 4
 track_dependencies = false
+process_isolation = forkserver
 """
 
 
