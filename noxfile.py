@@ -216,14 +216,11 @@ def mutants(session: nox.Session) -> None:
     ``mutmut show NAME``, in the folder that is printed, shows the fault that no test noticed.
     """
     install(session, "test", "mutants")
-    chosen = [name.removeprefix("infobip_async/").removesuffix(".py") for name in session.posargs]
-    rooms: dict[str, list[str]] = {}
-    for name in chosen:
-        room, _, module = name.partition("/")
-        rooms.setdefault(room, []).append(module or "*")
-    found = {
-        room: mutate(session, room, tuple(modules)) for room, modules in (rooms or MUTATED).items()
-    }
+    rooms: dict[str, tuple[str, ...]] = {}
+    for name in session.posargs or MUTATED:
+        room, _, module = name.removeprefix("infobip_async/").removesuffix(".py").partition("/")
+        rooms[room] = rooms.get(room, ()) + ((module,) if module else MUTATED[room])
+    found = {room: mutate(session, room, modules) for room, modules in rooms.items()}
     for room, counts in found.items():
         session.log(f"{room}: {counts}")
 

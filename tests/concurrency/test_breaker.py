@@ -75,6 +75,16 @@ def test_failures_count_from_the_start() -> None:
     assert goes_on == [True] * 7 + [False]
 
 
+def test_a_doubt_makes_it_one_at_a_time(breaker: Breaker) -> None:
+    """Without a pause, since the peer did answer."""
+    breaker.doubt()
+    assert breaker.alone is True
+    assert breaker.not_before < 0
+    assert not breaker.waits
+    breaker.answered()
+    assert not breaker.alone
+
+
 def test_a_peer_that_is_away_is_tried_again(breaker: Breaker) -> None:
     """One request at a time, ever later, up to the limit, and once at the limit."""
     now, times = 100.0, []
