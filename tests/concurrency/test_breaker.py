@@ -98,6 +98,7 @@ def test_a_peer_that_is_away_is_tried_again(breaker: Breaker) -> None:
 def test_without_a_limit_nobody_waits() -> None:
     """The first request that does not leave is the end."""
     assert not Breaker(unreachable_timeout=0).unreached(100)
+    assert Breaker(unreachable_timeout=0.1).unreached(100)
 
 
 def test_requests_that_fail_together_make_one_pause(breaker: Breaker) -> None:

@@ -66,6 +66,21 @@ async def test_work_is_given_out_in_order() -> None:
     assert await third == ["c"]
 
 
+async def test_places_are_counted() -> None:
+    """As many as were given back are there, and no more."""
+    queue: WorkQueue[str] = WorkQueue(2)
+    for item in ("a", "b", "c", "d", "e"):
+        queue.put(item)
+    assert [await queue.get(one, same) for _ in range(2)] == [["a"], ["b"]]
+    queue.give_back()
+    queue.give_back()
+    assert [await queue.get(one, same) for _ in range(2)] == [["c"], ["d"]]
+    fifth = asyncio.create_task(queue.get(one, same))
+    await turns()
+    assert not fifth.done()
+    await cancel([fifth])
+
+
 async def test_a_worker_waits_for_an_item() -> None:
     """The one that has waited longest gets the first."""
     queue: WorkQueue[str] = WorkQueue(5)
