@@ -194,6 +194,26 @@ async def test_an_opaque_refusal_that_was_about_a_request(line) -> None:
     assert [await way.send(), await way.send(), await way.send()] == [10, 1, 10]
 
 
+async def test_an_opaque_refusal_beside_other_trouble(line) -> None:
+    """The first one since an answer is no proof, though its request went out alone."""
+    way = line(opaque=True)
+    way.answers = [None, AWAY, GatewayFailureError("no"), None]
+    for _ in range(4):
+        await way.send()
+    assert way.sizes == [1, 10, 1, 1]
+    assert not way.gate.closed
+
+
+async def test_what_concerns_the_account_says_so(line) -> None:
+    """Also where other refusals do not say what they are about: nobody has to find out."""
+    way = line(opaque=True)
+    refusal = AuthenticationError("no")
+    way.seconds, way.answers = 1, [None, refusal]
+    await way.send_all(9)
+    assert len(way.sizes) == 1 + 4
+    assert way.gate.fault is refusal
+
+
 async def test_an_opaque_refusal_at_the_start(line) -> None:
     """Two single items find out."""
     way = line(opaque=True)
