@@ -5,6 +5,7 @@ must pass; ``nox -s tests-3.12`` and its like test with another interpreter; ``n
 measures.
 """
 
+import json
 import os
 import re
 import shutil
@@ -36,6 +37,38 @@ MANAGERS = (
     (os.environ.get("MISE_DATA_DIR", "~/.local/share/mise"), "installs/python/{}*/bin/python3"),
     ("~/.local/share/uv/python", "cpython-{}*/bin/python3"),
 )
+
+# Modules whose tests are tested, by room: one small change at a time, which the tests of the same
+# room must notice.
+MUTATED = {
+    "protocol": ("*",),
+    "client": ("transport", "connections", "in_flight"),
+    "journal": ("worker",),
+    "concurrency": ("sqlite_thread", "keyed_queue", "breaker", "rate"),
+    "hlr": ("pending",),
+    "runs": ("flow_control",),
+}
+
+# A mutant that needs longer than so many times what its tests need, and so many seconds, hangs.
+# Tests of a mutant run in one process, and before them none did: parameters that are iterators are
+# used up after one run. Hypothesis tries fewer examples.
+MUTMUT = """\
+[mutmut]
+source_paths = infobip_async
+only_mutate =
+{modules}
+pytest_add_cli_args_test_selection = tests/{room}
+pytest_add_cli_args =
+  -p
+  no:xdist
+  -p
+  no:cacheprovider
+  --hypothesis-profile=mutants
+timeout_multiplier = 5
+timeout_constant = 4
+track_dependencies = false
+process_isolation = forkserver
+"""
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -150,6 +183,46 @@ def examples(session: nox.Session) -> None:
     """Run the examples, each against the simulator."""
     install(session, "test")
     session.run("pytest", "tests/test_examples.py", *session.posargs)
+
+
+def mutate(session: nox.Session, room: str, modules: tuple[str, ...]) -> str:
+    """Make mutants of modules of a room, try each on the room's tests, and tell how they ended."""
+    work = Path(session.create_tmp()) / room
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    for name in ("infobip_async", "tests", "pyproject.toml"):
+        (work / name).symlink_to(Path(name).resolve())
+    lines = "\n".join(f"  infobip_async/{room}/{module}.py" for module in modules)
+    (work / "setup.cfg").write_text(MUTMUT.format(room=room, modules=lines), encoding="utf-8")
+    with session.chdir(work):
+        session.run("mutmut", "run", "--max-children", "2", env=KEEP_COMPILED)
+        session.run("mutmut", "results")
+        session.run("mutmut", "export-cicd-stats", silent=True)
+    counts = json.loads((work / "mutants/mutmut-cicd-stats.json").read_text(encoding="utf-8"))
+    shown = {
+        "made": counts["total"],
+        "killed": counts["killed"],
+        "survived": counts["survived"] + counts["no_tests"],
+        "timed out": counts["timeout"],
+        "crashed": counts["segfault"] + counts["suspicious"],
+    }
+    return ", ".join(f"{name} {count}" for name, count in shown.items())
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Try the tests on small faults: ``nox -s mutants``, or ``-- concurrency/rate`` for a module.
+
+    ``mutmut show NAME``, in the folder that is printed, shows the fault that no test noticed.
+    """
+    install(session, "test", "mutants")
+    rooms: dict[str, tuple[str, ...]] = {}
+    for name in session.posargs or MUTATED:
+        room, _, module = name.removeprefix("infobip_async/").removesuffix(".py").partition("/")
+        rooms[room] = rooms.get(room, ()) + ((module,) if module else MUTATED[room])
+    found = {room: mutate(session, room, modules) for room, modules in rooms.items()}
+    for room, counts in found.items():
+        session.log(f"{room}: {counts}")
 
 
 @nox.session

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 import children
 import leaks
@@ -17,6 +17,13 @@ SECRET = "long-random-string"
 
 # A busy machine is no fault of the code, and a failure can be repeated anywhere.
 settings.register_profile("tests", deadline=None, derandomize=True, print_blob=True)
+# Mutants are many, and what kills one is mostly found soon; nobody reads the example.
+settings.register_profile(
+    "mutants",
+    settings.get_profile("tests"),
+    max_examples=15,
+    phases=[Phase.explicit, Phase.generate],
+)
 settings.load_profile("tests")
 
 

@@ -75,6 +75,16 @@ def test_failures_count_from_the_start() -> None:
     assert goes_on == [True] * 7 + [False]
 
 
+def test_a_doubt_makes_it_one_at_a_time(breaker: Breaker) -> None:
+    """Without a pause, since the peer did answer."""
+    breaker.doubt()
+    assert breaker.alone is True
+    assert breaker.not_before < 0
+    assert not breaker.waits
+    breaker.answered()
+    assert not breaker.alone
+
+
 def test_a_peer_that_is_away_is_tried_again(breaker: Breaker) -> None:
     """One request at a time, ever later, up to the limit, and once at the limit."""
     now, times = 100.0, []
@@ -88,6 +98,7 @@ def test_a_peer_that_is_away_is_tried_again(breaker: Breaker) -> None:
 def test_without_a_limit_nobody_waits() -> None:
     """The first request that does not leave is the end."""
     assert not Breaker(unreachable_timeout=0).unreached(100)
+    assert Breaker(unreachable_timeout=0.1).unreached(100)
 
 
 def test_requests_that_fail_together_make_one_pause(breaker: Breaker) -> None:

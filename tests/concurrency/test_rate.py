@@ -190,6 +190,15 @@ async def test_time_that_was_not_used_is_given_back() -> None:
     RateLimiter(None).give_back(10)
 
 
+async def test_a_part_of_the_time_is_given_back() -> None:
+    """Who waits next gets so much of it."""
+    limiter = RateLimiter(10)
+    await limiter.wait(100)
+    limiter.give_back(40)
+    await limiter.wait(1)
+    assert now() == pytest.approx(6, abs=0.1)
+
+
 async def test_a_piece_that_is_larger_than_the_rate() -> None:
     """Is let go, and what follows waits for it."""
     limiter, starts = RateLimiter(10), []

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import attrs
 import pytest
 
-from infobip_async.concurrency.window import Window
+from infobip_async.concurrency.window import Window, in_chunks
 
 
 @attrs.define
@@ -78,6 +78,18 @@ async def counting(most: int) -> AsyncIterator[int]:
     """An asynchronous source."""
     for number in range(most):
         yield number
+
+
+@pytest.mark.parametrize("source", [range(5), counting(5), iter(range(5))])
+async def test_a_source_is_read_in_chunks(source) -> None:
+    """Of one size, and what is left at the end."""
+    assert [chunk async for chunk in in_chunks(source, 2)] == [[0, 1], [2, 3], [4]]
+
+
+@pytest.mark.parametrize("source", [[], counting(0)])
+async def test_an_empty_source_has_no_chunk(source) -> None:
+    """Not even an empty one."""
+    assert [chunk async for chunk in in_chunks(source, 2)] == []
 
 
 @pytest.mark.parametrize("source", [range(25), counting(25), iter(range(25))])

@@ -98,7 +98,7 @@ def test_quotes_and_white_space_are_no_part_of_a_balance(body: str) -> None:
 @pytest.mark.parametrize("body", ["UNKNOWN_COMMAND", "unknown_command\r\n", '"UNKNOWN_COMMAND"'])
 def test_a_login_that_is_not_taken(body: str) -> None:
     """The gateway says no more than that it does not know the command."""
-    with pytest.raises(AuthenticationError) as caught:
+    with pytest.raises(AuthenticationError, match="take the username and password") as caught:
         decode_reply(HttpReply(200, body.encode()))
     assert (caught.value.code, caught.value.name) == ("UNKNOWN_COMMAND", "UNKNOWN_COMMAND")
     assert caught.value.operation == "credits"
@@ -115,12 +115,12 @@ def test_what_a_gateway_does_not_know() -> None:
     "body",
     [
         *("", '""', "-", "7,16", "7.1.6", "1 000", "1e3", "NaN", "Infinity", "0x10", "\u0663"),
-        *("9" * 5000, "<html>7.16</html>", "7.16 EUR", "ERROR", "7.16\x00"),
+        *("9" * 5000, "<html>7.16</html>", "7.16 EUR", "ERROR", "X7.16", "7.16\x00"),
     ],
 )
 def test_an_unreadable_reply(body: str) -> None:
     """What is no plain decimal number is no balance."""
-    with pytest.raises(RemoteProtocolError) as caught:
+    with pytest.raises(RemoteProtocolError, match="the balance is no number") as caught:
         decode_reply(HttpReply(200, body.encode()))
     assert caught.value.raw == body.encode()
 

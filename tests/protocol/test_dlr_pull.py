@@ -138,8 +138,9 @@ def test_nothing_to_report_is_an_empty_result(body: str) -> None:
 
 def test_nothing_at_all_may_be_a_reply_that_was_cut() -> None:
     """Where nothing tells its end: the reports that it had are given once."""
-    with pytest.raises(RemoteProtocolError, match="cut short"):
-        decode_reply(HttpReply(200, b"", delimited=False))
+    with pytest.raises(RemoteProtocolError, match="cut short") as caught:
+        decode_reply(HttpReply(200, b" ", delimited=False))
+    assert caught.value.raw == b" "
     assert decode_reply(HttpReply(200, b"NO_DATA", delimited=False)) == []
 
 
@@ -187,7 +188,7 @@ CODES = [
 def test_return_values(code: int, name: str, error: type[GatewayRefusedError]) -> None:
     """Each of §3.2 has its own error; any other number is kept."""
     for answer in (encode_reply(code), HttpReply(200, f" {code}\r\n".encode())):
-        with pytest.raises(GatewayRefusedError) as caught:
+        with pytest.raises(GatewayRefusedError, match=f"refused the pull: {code} {name}") as caught:
             decode_reply(answer)
         assert type(caught.value) is error
         assert (caught.value.code, caught.value.name) == (code, name)

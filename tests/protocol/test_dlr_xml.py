@@ -177,14 +177,23 @@ def test_a_zero_date_is_none(zero: str) -> None:
 
 def test_dates_are_in_the_zone_that_the_user_names() -> None:
     """Without one they are naive."""
-    message = b'<message id="1" status="SENT" donedate="2005/7/19 22:0:0"/>'
-    document = b"<DeliveryReport>%b</DeliveryReport>" % message
+    dates = b'sentdate="2005/7/19 22:0:0" donedate="2005/7/19 22:0:0"'
+    document = b'<DeliveryReport><message id="1" status="SENT" %b/></DeliveryReport>' % dates
     (naive,) = decode_push(document)
     (aware,) = decode_push(document, zone=ZoneInfo("Europe/Zagreb"))
     assert isinstance(naive, DeliveryReport)
     assert isinstance(aware, DeliveryReport)
-    assert naive.done_at == datetime(2005, 7, 19, 22)
-    assert aware.done_at == datetime(2005, 7, 19, 20, tzinfo=UTC)
+    assert naive.sent_at == naive.done_at == datetime(2005, 7, 19, 22)
+    assert aware.sent_at == aware.done_at == datetime(2005, 7, 19, 20, tzinfo=UTC)
+
+
+def test_a_date_beside_one_that_is_none_has_the_zone() -> None:
+    """What is wrong with one says nothing about the other."""
+    message = b'<message id="1" status="SENT" sentdate="soon" donedate="2005/7/19 22:0:0"/>'
+    document = b"<DeliveryReport>%b</DeliveryReport>" % message
+    (report,) = decode_push(document, zone=ZoneInfo("Europe/Zagreb"))
+    assert isinstance(report, DeliveryReport)
+    assert report.done_at == datetime(2005, 7, 19, 20, tzinfo=UTC)
 
 
 GOOD = '<message id="1" status="SENT" />'
@@ -194,6 +203,7 @@ SET_ASIDE = {
     "an empty id, all the rest": '<message id="" sentdate="" donedate="" status="SENT" />',
     "no status": '<message id="1" stat="SENT" />',
     "another element": '<note id="1" status="SENT" />',
+    "another element, whole": '<note id="1" sentdate="" donedate="" status="SENT" />',
     "an id twice": '<message id="1" ID="2" status="SENT" />',
     "a status twice": '<message id="1" status="SENT" Status="DELIVERED" />',
     "quotes and angles": '<message id="" x="&lt;&quot;&amp;" />'.replace(
@@ -211,7 +221,7 @@ def test_a_row_that_cannot_be_read_is_set_aside(row: str) -> None:
     assert before == after == DeliveryReport("1", DeliveryStatus.SENT, "SENT")
     assert isinstance(aside, UnreadableRow)
     assert aside.raw == row
-    assert aside.reason
+    assert aside.reason == "not a <message> with an id and a status, and nothing twice"
 
 
 @pytest.mark.parametrize(

@@ -145,9 +145,9 @@ def test_where_a_password_may_go(base: str) -> None:
 )
 def test_a_password_does_not_travel_in_clear(base: str) -> None:
     """Unless the user insists."""
-    with pytest.raises(LocalProtocolError, match="in clear") as caught:
+    with pytest.raises(LocalProtocolError, match="in clear; use https, or allow_ins") as caught:
         Endpoints.at(base).check()
-    assert caught.value.field == "send_xml"
+    assert (caught.value.field, caught.value.section) == ("send_xml", "2")
     Endpoints.at(base).check(allow_insecure=True)
 
 
@@ -160,5 +160,6 @@ def test_a_password_does_not_travel_in_clear(base: str) -> None:
 )
 def test_what_is_no_address_is_refused(base: str) -> None:
     """With one kind of error, whatever is wrong with it."""
-    with pytest.raises(LocalProtocolError, match="not an http or https URL"):
+    with pytest.raises(LocalProtocolError, match="not an http or https URL") as caught:
         Endpoints.at(base).check(allow_insecure=True)
+    assert (caught.value.field, caught.value.section) == ("send_xml", "2")

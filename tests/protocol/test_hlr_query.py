@@ -188,6 +188,7 @@ def test_what_a_gateway_replies_is_read(rows: list[HlrSubmission]) -> None:
         "\ufeffOK\n1;OK;a\n2;FAILED;\n",
         "\r\nOK\r\n\r\n1;OK;a\r\n \r\n2;FAILED;\r\n\r\n",
         "ok\n 1 ; ok ; a \n2;FAILED;\n",
+        "ok\n1;Ok;a\n2;FAILED;\n",
         "OK\n1;OK;a;\n2;FAILED;;\n",
         "OK\n1;OK;a;more\n2;FAILED\n",
     ],
@@ -223,7 +224,7 @@ def test_a_row_that_is_accepted_without_an_id(row: str) -> None:
 @pytest.mark.parametrize("body", ["FAILED", "FAILED\n", " failed\r\n", "FAILED\n1;FAILED;\n"])
 def test_a_query_that_is_refused(body: str) -> None:
     """The gateway does not say why."""
-    with pytest.raises(GatewayFailureError) as caught:
+    with pytest.raises(GatewayFailureError, match="username or password wrong") as caught:
         reply(body, ["1"])
     assert (caught.value.code, caught.value.name) == ("FAILED", "FAILED")
     assert caught.value.operation == "submit_hlr"
@@ -237,26 +238,27 @@ def test_a_refusal_both_ways(golden: Callable[[str], str]) -> None:
         decode_reply(written, ["1"])
 
 
+HEAD = "the reply starts with neither OK nor FAILED"
 UNREADABLE = {
-    "empty": "",
-    "blank": " \n",
-    "no head": "1;OK;a\n2;OK;b\n",
-    "another head": "OKAY\n1;OK;a\n2;OK;b\n",
-    "an HTML page": "<!DOCTYPE html>\n<html>\nOK\n</html>\n",
-    "no rows": "OK\n",
-    "fewer rows": "OK\n1;OK;a\n",
-    "more rows": "OK\n1;OK;a\n2;OK;b\n3;OK;c\n",
-    "another order": "OK\n2;OK;b\n1;OK;a\n",
-    "another number": "OK\n1;OK;a\n22;OK;b\n",
-    "rows in one line": "OK\n1;OK;a;2;OK;b\n",
-    "carriage returns alone": "OK\r1;OK;a\r2;OK;b\r",
+    "empty": ("", HEAD),
+    "blank": (" \n", HEAD),
+    "no head": ("1;OK;a\n2;OK;b\n", HEAD),
+    "another head": ("OKAY\n1;OK;a\n2;OK;b\n", HEAD),
+    "an HTML page": ("<!DOCTYPE html>\n<html>\nOK\n</html>\n", HEAD),
+    "no rows": ("OK\n", "0 rows for 2 destinations"),
+    "fewer rows": ("OK\n1;OK;a\n", "1 rows for 2 destinations"),
+    "more rows": ("OK\n1;OK;a\n2;OK;b\n3;OK;c\n", "3 rows for 2 destinations"),
+    "another order": ("OK\n2;OK;b\n1;OK;a\n", "row 0 is of another destination"),
+    "another number": ("OK\n1;OK;a\n22;OK;b\n", "row 1 is of another destination"),
+    "rows in one line": ("OK\n1;OK;a;2;OK;b\n", "1 rows for 2 destinations"),
+    "carriage returns alone": ("OK\r1;OK;a\r2;OK;b\r", HEAD),
 }
 
 
-@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
-def test_an_unreadable_reply(body: str) -> None:
+@pytest.mark.parametrize(("body", "reason"), UNREADABLE.values(), ids=UNREADABLE)
+def test_an_unreadable_reply(body: str, reason: str) -> None:
     """An id that is given to the wrong number is worse than none."""
-    with pytest.raises(RemoteProtocolError) as caught:
+    with pytest.raises(RemoteProtocolError, match=reason) as caught:
         reply(body, ["1", "2"])
     assert caught.value.raw == body.encode()
 
@@ -276,6 +278,11 @@ def test_a_truncated_reply_is_unreadable_or_the_whole_truth(line_end: str) -> No
     for cut in range(len(whole)):
         with pytest.raises(RemoteProtocolError):
             reply(whole[:cut], ["1", "2", "3"], delimited=False)
+    with pytest.raises(RemoteProtocolError, match="the last row is not ended") as caught:
+        reply("OK\n1;OK;a", ["1"], delimited=False)
+    assert caught.value.raw == b"OK\n1;OK;a"
+    for rest in ("", " \t\r"):
+        assert reply(whole + rest, ["1", "2", "3"], delimited=False) == expected
     assert expected == (ok("1", "a-1"), failed("2"), ok("3", "a-23"))
 
 

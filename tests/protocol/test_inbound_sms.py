@@ -104,6 +104,12 @@ def test_of_text_and_bin_the_data_coding_empties_one() -> None:
     assert encode_push(octets, InboundSms("1", text="A")) == "bin="
 
 
+def test_octets_that_are_no_text_are_forwarded_as_characters() -> None:
+    """Where only a text is asked for: "we will provide everything" (§6)."""
+    assert encode_push("text=%text%", InboundSms("1", data=b"A\xe9")) == "text=A%C3%A9"
+    assert encode_push("text=%text%", InboundSms("1")) == "text="
+
+
 @pytest.mark.parametrize(
     ("asked", "sent", "names", "text"),
     [
@@ -279,6 +285,12 @@ def test_octets_that_cannot_be_decoded_damage_the_text_alone() -> None:
     """They stand as U+FFFD, and the octets are there."""
     sms = read("bin=004100&datacoding=8")
     assert (sms.text, sms.data, sms.damaged) == ("A\ufffd", b"\0A\0", True)
+
+
+def test_the_header_names_the_alphabet() -> None:
+    """A national table, here the Turkish one, where the data coding is that of the GSM alphabet."""
+    assert read("bin=0324010104&esmclass=64").text == "è"
+    assert read("bin=0325010104&esmclass=64").text == "\u20ac"
 
 
 def test_a_header_that_is_none_costs_the_header_alone() -> None:

@@ -65,9 +65,11 @@ def test_keys():
     for bad in ("short of sixteen", b"x" * 16):
         IdKey(bad)
     for bad in ("short of it", b"x" * 15, "", []):
-        with pytest.raises(LocalProtocolError, match="id_key") as error:
+        fault = "has 16 octets or more" if isinstance(bad, str | bytes) else "has no key in it"
+        with pytest.raises(LocalProtocolError, match=f"id_key: {fault}") as error:
             id_keys(bad)
         assert "short of it" not in str(error.value)
+        assert error.value.field == "id_key"
 
 
 async def test_ids_of_a_client():

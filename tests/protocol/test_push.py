@@ -17,6 +17,7 @@ from infobip_async.models import (
     UnreadableRow,
 )
 from infobip_async.protocol.exchange import PushKind, RawPush
+from infobip_async.protocol.message_ids import id_keys, tag_message_id
 from infobip_async.protocol.push import PushFormat, decode, unreadable
 
 DELIVERY = (
@@ -69,17 +70,31 @@ def test_an_unreadable_push_raises(kind: PushKind) -> None:
         decode(RawPush(kind, "a=1", b"a=1"), PushFormat())
 
 
-def test_a_push_has_at_most_so_many_rows() -> None:
-    """One with more cannot be read as a whole."""
-    rows = RawPush(PushKind.HLR_REPORTS, body=b"dlr=1;a;DELIVRD;;;0\n2;b;DELIVRD;;;0")
-    assert len(decode(rows, PushFormat(most_rows=2))) == 2
-    with pytest.raises(RemoteProtocolError, match="more than 1 rows"):
-        decode(rows, PushFormat(most_rows=1))
+def test_a_push_has_a_most_of_rows() -> None:
+    """So many are read; one more, and nothing is, so that the whole body can be kept."""
+    two = RawPush(PushKind.HLR_REPORTS, body=b"dlr=1;a;DELIVRD;;;0\n2;b;DELIVRD;;;0")
+    assert len(decode(two, PushFormat(most_rows=2))) == 2
+    with pytest.raises(RemoteProtocolError, match="more than 1 rows") as caught:
+        decode(two, PushFormat(most_rows=1))
+    assert caught.value.raw == two.body
 
 
-def test_a_push_that_cannot_be_read_is_set_aside_as_it_came() -> None:
-    """Its body, in a text that can be printed; its query where it has no body."""
-    posted = RawPush(PushKind.DELIVERY_REPORTS, "x=1", b"a\xff")
-    assert unreadable(posted, "why") == UnreadableRow("a\\xff", "why")
-    forwarded = RawPush(PushKind.INBOUND_SMS, "text=%00")
-    assert unreadable(forwarded, "why") == UnreadableRow("text=%00", "why")
+def test_a_report_without_our_tag_is_set_aside() -> None:
+    """It is forged, or on a message of another sender; other events need no tag."""
+    keys = id_keys(["the key before this one", "a key of sixteen octets or more"])
+    ours = tag_message_id("1", "a key of sixteen octets or more")
+    settings = PushFormat(id_keys=keys)
+    body = DELIVERY.replace(b"</", f'<message id="{ours}" status="SENT"/></'.encode())
+    forged, report = decode(RawPush(PushKind.DELIVERY_REPORTS, body=body), settings)
+    assert forged == UnreadableRow("1 SENT", "the message id has no tag of ours")
+    assert report == DeliveryReport(ours, DeliveryStatus.SENT, "SENT")
+    (sms,) = decode(RawPush(PushKind.INBOUND_SMS, "sender=1&text=a"), settings)
+    assert isinstance(sms, InboundSms)
+
+
+def test_the_row_of_an_unreadable_push() -> None:
+    """Its body, whatever octets it has, or else its query; and the reason."""
+    push = RawPush(PushKind.DELIVERY_REPORTS, "a=1", b"a\xff")
+    assert unreadable(push, "why") == UnreadableRow("a\\xff", "why")
+    push = RawPush(PushKind.INBOUND_SMS, "a=1")
+    assert unreadable(push, "why") == UnreadableRow("a=1", "why")

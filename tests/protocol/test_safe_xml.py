@@ -73,7 +73,7 @@ HOSTILE = {
 @pytest.mark.parametrize("document", HOSTILE.values(), ids=HOSTILE)
 def test_a_document_type_is_refused_with_all_it_could_bring(document: bytes) -> None:
     """No DTD is read, so no entity is expanded and nothing is fetched."""
-    with pytest.raises(RemoteProtocolError, match="such XML is not read") as caught:
+    with pytest.raises(RemoteProtocolError, match=r"^DTDForbidden: such XML is not read") as caught:
         read(document)
     assert caught.value.raw == document
 

@@ -56,6 +56,7 @@ def check(query: str, message: Submission) -> None:
             "SMSText=Hi&Type=bookmark&Bookmark=a.b%2Fc%3Fd%3D1%26e&GSM=38598514674",
             Submission(sender="Friend", text="Hi", type=SubmissionType.BOOKMARK, url="a.b/c?d=1&e"),
         ),
+        ("SMSText=longSMS&GSM=38598514674", Submission(sender="Friend", text="longSMS")),
         ("binary=41424344&GSM=38598514674", Submission(sender="Friend", binary=b"ABCD")),
         (
             "binary=0041&DataCoding=8&Esmclass=64&GSM=38598514674",
@@ -229,7 +230,7 @@ CODES = [
 @pytest.mark.parametrize(("code", "name", "error"), CODES)
 def test_return_values(code: int, name: str, error: type[GatewayRefusedError]) -> None:
     """Each of §2/2 has its own error; one that the document does not list is kept."""
-    with pytest.raises(GatewayRefusedError) as caught:
+    with pytest.raises(GatewayRefusedError, match=f"refused the message: {code} {name}") as caught:
         decode_reply(encode_reply(code))
     assert type(caught.value) is error
     assert (caught.value.code, caught.value.name) == (code, name)
@@ -273,7 +274,7 @@ def test_nothing_but_zeros_is_no_id(body: str) -> None:
 )
 def test_an_unreadable_reply(body: str) -> None:
     """A word is no id: it proves neither that the message was sent nor that it was not."""
-    with pytest.raises(RemoteProtocolError) as caught:
+    with pytest.raises(RemoteProtocolError, match="no readable return value") as caught:
         reply(body)
     assert caught.value.raw == body.encode()
 
@@ -281,8 +282,9 @@ def test_an_unreadable_reply(body: str) -> None:
 @pytest.mark.parametrize("cut", ["", "0", "00"])
 def test_an_id_that_was_cut_is_no_refusal(cut: str) -> None:
     """Ids begin with 0; where nothing tells the end of the reply, the rest may be missing."""
-    with pytest.raises(RemoteProtocolError):
+    with pytest.raises(RemoteProtocolError, match="an id may have been cut short") as caught:
         decode_reply(HttpReply(200, cut.encode(), delimited=False))
+    assert caught.value.raw == cut.encode()
     assert decode_reply(HttpReply(200, b"020711151112345678", delimited=False))
 
 

@@ -86,6 +86,19 @@ def test_a_document_in_another_encoding_is_read_by_its_declaration() -> None:
         assert decode(b"XML=" + body).submission.text == "é"
 
 
+def test_only_the_white_space_of_xml_is_padding() -> None:
+    """Another space belongs to the value, and the gateway judges that."""
+    read = decode(xml("<sender>\xa0F</sender><text>Hi</text>", "<gsm>\xa01</gsm>").encode())
+    assert read.recipients == (Recipient("\xa01"),)
+    assert read.submission == Submission(sender="\xa0F", text="Hi")
+
+
+def test_half_a_character_costs_only_itself() -> None:
+    """UTF-16 has such halves where a client cuts a text in the middle of an emoji."""
+    cut = xml(f"{FRIEND}<text>Hi \ud83d</text>", GSM).encode("utf-16-le", "surrogatepass")
+    assert decode(b"\xff\xfe" + cut).submission == Submission(sender="Friend", text="Hi \ufffd")
+
+
 LIBERTIES = {
     "another order": (
         "<SMS><recipients><gsm>1</gsm></recipients><message><text>Hi</text><sender>F</sender>"
@@ -188,6 +201,13 @@ def test_an_unreadable_request(body: bytes, reason: str) -> None:
         decode(body)
     assert caught.value.__context__ is None or caught.value.__suppress_context__
     assert "pass" not in repr(caught.value)
+
+
+def test_a_document_of_another_kind_is_in_the_error() -> None:
+    """So that whoever looks into it sees what came."""
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode(b"<RESPONSE/>")
+    assert caught.value.raw == b"<RESPONSE/>"
 
 
 @pytest.mark.parametrize(

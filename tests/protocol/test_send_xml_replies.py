@@ -156,7 +156,7 @@ UNREADABLE = {
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 def test_an_unreadable_reply(body: str | bytes) -> None:
     """It proves neither that the message was sent nor that it was not."""
-    with pytest.raises(RemoteProtocolError) as caught:
+    with pytest.raises(RemoteProtocolError, match="no readable status in the reply") as caught:
         reply(body)
     assert caught.value.raw == (body.encode() if isinstance(body, str) else body)
 

@@ -194,6 +194,26 @@ async def test_an_opaque_refusal_that_was_about_a_request(line) -> None:
     assert [await way.send(), await way.send(), await way.send()] == [10, 1, 10]
 
 
+async def test_an_opaque_refusal_beside_other_trouble(line) -> None:
+    """The first one since an answer is no proof, though its request went out alone."""
+    way = line(opaque=True)
+    way.answers = [None, AWAY, GatewayFailureError("no"), None]
+    for _ in range(4):
+        await way.send()
+    assert way.sizes == [1, 10, 1, 1]
+    assert not way.flow.closed
+
+
+async def test_what_concerns_the_account_says_so(line) -> None:
+    """Also where other refusals do not say what they are about: nobody has to find out."""
+    way = line(opaque=True)
+    refusal = AuthenticationError("no")
+    way.seconds, way.answers = 1, [None, refusal]
+    await way.send_all(9)
+    assert len(way.sizes) == 1 + 4
+    assert way.flow.fault is refusal
+
+
 async def test_an_opaque_refusal_at_the_start(line) -> None:
     """Two single items find out."""
     way = line(opaque=True)
@@ -396,6 +416,59 @@ async def test_a_balance_from_a_gateway_that_is_away(line) -> None:
     await way.send_all(3)
     assert sum(way.sizes) == 30
     assert way.times[0] == pytest.approx(0.3)
+
+
+async def test_a_balance_from_a_client_that_is_closed(line) -> None:
+    """Is not waited for: it will never send anything again."""
+    closed = NotSentError("closed", final=True)
+
+    async def balance() -> Decimal:
+        raise closed
+
+    way = line(min_credits=0, balance=balance)
+    await way.send_all(3)
+    assert (way.sizes, way.flow.fault, now()) == ([], closed, 0)
+
+
+async def test_a_balance_whose_replies_are_lost(line) -> None:
+    """Is asked for alone, so that each of its failures counts."""
+    asked: list[float] = []
+
+    async def balance() -> Decimal:
+        asked.append(now())
+        assert len(asked) < 20
+        raise LOST
+
+    way = line(min_credits=0, balance=balance)
+    await way.send(10)
+    assert asked == [0, 0, 0, 1, 3, 7, 15, 31]
+    assert (way.sizes, way.flow.fault) == ([], LOST)
+
+
+async def test_a_limit_of_credits_where_nobody_can_be_asked(line) -> None:
+    """Requests go out until a reply tells the balance."""
+    way = line(min_credits=10)
+    await way.send(1)
+    way.flow.learn_balance(Decimal(10))
+    assert await way.send(1) == 0
+    assert str(way.flow.fault) == "10 credits are left, and 10 must be"
+
+
+async def test_what_is_in_flight_is_not_charged_yet(line) -> None:
+    """A reply that overtakes it tells the balance without it."""
+
+    async def balance() -> Decimal:
+        return Decimal(100)
+
+    way = line(min_credits=0, balance=balance)
+    await way.send(1)
+    way.flow.learn_balance(Decimal(99))
+    way.seconds = 5
+    first = asyncio.create_task(way.send(10))
+    await asyncio.sleep(1)
+    way.flow.learn_balance(Decimal(99))
+    assert await way.send(100) == 89
+    await first
 
 
 # --- the rate ---
