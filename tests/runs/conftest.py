@@ -299,7 +299,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return KINDS[request.param]
 
 
-SIZES = [Size(400, 10, 200), pytest.param(Size(20_000, 500, 10_000), marks=pytest.mark.proof)]
+SIZES = [Size(400, 10, 200), pytest.param(Size(4_000, 100, 2_000), marks=pytest.mark.proof)]
 
 
 @pytest.fixture(params=SIZES, ids=lambda size: f"{size.count} items")
