@@ -1,5 +1,7 @@
 """A job knows its account and its source: it goes on with no other."""
 
+import re
+
 import pytest
 
 from infobip_async import (
@@ -60,6 +62,31 @@ async def test_another_source_ends_the_run(run, stopped, gateway, job, change):
     assert isinstance(end.cause, LocalProtocolError)
     assert {one.outcome for one in end.results} <= {SendOutcome.SENT, SendOutcome.NOT_SENT}
     assert all(one.resumed for one in end.results if one.outcome is SendOutcome.SENT)
+
+
+@pytest.mark.parametrize("change", CHANGED)
+async def test_a_source_can_be_compared_first(bulk, run, gateway, job, change):
+    """Then nothing is sent at all, not even what stands in front of the difference."""
+    source, reason = CHANGED[change]
+    good = KEYED if "key" in change else ROWS
+    await run(good, job=job)
+    tries = len(gateway.tries)
+    with pytest.raises(LocalProtocolError, match=re.escape(reason)):
+        await bulk(source, job=job).check()
+    await bulk([*good, (BYE, "3858")], job=job).check()
+    assert len(gateway.tries) == tries
+    results = await run([*good, (BYE, "3858")], job=job)
+    assert [one.resumed for one in results] == [True] * 6 + [False]
+    assert len(gateway.sent) == 7
+
+
+async def test_without_a_job_there_is_nothing_to_compare(bulk, job):
+    """The source is not read, and no file is made."""
+    rows = iter(ROWS)
+    await bulk(rows).check()
+    await bulk(rows, job=job).check()
+    assert list(rows) == ROWS
+    assert not job.exists()
 
 
 @pytest.mark.parametrize("change", ["a row is put in front", "a text is edited"])

@@ -64,6 +64,20 @@ async def test_another_source_ends_the_run(gateway, run, job, change) -> None:
     assert all(one.resumed for one in found if one.report)
 
 
+@pytest.mark.parametrize("change", CHANGED)
+async def test_a_source_can_be_compared_first(gateway, run, job, change) -> None:
+    """Then nothing is submitted, not even what stands in front of the difference."""
+    source, reason = CHANGED[change]
+    await run(NUMBERS)
+    asked = len(gateway.asked)
+    async with gateway.lookups() as lookups:
+        with pytest.raises(LocalProtocolError, match=reason):
+            await lookups.stream(source, job=job).check()
+        await lookups.stream([*NUMBERS, "38598"], job=job).check()
+    assert len(gateway.asked) == asked
+    assert [one.resumed for one in await run([*NUMBERS, "38598"])] == [True] * 6 + [False]
+
+
 async def test_nothing_behind_a_difference_is_submitted_or_known(gateway, run) -> None:
     """Numbers before it may be; with the source as it was, the job goes on."""
 
