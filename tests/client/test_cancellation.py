@@ -119,7 +119,9 @@ async def test_a_message_in_parts_is_finished(gateway, connect, caplog) -> None:
         await gateway.until(lambda: not tasks_of(client))
         await asyncio.sleep(0)
     assert len(gateway.received) == 3
-    assert "whose caller was cancelled ended well (message ids: " in caplog.text
+    (record,) = [one for one in caplog.records if "caller was cancelled" in one.getMessage()]
+    assert "ended well (message ids: " in record.getMessage()
+    assert record.levelname == "INFO"
 
 
 async def test_the_outcome_of_a_cancelled_send_is_logged(gateway, connect, caplog, fault) -> None:
@@ -137,8 +139,9 @@ async def test_the_outcome_of_a_cancelled_send_is_logged(gateway, connect, caplo
     assert "(message ids: an-id)" in caplog.text
 
 
-async def test_a_cancelled_pull_brings_its_reports_with_the_next(gateway, connect) -> None:
+async def test_a_cancelled_pull_brings_its_reports_with_the_next(gateway, connect, caplog) -> None:
     """The gateway gives each report once."""
+    caplog.set_level(logging.INFO)
     gateway.gate.clear()
     client = connect()
     pulling = asyncio.create_task(client.pull_reports())
@@ -149,6 +152,7 @@ async def test_a_cancelled_pull_brings_its_reports_with_the_next(gateway, connec
     gateway.bodies["dlrpull"] = b"NO_DATA"
     assert [report.message_id for report in await client.pull_reports()] == ["id-1"]
     assert await client.pull_reports() == ()
+    assert "(message ids: none)" in caplog.text
 
 
 # --- closing ---
