@@ -179,7 +179,8 @@ async def _look_up(
     router.on(InboundSms)(_refuse)
     address, secret, public = receiver.receive, receiver.secret, receiver.public_url
     async with (
-        account.client() as client,
+        # The lookups wait for what is out, unless it is left at once; nobody takes what is later.
+        account.client(stop_timeout=0) as client,
         receiving(router, address, secret=secret, public=public) as urls,
         settings.lookups(client, router) as lookups,
         aclosing(_placed(people)) as numbers,
