@@ -31,7 +31,7 @@ from infobip_async.cli.list_options import check_country, check_encoding, header
 from infobip_async.cli.output import Form, RowWriter, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.run_options import run_options
-from infobip_async.cli.runner import LAST_WAIT, Runner, leave
+from infobip_async.cli.runner import Runner, leave
 from infobip_async.cli.running import (
     PARTLY,
     Account,
@@ -132,7 +132,7 @@ class Options:
             max_parts=self.max_parts,
             min_credits=self.min_credits,
             unreachable_timeout=self.unreachable_timeout,
-            stop_timeout=LAST_WAIT,
+            stop_timeout=0,  # what is in flight ends anyway; a second signal leaves at once
         )
 
 

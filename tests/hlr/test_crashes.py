@@ -223,7 +223,10 @@ async def test_nothing_is_left_out(nursery: Nursery, seed: int, items: int) -> N
     nursery.check_at_least_once()
 
 
-@pytest.mark.parametrize("point", ["intent", "query", "ids", "result"])
+@pytest.mark.parametrize(
+    "point",
+    ["query", *(pytest.param(one, marks=pytest.mark.proof) for one in ("intent", "ids", "result"))],
+)
 async def test_a_death_at_each_point(nursery: Nursery, point: str) -> None:
     """What was in flight is in doubt, and nothing else; ids, once kept, are not lost."""
     await nursery.run(point=point, calls=3)
@@ -238,7 +241,12 @@ async def test_a_death_at_each_point(nursery: Nursery, point: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("protection", "point"), [("intent", "query"), ("ids", "query"), ("wait for reports", "ids")]
+    ("protection", "point"),
+    [
+        ("intent", "query"),
+        pytest.param("ids", "query", marks=pytest.mark.proof),
+        pytest.param("wait for reports", "ids", marks=pytest.mark.proof),
+    ],
 )
 async def test_without_a_protection_numbers_are_paid_for_twice(
     nursery: Nursery, protection: str, point: str
