@@ -363,6 +363,8 @@ def test_two_signals_end_it_at_once(
         (["-", "--receive", "localhost:65536"], "is not HOST:PORT"),
         (["-", "--batch-size", "0"], "--batch-size"),
         (["-", "--report-timeout", "0"], "--report-timeout"),
+        (["-", "--min-credits", "-1"], "it must be 0 or more"),
+        (["-", "--min-credits", "many"], "is no number"),
         (["-", "--column", "phone"], "no column 'phone'"),
         (["-", "--column", "1"], "or --no-header"),
         (["-", "-o", "x.csv", "--job", "./x.csv"], "are the same file"),
