@@ -117,6 +117,7 @@ class WorkQueue(Generic[T]):
         while len(items) < limit and self._items and alike(items[0], self._items[0]):
             items.append(self._items.popleft())
         self._free -= 1
+        self._wake()  # this worker may be busy for long
         return items
 
     def close(self) -> None:
