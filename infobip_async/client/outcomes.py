@@ -4,7 +4,6 @@
 only unreadable. `Outcomes.submit` is for sends and queries: there it leaves the outcome unknown.
 """
 
-import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn, TypeVar
@@ -66,9 +65,9 @@ class Outcomes:
         replies: list[T] = []
 
         async def exchange() -> list[T]:
-            for request in itertools.chain([first], map(_without_traceback, encoders[1:])):
+            for encode in (lambda: first, *encoders[1:]):
                 try:
-                    reply = await self._reply(request)
+                    reply = await self._reply(_without_traceback(encode))
                     replies.append(_without_traceback(partial(decode, reply)))
                 except InfobipError as fault:
                     _raise_outcome(fault, len(replies), message_ids)

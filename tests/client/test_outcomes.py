@@ -19,6 +19,7 @@ from infobip_async import (
     Recipient,
     TextMessage,
 )
+from infobip_async.protocol.exchange import HttpRequest
 
 ROWS = b"OK\n385911234567;OK;lookup-1\n385911234568;FAILED;"  # without a line feed at its end
 
@@ -232,3 +233,17 @@ async def test_a_request_that_httpx_cannot_make_is_the_callers_mistake(connect, 
     """A URL has an end; nothing is unknown about it."""
     with pytest.raises(LocalProtocolError, match="InvalidURL"):
         await connect(kind).pull_reports(f"id-{number:020}" for number in range(4_000))
+
+
+async def test_a_mistake_in_a_later_part_leaves_the_outcome_unknown(gateway, connect) -> None:
+    """The parts in front of it were sent."""
+    client = connect()
+
+    def mistake() -> HttpRequest:
+        raise LocalProtocolError("no such sender")
+
+    parts = [lambda: HttpRequest("GET", client._endpoints.command), mistake]
+    with pytest.raises(OutcomeUnknownError, match="1 of several parts were sent") as caught:
+        await client._outcomes.submit(parts, lambda reply: reply.body, ("id-1",))
+    assert caught.value.message_ids == ("id-1",)
+    assert isinstance(caught.value.__cause__, LocalProtocolError)
