@@ -266,6 +266,8 @@ class Connection:
     async def subscribe(self, subject: str) -> AsyncIterator[asyncio.Queue[Msg]]:
         """Receive the messages of a subject in a queue.
 
+        After the context, the queue has every message that the broker sent.
+
         Raises:
             StorageUnavailableError: there is no connection.
         """
@@ -278,8 +280,9 @@ class Connection:
         try:
             yield messages
         finally:
-            with suppress(nats.errors.Error, OSError), _swallowed_cancellation_raised():
-                await subscription.unsubscribe()
+            with suppress(nats.errors.Error, OSError, TimeoutError, StorageUnavailableError):
+                async with self.within(self._options.timeout):
+                    await subscription.drain()  # type: ignore[no-untyped-call]
 
     # --- streams and consumers ---
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final
 
 import attrs
@@ -42,11 +42,13 @@ class PullConsumer:
         stream: the stream.
         ensure: makes sure that the consumer exists, and gives its name; called again after
             each fault.
+        shared: whether others read from the consumer, too, and wait for what is given back.
     """
 
     connection: Connection
     stream: str
     ensure: Callable[[], Awaitable[str]]
+    shared: bool = False
 
     async def run(self, handle: Handle, capacity: Callable[[], Awaitable[int]]) -> None:
         """Read messages until cancelled.
@@ -68,13 +70,25 @@ class PullConsumer:
     async def _read(self, handle: Handle, capacity: Callable[[], Awaitable[int]]) -> None:
         consumer = await self.ensure()
         inbox = self.connection.client.new_inbox()
-        async with self.connection.subscribe(inbox) as messages:
-            while True:
-                count = await capacity()
-                await self._request(consumer, inbox, count)
-                async with aclosing(self._batch(messages, count)) as batch:
-                    async for message in batch:
-                        await handle(message)
+        messages: asyncio.Queue[Msg] = asyncio.Queue()
+        try:
+            async with self.connection.subscribe(inbox) as messages:
+                while True:
+                    count = await capacity()
+                    await self._request(consumer, inbox, count)
+                    async with aclosing(self._batch(messages, count)) as batch:
+                        async for message in batch:
+                            await handle(message)
+        finally:
+            if self.shared:
+                await self._give_back(messages)
+
+    async def _give_back(self, messages: asyncio.Queue[Msg]) -> None:
+        """Have the broker give the messages that were not read to others, now."""
+        with suppress(StorageUnavailableError):
+            while not messages.empty():
+                if reply := messages.get_nowait().reply:
+                    await self.connection.publish(reply, b"-NAK")
 
     async def _request(self, consumer: str, inbox: str, count: int) -> None:
         """Ask for so many messages."""

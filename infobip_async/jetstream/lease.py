@@ -84,7 +84,7 @@ class Lease:
             if not known:
                 await handle(message)
 
-        consumer = PullConsumer(self.connection, self.stream, self.declare)
+        consumer = PullConsumer(self.connection, self.stream, self.declare, shared=True)
         self.tasks.start(consumer.run(take, capacity))
         self.tasks.start(self._beat())
         try:

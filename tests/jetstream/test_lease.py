@@ -5,6 +5,7 @@ import asyncio
 import attrs
 import pytest
 from nats.aio.msg import Msg
+from nats.js.api import StreamConfig
 
 from infobip_async.errors import StorageUnavailableError
 from infobip_async.jetstream import ConnectOptions
@@ -28,3 +29,31 @@ async def test_an_acknowledgement_without_an_answer_is_given_up_soon(
         with pytest.raises(StorageUnavailableError):
             await lease.acknowledge(1)
         assert 1 in lease
+
+
+async def test_what_is_on_its_way_when_a_worker_stops_goes_to_another_at_once(
+    access: ConnectOptions,
+) -> None:
+    """The broker has given it out, but nobody has it in hand."""
+    config = StreamConfig(name="work", subjects=["work.*"])
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def take(message: Msg) -> None:
+        await got.put(message.data)
+
+    async def hang(_: Msg) -> None:
+        await asyncio.Event().wait()
+
+    async def room() -> int:
+        return 100
+
+    async with Connection(access, lambda one: one.ensure_stream(config)) as connection:
+
+        def lease() -> Lease:
+            return Lease(connection=connection, stream="work", consumer="all", ack_wait=3600.0)
+
+        for number in range(20):
+            async with lease().open(hang, room):
+                await connection.store("work", "work.any", str(number).encode())
+        async with asyncio.timeout(LIMIT), lease().open(take, room):
+            assert {await got.get() for _ in range(20)} == {b"%d" % one for one in range(20)}
