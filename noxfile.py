@@ -38,6 +38,9 @@ MANAGERS = (
     ("~/.local/share/uv/python", "cpython-{}*/bin/python3"),
 )
 
+# The largest wheel, in octets.
+MOST_OCTETS = 600_000
+
 # Modules whose tests are tested, by room: one small change at a time, which the tests of the same
 # room must notice.
 MUTATED = {
@@ -263,3 +266,51 @@ def httpx2(session: nox.Session) -> None:
     install(session, "test")
     session.install("-q", "httpx2")
     run_tests(session, "tests/client")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation, with warnings as errors, and run its code blocks."""
+    install(session, "test", "docs")
+    session.run("sphinx-build", "-q", "-W", "--keep-going", "docs", "docs/_build/html")
+    session.run("pytest", "tests/test_docs.py", "tests/test_readme.py", *session.posargs)
+    session.log("docs/_build/html/index.html")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build wheel and sdist into dist/, twice to the same octets, and check what they hold."""
+    session.install("-q", *nox.project.dependency_groups(PROJECT, "package"))
+    dist, again = Path("dist"), Path(session.create_tmp()) / "again"
+    env = {"SOURCE_DATE_EPOCH": "1577836800"}
+    for place in (dist, again):
+        shutil.rmtree(place, ignore_errors=True)
+        session.run("python", "-m", "build", "-q", "--outdir", str(place), env=env)
+    built = sorted(dist.iterdir())
+    for file in built:
+        if file.read_bytes() != (again / file.name).read_bytes():
+            session.error(f"{file.name} differs from one build to the next")
+    wheel = next(file for file in built if file.suffix == ".whl")
+    if wheel.stat().st_size > MOST_OCTETS:
+        session.error(f"{wheel.name} has {wheel.stat().st_size} octets, more than {MOST_OCTETS}")
+    session.run("twine", "check", "--strict", *map(str, built))
+    session.run("check-wheel-contents", str(wheel))
+    session.run("pyroma", "--min=10", ".")
+    session.install("-q", f"{wheel}[all]")
+    # From elsewhere: beside the sources, the checkers would look at these and not at the wheel.
+    with session.chdir(session.create_tmp()):
+        session.run("pyright", "--ignoreexternal", "--verifytypes", "infobip_async")
+        example = Path(__file__).parent / "tests" / "typed_examples.py"
+        session.run("mypy", "--strict", "--cache-dir", ".", str(example))
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """Check the workflow files: what strangers can write must not be run by them."""
+    session.install("-q", *nox.project.dependency_groups(PROJECT, "workflows"))
+    session.run("zizmor", "--offline", "--no-progress", ".github")
+    names = sorted(map(str, Path(".github/workflows").glob("*.yml")))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *names)
+    session.run(
+        "check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml"
+    )

@@ -1,28 +1,17 @@
 """README's code blocks run as they stand, one after the other."""
 
-import ast
-import re
-from inspect import CO_COROUTINE
 from pathlib import Path
-from types import FunctionType
 
 import pytest
 from aiohttp.test_utils import TestServer
 
+from blocks import python_blocks, run_block
 from infobip_async import Endpoints, InfobipClient
 from infobip_async.simulator import Simulator
 from infobip_async.webhook import callback_urls
 
 README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-
-
-async def run(block: str, namespace: dict[str, object]) -> None:
-    """Run a block as `python -m asyncio` does, with await at the top level."""
-    code = compile(block, str(README), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    result = FunctionType(code, namespace)()
-    if code.co_flags & CO_COROUTINE:
-        await result
+BLOCKS = python_blocks(README)
 
 
 async def test_blocks(
@@ -37,12 +26,12 @@ async def test_blocks(
     receiver = next(at for at, block in enumerate(BLOCKS) if "webhook_app(" in block)
     before, after = BLOCKS[: receiver + 1], BLOCKS[receiver + 1 :]
     for block in before:
-        await run(block, namespace)
+        await run_block(block, str(README), namespace)
     async with TestServer(namespace["app"]) as server:
         base = str(server.make_url("/infobip"))
         simulator.callbacks = callback_urls(base, secret="long-random-string")
         for block in after:
-            await run(block, namespace)
+            await run_block(block, str(README), namespace)
     out = capsys.readouterr().out
     assert "2 accepted, 9998 credits left" in out
     assert "UCS-2 (7,)" in out

@@ -1,0 +1,44 @@
+"""How the documentation is built: `nox -s docs`."""  # noqa: INP001 - no package
+
+import sys
+from importlib.metadata import version as installed
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+project = "infobip_async"
+author = "infobip-async contributors"
+copyright = "infobip-async contributors"  # noqa: A001 - Sphinx's name
+release = version = installed("infobip-async")
+
+extensions = [
+    "myst_parser",  # pages in Markdown, readable without the site
+    "sphinx.ext.autodoc",  # the reference comes from docstrings
+    "sphinx.ext.napoleon",  # which have sections: Args, Attributes, Raises
+    "sphinx.ext.autosectionlabel",
+    "sphinx_click",  # the command line, from its own help
+]
+myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
+myst_heading_anchors = 3
+autosectionlabel_prefix_document = True
+suppress_warnings = ["autosectionlabel.*"]
+
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+default_role = "code"  # docstrings write `names` with one backtick
+nitpicky = False
+
+html_theme = "furo"
+html_title = "infobip_async"
+html_static_path: list[str] = []
+html_show_sourcelink = False
+html_copy_source = False
+exclude_patterns = ["_build"]
