@@ -1,10 +1,11 @@
-"""Keeps secrets out of log records, above all out of those of other libraries."""
+"""Keeps out of logs what must not stand there: secrets, and too much of what strangers provoke."""
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Final
+from time import monotonic
+from typing import Any, Final
 
 exchange_of_ours: ContextVar[bool] = ContextVar("exchange_of_ours", default=False)
 """Whether what is logged in this context is about an exchange that may hold a password."""
@@ -114,15 +115,20 @@ def protect_logs() -> None:
 
 
 class _Printable(logging.Filter):
-    r"""Escapes lone surrogates in tracebacks, as ``\ud83d``.
+    r"""Escapes lone surrogates in tracebacks, as ``\ud83d``, and leaves out what cannot be printed.
 
     UTF-8 cannot express half of a character. A handler may raise it with the text of a message,
-    and a file of a log would then refuse the whole record.
+    and a file of a log would then refuse the whole record. What raises where it is printed would
+    go to whoever only wanted to log it.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info:
-            trace = logging.Formatter().formatException(record.exc_info)
+            try:
+                trace = logging.Formatter().formatException(record.exc_info)
+            except Exception:  # noqa: BLE001 - users' exceptions may raise what they like
+                record.exc_info, record.exc_text = None, "the traceback cannot be printed"
+                return True
             printable = trace.encode(errors="backslashreplace").decode()
             if printable != trace:
                 record.exc_text = printable  # which formatters use in place of their own
@@ -137,3 +143,41 @@ def logger_of_faults(name: str) -> logging.Logger:
     logger = logging.getLogger(name)
     logger.addFilter(_PRINTABLE)  # changes nothing where it is there
     return logger
+
+
+class SparseLogger(logging.LoggerAdapter[logging.Logger]):
+    """Logs each kind of line once in a while, with the number of those that were left out.
+
+    Whoever may push can provoke a line with each push. Lines are of one kind if their texts are
+    equal before the arguments are put in.
+
+    Args:
+        logger: gets the lines.
+        seconds: how long a kind of line is left out after one was logged.
+        clock: gives seconds.
+    """
+
+    def __init__(
+        self,
+        logger: logging.Logger,
+        *,
+        seconds: float = 60.0,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        super().__init__(logger)
+        self._seconds = seconds
+        self._clock = clock
+        self._kinds: dict[str, tuple[float, int]] = {}  # until when, and how many were left out
+
+    def log(self, level: int, msg: object, *args: object, **options: Any) -> None:  # noqa: ANN401 - as the base class
+        """Log a line, unless one of its kind was logged a short time ago."""
+        if not self.isEnabledFor(level):
+            return
+        kind, now = str(msg), self._clock()
+        until, left_out = self._kinds.get(kind, (now, 0))
+        if now < until:
+            self._kinds[kind] = until, left_out + 1
+            return
+        self._kinds[kind] = now + self._seconds, 0
+        text = f"{kind} ({left_out} more of this kind before)" if left_out else kind
+        super().log(level, text, *args, **{"stacklevel": 2, **options})

@@ -7,6 +7,7 @@
              Nats-Expected-Stream  <stream>
              Infobip-Received      1700000000.25
              Infobip-Wanted        3,17              only where these events were put back
+             Infobip-Trace         {"traceparent": "00-..."}     only with a trace context
     payload  the query, a line feed, the body
 
 A push whose events are set aside goes to another stream::
@@ -18,6 +19,7 @@ A push whose events are set aside goes to another stream::
              Infobip-At            1700000512.5
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
@@ -30,6 +32,7 @@ from infobip_async.journal.base import WHOLE_PUSH
 from infobip_async.protocol.exchange import PushKind, RawPush
 
 RECEIVED: Final = "Infobip-Received"
+TRACE: Final = "Infobip-Trace"
 WANTED: Final = "Infobip-Wanted"
 REASON: Final = "Infobip-Reason"
 ATTEMPTS: Final = "Infobip-Attempts"
@@ -84,6 +87,12 @@ class StreamSubjects:
         return f"{self.stream}.{state}.{kind}"
 
 
+def headers_of(push: RawPush) -> dict[str, str]:
+    """Write what belongs to a push and is not in its payload."""
+    trace = {TRACE: json.dumps(dict(push.trace_context))} if push.trace_context else {}
+    return {RECEIVED: repr(push.received_at), **trace}
+
+
 def encode(push: RawPush) -> bytes:
     """Write the payload of a push. A query has no line feed."""
     return push.query.encode("utf-8", "surrogatepass") + b"\n" + push.body
@@ -93,8 +102,9 @@ def decode(subject: str, payload: bytes, headers: Mapping[str, str] | None) -> R
     """Read a push from its message."""
     query, _, body = payload.partition(b"\n")
     kind = PushKind(subject.rpartition(".")[2])
-    received = float((headers or {}).get(RECEIVED, "0"))
-    return RawPush(kind, query.decode("utf-8", "surrogatepass"), body, received)
+    ours = headers or {}
+    received, trace = float(ours.get(RECEIVED, "0")), json.loads(ours.get(TRACE, "{}"))
+    return RawPush(kind, query.decode("utf-8", "surrogatepass"), body, received, trace)
 
 
 def message_id(account: str, push: RawPush) -> str:

@@ -82,7 +82,7 @@ class NatsStorage:
         if len(payload) + _RESERVED_OCTETS > self.connection.client.max_payload:
             size = f"{len(payload)} octets; see max_payload of the broker"
             raise StorageUnavailableError(f"a push is too big: {size}")
-        headers = {messages.RECEIVED: repr(push.received_at)}
+        headers = messages.headers_of(push)
         if wanted:
             headers[messages.WANTED] = messages.join_numbers(wanted)
         subject = self.subjects.push(push.kind)
@@ -144,7 +144,7 @@ class NatsStorage:
         numbers = messages.join_numbers(one.number for one in events)
         push = _push(message)
         headers = {
-            messages.RECEIVED: repr(push.received_at),
+            **messages.headers_of(push),
             messages.WANTED: numbers,
             messages.ATTEMPTS: str(events[0].attempts),
             messages.REASON: messages.one_line(events[0].reason),

@@ -28,7 +28,8 @@ SCHEMA: Final = """
 -- The ids of pushes are never used again: seen rows refer to them.
 create table pushes (
     id integer primary key autoincrement, origin integer, kind text not null, query blob not null,
-    body blob not null, received_at real not null, wanted text, open integer not null default 1
+    body blob not null, received_at real not null, trace text, wanted text,
+    open integer not null default 1
 );
 create table states (
     push integer, number integer, state text not null, attempts integer not null,
@@ -60,18 +61,20 @@ def _insert(connection: sqlite3.Connection, into: str, rows: Iterable[Sequence[o
 
 def insert(connection: sqlite3.Connection, pushes: Sequence[RawPush]) -> None:
     """Store pushes, in order."""
-    into = "insert into pushes (kind, query, body, received_at)"
+    into = "insert into pushes (kind, query, body, received_at, trace)"
     _insert(connection, into, map(_values, pushes))
 
 
 def _values(push: RawPush) -> tuple[object, ...]:
     # A query may hold surrogates, which stand for octets beyond ASCII that are not UTF-8.
     query = push.query.encode("utf-8", "surrogatepass")
-    return push.kind.value, query, push.body, push.received_at
+    trace = json.dumps(dict(push.trace_context)) if push.trace_context else None
+    return push.kind.value, query, push.body, push.received_at, trace
 
 
-def _push(kind: str, query: bytes, body: bytes, received_at: float) -> RawPush:
-    return RawPush(PushKind(kind), query.decode("utf-8", "surrogatepass"), body, received_at)
+def _push(kind: str, query: bytes, body: bytes, received_at: float, trace: str | None) -> RawPush:
+    text = query.decode("utf-8", "surrogatepass")
+    return RawPush(PushKind(kind), text, body, received_at, json.loads(trace) if trace else {})
 
 
 def _page(connection: sqlite3.Connection, sql: str, values: Sequence[object]) -> list[Any]:
@@ -97,8 +100,8 @@ def read_open(connection: sqlite3.Connection, after: int, limit: int) -> list[St
     """
     rows = _page(
         connection,
-        "select id, kind, query, body, received_at, coalesce(origin, id), wanted from pushes"
-        " where id > ? and open order by id limit ?",
+        "select id, kind, query, body, received_at, trace, coalesce(origin, id), wanted"
+        " from pushes where id > ? and open order by id limit ?",
         (after, limit),
     )
     if not rows:
@@ -220,7 +223,7 @@ def read_set_aside(
     """
     rows = _page(
         connection,
-        "select push, number, attempts, reason, at, kind, query, body, received_at"
+        "select push, number, attempts, reason, at, kind, query, body, received_at, trace"
         " from states join pushes on id = push"
         " where state = ? and (push, number) > (?, ?) order by push, number",
         (state.value, *after),
@@ -257,9 +260,9 @@ def put_back(connection: sqlite3.Connection, places: Sequence[tuple[int, int]]) 
     for push_id, numbers in groupby(places, itemgetter(0)):
         wanted = [number for _, number in numbers]
         connection.execute(
-            "insert into pushes (origin, kind, query, body, received_at, wanted)"
-            " select coalesce(origin, id), kind, query, body, received_at, coalesce(?, wanted)"
-            " from pushes where id = ?",
+            "insert into pushes (origin, kind, query, body, received_at, trace, wanted)"
+            " select coalesce(origin, id), kind, query, body, received_at, trace,"
+            " coalesce(?, wanted) from pushes where id = ?",
             (None if WHOLE_PUSH in wanted else json.dumps(wanted), push_id),
         )
     discard(connection, places)

@@ -1,5 +1,6 @@
 """The transport's words: requests, replies, pushes, credentials and addresses of every format."""
 
+from collections.abc import Mapping
 from enum import Enum
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -86,12 +87,15 @@ class RawPush:
         query: the raw query string, still percent-encoded.
         body: the raw body.
         received_at: seconds since the epoch.
+        trace_context: what connects the handlers' spans with the request's, such as a
+            ``traceparent``; empty without tracing. It is no part of what the gateway said.
     """
 
     kind: PushKind
     query: str = ""
     body: bytes = b""
     received_at: float = 0.0
+    trace_context: Mapping[str, str] = attrs.field(factory=dict, hash=False)
 
 
 def _scheme_and_host(url: str) -> tuple[str, str]:

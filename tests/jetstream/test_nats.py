@@ -148,7 +148,7 @@ async def test_quarantine_is_replayed(bench: Bench) -> None:
     assert await journal.requeue([row.id]) == 0  # it is no dead letter
     assert await journal.replay([row.id]) == 1
     assert len(await filled(journal.quarantine, 1)) == 1  # it can still not be read
-    whole = RawPush(PushKind.DELIVERY_REPORTS, "a=b", b"<no", 1.25)
+    whole = RawPush(PushKind.DELIVERY_REPORTS, "a=b", b"<no", 1.25, {"tracestate": "é=\n"})
     await journal.put(whole)
     _, post_ = await filled(journal.quarantine, 2)
     assert (post_.push, post_.number) == (whole, -1)

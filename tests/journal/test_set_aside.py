@@ -1,5 +1,6 @@
 """What waits for a decision: listing it, putting it back, and forgetting it."""
 
+import attrs
 import pytest
 
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
@@ -43,6 +44,22 @@ async def test_dead_letters_are_put_back(bench, got):
     assert got.ids == ["a", "b", "a", "b"]
     assert [letter async for letter in journal.dead()] == []
     assert await rows(journal) == 0
+
+
+async def test_the_trace_context_stays_with_its_push(bench, got):
+    """While it waits, when it is set aside, and when it is put back; most pushes have none."""
+    traced = attrs.evolve(bench.reports("a"), trace_context={"traceparent": "00-é-01"})
+    async with bench.journal() as journal:
+        for push in (traced, bench.reports("b")):
+            await journal.put(push)
+        assert [one.push for one in await bench.look(journal)] == [traced, bench.reports("b")]
+    journal = await bench.start(attempts=1)
+    await bench.emptied(journal)
+    assert await journal.requeue() == 2
+    await got.wait_for(4)
+    await bench.emptied(journal)
+    contexts = [letter.push.trace_context async for letter in journal.dead()]
+    assert contexts == [traced.trace_context, {}]
 
 
 async def test_some_are_put_back(bench, got):

@@ -64,7 +64,13 @@ def test_kinds_of_push_are_the_last_segments_of_their_urls() -> None:
     """And a push without query or body has none, nor has a request."""
     assert HttpRequest("GET", "/") == HttpRequest("GET", "/", b"", None)
     assert [kind.value for kind in PushKind] == ["dlr", "hlr", "inbound"]
-    assert RawPush(PushKind.HLR_REPORTS) == RawPush(PushKind.HLR_REPORTS, "", b"", 0.0)
+    assert RawPush(PushKind.HLR_REPORTS) == RawPush(PushKind.HLR_REPORTS, "", b"", 0.0, {})
+
+
+def test_a_push_with_a_trace_context_can_be_a_key() -> None:
+    """As one without, and the same context makes equal pushes."""
+    traced = [RawPush(PushKind.HLR_REPORTS, trace_context={"traceparent": "00"}) for _ in "ab"]
+    assert len({*traced, RawPush(PushKind.HLR_REPORTS)}) == 2
 
 
 # --- endpoints ---
