@@ -17,7 +17,7 @@ WITH_BLOCKS = [name for name, page in PAGES.items() if python_blocks(page)]
 PUBLIC = (
     *("infobip_async", "infobip_async.webhook", "infobip_async.simulator", "infobip_async.lists"),
     *("infobip_async.journal", "infobip_async.jetstream", "infobip_async.numbering"),
-    "infobip_async.testing",
+    *("infobip_async.telemetry", "infobip_async.testing"),
 )
 
 

@@ -37,6 +37,7 @@ from infobip_async.redaction import protect_logs
 from infobip_async.router import Router
 from infobip_async.runs.run import Run
 from infobip_async.runs.settings import OnUnknown, RunSettings
+from infobip_async.telemetry import Telemetry, Watch
 from infobip_async.text.segments import Ucs2Form
 
 _logger = logging.getLogger("infobip_async.client")
@@ -71,6 +72,7 @@ class InfobipClient:
         zone: the gateway's time zone; without it the dates of reports are naive.
         id_key: 16 octets or more. Message ids are tagged with it, so that a receiver with the same
             key refuses forged reports; ids of your own must come from `tag_message_id` then.
+        telemetry: where spans and metrics go; OpenTelemetry's global providers by default.
 
     Raises:
         LocalProtocolError: a credential is empty, an endpoint is unfit, or an argument too small.
@@ -96,6 +98,7 @@ class InfobipClient:
         reference_width: Literal[8, 16] = 8,
         zone: tzinfo | None = None,
         id_key: str | bytes | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._endpoints = endpoints or Endpoints()
         if not isinstance(self._endpoints, Endpoints):
@@ -111,11 +114,11 @@ class InfobipClient:
         sender, self._transport = make_sender(
             http, timeouts, connect_retries, proxy=proxy, ssl_context=ssl_context, most=concurrency
         )
-        self._outcomes = Outcomes(sender, InFlight(concurrency))
+        self._outcomes = Outcomes(sender, InFlight(concurrency), Watch(telemetry))
         self._stop_timeout = stop_timeout
         self._closing = asyncio.Event()
-        dlr_url = self._endpoints.dlr_pull
-        self._reports = ReportQueue(self._outcomes, dlr_url, self._credentials, zone)
+        pull = self._endpoints.dlr_pull
+        self._reports = ReportQueue(self._outcomes, pull, self._credentials, zone)
         protect_logs()
 
     @classmethod
@@ -189,12 +192,11 @@ class InfobipClient:
         """
         addressed = self._composer.addressed(recipients, registered=registered)
         plan = self._composer.plan(message, addressed)
-        url = self._endpoints.send_xml
-        replies = await self._outcomes.submit(
-            [partial(send_xml.encode_request, url, self._credentials, *one) for one in plan],
-            send_xml.decode_reply,
-            tuple(one.message_id for _, to in plan for one in to if one.message_id),
-        )
+        encode = partial(send_xml.encode_request, self._endpoints.send_xml, self._credentials)
+        ids = tuple(one.message_id for _, to in plan for one in to if one.message_id)
+        encoders = [partial(encode, *one) for one in plan]
+        decode = send_xml.decode_reply
+        replies = await self._outcomes.submit("send", len(addressed), encoders, decode, ids)
         answered = zip(replies, plan, strict=True)
         return SendReceipt(
             addressed,
@@ -209,12 +211,9 @@ class InfobipClient:
         in several requests has an id for each, and the first one is returned. It raises the same
         errors as `send`.
         """
-        url = self._endpoints.send_get
-        encoders = [
-            partial(send_get.encode_request, url, self._credentials, part, recipient)
-            for part in self._composer.parts(message)
-        ]
-        return (await self._outcomes.submit(encoders, send_get.decode_reply))[0]
+        encode = partial(send_get.encode_request, self._endpoints.send_get, self._credentials)
+        encoders = [partial(encode, part, recipient) for part in self._composer.parts(message)]
+        return (await self._outcomes.submit("send_one", 1, encoders, send_get.decode_reply))[0]
 
     def send_many(
         self,
@@ -308,7 +307,7 @@ class InfobipClient:
             RemoteProtocolError: the reply is no number.
         """
         encode = partial(commands.encode_request, self._endpoints.command, self._credentials)
-        return await self._outcomes.read(encode, commands.decode_reply)
+        return await self._outcomes.read("credits", encode, commands.decode_reply)
 
     async def pull_reports(self, message_ids: Iterable[str] = ()) -> tuple[DeliveryReport, ...]:
         """Take the delivery reports that wait at the gateway (§3.2). The URL holds the password.
@@ -395,4 +394,5 @@ class InfobipClient:
         url = self._endpoints.hlr_query
         encode = partial(hlr_query.encode_request, url, self._credentials, several, method=method)
         decode = partial(hlr_query.decode_reply, destinations=several)
-        return (await self._outcomes.submit([encode], decode))[0]
+        (rows,) = await self._outcomes.submit("submit_hlr", len(several), [encode], decode)
+        return rows

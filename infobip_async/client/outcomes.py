@@ -15,6 +15,7 @@ from infobip_async.client.in_flight import InFlight
 from infobip_async.client.transport import HttpSender
 from infobip_async.errors import InfobipError, OutcomeUnknownError, RemoteProtocolError
 from infobip_async.protocol.exchange import HttpReply, HttpRequest
+from infobip_async.telemetry import Watch
 
 T = TypeVar("T")
 
@@ -26,27 +27,35 @@ class Outcomes:
     Attributes:
         sender: makes each exchange.
         in_flight: limits them, and lets them finish when their callers are cancelled.
+        watch: makes a span and metrics of each.
     """
 
     sender: HttpSender
     in_flight: InFlight
+    watch: Watch
 
-    async def read(self, encode: Callable[[], HttpRequest], decode: Callable[[HttpReply], T]) -> T:
+    async def read(
+        self, name: str, encode: Callable[[], HttpRequest], decode: Callable[[HttpReply], T]
+    ) -> T:
         """Make an exchange that changes nothing at the gateway.
 
         Args:
+            name: of the client's method.
             encode: makes the request; its errors are raised before anything is sent.
             decode: reads the reply.
         """
         request = _without_traceback(encode)
 
         async def exchange() -> T:
-            return _without_traceback(partial(decode, await self._reply(request)))
+            with self.watch.operation(name):
+                return _without_traceback(partial(decode, await self._reply(request)))
 
         return await self.in_flight.run(exchange)
 
     async def submit(
         self,
+        name: str,
+        messages: int,
         encoders: Sequence[Callable[[], HttpRequest]],
         decode: Callable[[HttpReply], T],
         message_ids: tuple[str, ...] = (),
@@ -56,6 +65,8 @@ class Outcomes:
         A failure after the first reply leaves the outcome of the whole unknown.
 
         Args:
+            name: of the client's method.
+            messages: that are to be sent, or numbers that are to be looked up.
             encoders: make the requests, each in its turn; errors of the first one are raised
                 before anything is sent.
             decode: reads a reply.
@@ -65,13 +76,14 @@ class Outcomes:
         replies: list[T] = []
 
         async def exchange() -> list[T]:
-            for encode in (lambda: first, *encoders[1:]):
-                try:
-                    reply = await self._reply(_without_traceback(encode))
-                    replies.append(_without_traceback(partial(decode, reply)))
-                except InfobipError as fault:
-                    _raise_outcome(fault, len(replies), message_ids)
-            return replies
+            with self.watch.operation(name, messages):
+                for encode in (lambda: first, *encoders[1:]):
+                    try:
+                        reply = await self._reply(_without_traceback(encode))
+                        replies.append(_without_traceback(partial(decode, reply)))
+                    except InfobipError as fault:
+                        _raise_outcome(fault, len(replies), message_ids)
+                return replies
 
         return await self.in_flight.run(exchange, message_ids)
 

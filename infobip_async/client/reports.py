@@ -47,7 +47,7 @@ class ReportQueue:
 
     async def pull(self, message_ids: tuple[str, ...] = ()) -> None:
         """Bring reports into the queue, even if the caller is cancelled meanwhile."""
-        await self._outcomes.read(partial(self._encode, message_ids), self._keep)
+        await self._outcomes.read("pull_reports", partial(self._encode, message_ids), self._keep)
 
     async def poll(
         self, interval: float, closing: asyncio.Event

@@ -244,6 +244,6 @@ async def test_a_mistake_in_a_later_part_leaves_the_outcome_unknown(gateway, con
 
     parts = [lambda: HttpRequest("GET", client._endpoints.command), mistake]
     with pytest.raises(OutcomeUnknownError, match="1 of several parts were sent") as caught:
-        await client._outcomes.submit(parts, lambda reply: reply.body, ("id-1",))
+        await client._outcomes.submit("send", 1, parts, lambda reply: reply.body, ("id-1",))
     assert caught.value.message_ids == ("id-1",)
     assert isinstance(caught.value.__cause__, LocalProtocolError)

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
@@ -132,7 +133,10 @@ async def test_what_an_error_was_made_of_is_not_shown(connect) -> None:
         raise AssertionError
 
     outcomes = connect()._outcomes
-    for make, encoders in ((outcomes.read, broken), (outcomes.submit, [broken])):
+    for make, encoders in (
+        (partial(outcomes.read, "credits"), broken),
+        (partial(outcomes.submit, "send", 1), [broken]),
+    ):
         with pytest.raises(LocalProtocolError) as caught:
             await make(encoders, broken)
         assert MARK not in shown(caught.value)

@@ -1,0 +1,175 @@
+"""Spans and metrics: what they tell, and what they never hold."""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from opentelemetry import context
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from infobip_async import Endpoints, InfobipClient, InfobipError, TextMessage, telemetry
+from infobip_async.simulator import Fault, Simulator
+from infobip_async.telemetry import Telemetry
+
+NUMBER = "38598514674"
+PASSWORD = "pa55-canary"
+CANARIES = (PASSWORD, NUMBER, "text-canary", "sender-can")
+MESSAGE = TextMessage("text-canary", "sender-can")
+
+
+class Seen:
+    """Keeps what is exported."""
+
+    def __init__(self) -> None:
+        self._spans = InMemorySpanExporter()
+        self._metrics = InMemoryMetricReader()
+        self.tracers = TracerProvider()
+        self.tracers.add_span_processor(SimpleSpanProcessor(self._spans))
+        self.meters = MeterProvider([self._metrics])
+        self.telemetry = Telemetry(tracer_provider=self.tracers, meter_provider=self.meters)
+
+    @property
+    def spans(self) -> tuple[ReadableSpan, ...]:
+        """The spans that ended, in their order."""
+        return self._spans.get_finished_spans()
+
+    @property
+    def points(self) -> dict[str, list[tuple[dict[str, object], float]]]:
+        """Attributes and value, or count, of each series, by the name of its metric."""
+        data = self._metrics.get_metrics_data()
+        return {
+            metric.name: [
+                (dict(point.attributes), getattr(point, "value", None) or point.count)
+                for point in metric.data.data_points
+            ]
+            for resource in (data.resource_metrics if data else ())
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+    def text(self) -> str:
+        """All that is exported."""
+        return "".join(span.to_json() for span in self.spans) + repr(self.points)
+
+
+@pytest.fixture
+def seen() -> Iterator[Seen]:
+    """Providers of a test's own."""
+    seen = Seen()
+    yield seen
+    seen.tracers.shutdown()
+    seen.meters.shutdown()
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Simulator]:
+    """A gateway whose password can be told from all other words."""
+    async with Simulator(username="user", password=PASSWORD) as simulator:
+        yield simulator
+
+
+def make_client(gateway: Simulator, seen: Seen, **options: object) -> InfobipClient:
+    """A client of the gateway that is watched."""
+    endpoints = Endpoints.at(gateway.base_url)
+    return InfobipClient("user", PASSWORD, endpoints=endpoints, telemetry=seen.telemetry, **options)
+
+
+async def test_each_operation_has_a_span_and_a_duration(gateway: Simulator, seen: Seen) -> None:
+    """Their names are those of the client's methods, and counters have the numbers of messages."""
+    async with make_client(gateway, seen) as client:
+        await client.send(MESSAGE, [NUMBER, "41793026727"])
+        await client.send_one(MESSAGE, NUMBER)
+        await client.credits()
+        await client.pull_reports()
+        await client.submit_hlr([NUMBER])
+    names = ["send", "send_one", "credits", "pull_reports", "submit_hlr"]
+    assert [span.name for span in seen.spans] == names
+    assert {span.kind.name for span in seen.spans} == {"CLIENT"}
+    durations = seen.points["messaging.client.operation.duration"]
+    assert sorted(point["messaging.operation.name"] for point, _ in durations) == sorted(names)
+    sent = seen.points["messaging.client.sent.messages"]
+    assert sorted(count for _, count in sent) == [1, 2]
+    assert [count for _, count in seen.points["infobip.lookups"]] == [1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "error"),
+    [
+        (Fault.CUT_BEFORE_REPLY, "unknown", "OutcomeUnknownError"),
+        (None, "accepted", None),
+    ],
+)
+async def test_an_outcome_is_told(
+    gateway: Simulator, seen: Seen, fault: Fault | None, outcome: str, error: str | None
+) -> None:
+    """A metric can be split by what became of the sends; a span without an answer has failed."""
+    if fault:
+        gateway.faults.add(fault)
+    async with make_client(gateway, seen) as client:
+        if fault:
+            with pytest.raises(InfobipError):
+                await client.send(MESSAGE, NUMBER)
+        else:
+            await client.send(MESSAGE, NUMBER)
+    [span] = seen.spans
+    assert span.attributes["infobip.outcome"] == outcome
+    assert span.attributes.get("error.type") == error
+    assert span.status.is_ok is (error is None)
+    assert not span.events
+    [(attributes, count)] = seen.points["messaging.client.sent.messages"]
+    assert (attributes["infobip.outcome"], count) == (outcome, 1)
+
+
+async def test_a_refusal_is_told(gateway: Simulator, seen: Seen) -> None:
+    """A wrong password is no failure of the network."""
+    endpoints = Endpoints.at(gateway.base_url)
+    options = {"endpoints": endpoints, "telemetry": seen.telemetry}
+    async with InfobipClient("user", "another", **options) as client:
+        with pytest.raises(InfobipError):
+            await client.send(MESSAGE, NUMBER)
+    assert seen.spans[0].attributes["infobip.outcome"] == "refused"
+
+
+@pytest.mark.parametrize("injected", [False, True])
+async def test_no_canary_is_exported(
+    gateway: Simulator, seen: Seen, caplog: pytest.LogCaptureFixture, *, injected: bool
+) -> None:
+    """An instrumentation of httpx makes no span of ours, whose URL would hold the password."""
+    caplog.set_level(logging.DEBUG)
+    instrumentation = HTTPXClientInstrumentor()
+    instrumentation.instrument(tracer_provider=seen.tracers, meter_provider=seen.meters)
+    try:
+        async with httpx.AsyncClient() as http:
+            await http.get(gateway.base_url)  # not ours: it has its span
+            async with make_client(gateway, seen, http=http if injected else None) as client:
+                await client.send(MESSAGE, NUMBER)
+                await client.send_one(MESSAGE, NUMBER)
+                await client.credits()
+                await client.submit_hlr([NUMBER])
+    finally:
+        instrumentation.uninstrument()
+    assert [span.name for span in seen.spans][1:] == ["send", "send_one", "credits", "submit_hlr"]
+    assert seen.spans[0].name == "GET"
+    exported = seen.text() + caplog.text
+    assert [canary for canary in CANARIES if canary in exported] == []
+
+
+def test_the_key_is_the_one_that_instrumentations_honour() -> None:
+    """The name is private to the API: a new version may have another one."""
+    assert telemetry._SILENCE == context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
+
+
+async def test_nothing_is_done_without_opentelemetry(
+    gateway: Simulator, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The extra is optional."""
+    monkeypatch.setattr(telemetry, "_installed", False)
+    async with make_client(gateway, seen) as client:
+        await client.send(MESSAGE, NUMBER)
+    assert (seen.spans, seen.points) == ((), {})
