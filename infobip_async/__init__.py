@@ -1,7 +1,8 @@
 """Asyncio client, webhook receiver and simulator for Infobip's HTTP SMS and HLR interface.
 
 Users import from here. What needs a server, or fewer programs need, is in modules of its own:
-`infobip_async.webhook`, `.simulator`, `.journal`, `.jetstream`, `.numbering`, `.lists`, `.testing`.
+`infobip_async.webhook`, `.asgi`, `.simulator`, `.journal`, `.jetstream`, `.numbering`, `.lists`,
+`.testing`.
 """
 
 from importlib import import_module

@@ -1,11 +1,12 @@
 """Keeps out of logs what must not stand there: secrets, and too much of what strangers provoke."""
 
+import copy
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, cast
 
 exchange_of_ours: ContextVar[bool] = ContextVar("exchange_of_ours", default=False)
 """Whether what is logged in this context is about an exchange that may hold a password."""
@@ -23,6 +24,9 @@ _LOGGERS: Final = (
     ),
 )
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"}
+_Arguments: TypeAlias = tuple[object, ...] | Mapping[str, object] | None
+_QUERIES: Final = frozenset({"q", "query_string"})
+"""What gunicorn, hypercorn and granian call the query of a request in the records of their logs."""
 _TELLTALE: Final = re.compile(r"[?\"]| (?:return_value|exception)=")
 
 
@@ -66,46 +70,102 @@ def _spellings_of(character: str) -> str:
 class LogMask(logging.Filter):
     """Takes secrets out of the records of some loggers: out of messages, attributes and tracebacks.
 
+    The arguments of a record keep their number and kinds, since a server's formatter may take them
+    apart: uvicorn's wants five, hypercorn's and gunicorn's want a mapping of their own class.
+
     Args:
         replacements: are made one after the other.
+        of_ours: finds a value that names a request of ours. A mapping with one has its queries
+            (`_QUERIES`) emptied.
     """
 
-    def __init__(self, replacements: Sequence[Replacement]) -> None:
+    def __init__(self, replacements: Sequence[Replacement], of_ours: re.Pattern[str]) -> None:
         super().__init__()
         self._replacements = replacements
-        self._loggers: set[logging.Logger] = set()
+        self._of_ours = of_ours
+        self._guarded: dict[int, object] = {}
 
-    def guard(self, *loggers: logging.Logger | None) -> None:
-        """Filter what is logged there from now on; once is enough."""
-        for logger in filter(None, loggers):
-            self._loggers.add(logger)
-            logger.addFilter(self)
+    def guard(self, *loggers: object) -> None:
+        """Filter what is logged there from now on; once is enough.
+
+        Args:
+            loggers: loggers of the host's, of any class; what cannot be filtered is passed over.
+        """
+        for logger in loggers:
+            if id(logger) not in self._guarded:  # the host's object may have no hash
+                self._guarded[id(logger)] = logger
+                for one in _filterable(logger):
+                    one.addFilter(self)
 
     def release(self) -> None:
         """Leave every logger as it was."""
-        for logger in self._loggers:
-            logger.removeFilter(self)
+        for logger in self._guarded.values():
+            for one in _filterable(logger):
+                one.removeFilter(self)
+        self._guarded.clear()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, without the secrets."""
+        self._clean_message(record)
+        if record.exc_info:
+            trace = logging.Formatter().formatException(record.exc_info)
+            if self._clean_text(trace) != trace:
+                record.exc_text, record.exc_info = trace, None
+        others = ((key, item) for key, item in record.__dict__.items() if key != "args")
+        record.__dict__.update({key: self._clean(item) for key, item in others})
+        return True
+
+    def _clean_message(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+            if self._clean_text(message) == message:
+                return
+            record.args = self._clean_arguments(record.args)
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 - the host's own objects; `logging` would print them all
+            message = str(record.msg)
+        else:
+            if self._clean_text(message) == message:
+                return
+        record.msg, record.args = message, ()  # cleaned with the other attributes
+
+    def _clean_arguments(self, args: _Arguments) -> _Arguments:
+        if isinstance(args, tuple):
+            return tuple(map(self._clean_argument, args))
+        return self._clean_mapping(args) if args else args
+
+    def _clean_argument(self, value: object) -> object:
+        text = value if isinstance(value, str) else str(value)
+        cleaned = self._clean_text(text)
+        return value if cleaned == text else cleaned
+
+    def _clean_mapping(self, values: Mapping[str, object]) -> Mapping[str, object]:
+        ours = any(
+            isinstance(value, str) and self._of_ours.search(value) for value in values.values()
+        )
+        cleaned = cast("dict[str, object]", copy.copy(values))  # one of the same class
+        for key, value in values.items():
+            cleaned[key] = "" if ours and key in _QUERIES else self._clean_argument(value)
+        return cleaned
 
     def _clean(self, value: object) -> object:
         match value:
             case str():
-                for pattern, replacement in self._replacements:
-                    value = pattern.sub(replacement, value)
+                return self._clean_text(value)
             case dict():
                 return {key: self._clean(item) for key, item in value.items()}
         return value
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, without the secrets."""
-        message = record.getMessage()
-        if self._clean(message) != message:
-            record.msg, record.args = message, ()  # cleaned below, as all attributes are
-        if record.exc_info:
-            trace = logging.Formatter().formatException(record.exc_info)
-            if self._clean(trace) != trace:
-                record.exc_text, record.exc_info = trace, None
-        record.__dict__.update({key: self._clean(item) for key, item in record.__dict__.items()})
-        return True
+    def _clean_text(self, text: str) -> str:
+        for pattern, replacement in self._replacements:
+            text = pattern.sub(replacement, text)
+        return text
+
+
+def _filterable(logger: object) -> Iterator[logging.Filterer]:
+    """The loggers in a host's object: itself, an adapter's, or those of gunicorn's own class."""
+    inner = (getattr(logger, name, None) for name in ("logger", "error_log", "access_log"))
+    return (one for one in (logger, *inner) if isinstance(one, logging.Filterer))
 
 
 def protect_logs() -> None:

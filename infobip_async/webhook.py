@@ -11,28 +11,33 @@ bodies. The gateway gets its 200 after the handlers succeeded, or a journal has 
 never before.
 """
 
-import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import tzinfo
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
 import attrs
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.http import HttpProcessingError
 
 from infobip_async.journal.base import Journal
-from infobip_async.protocol.exchange import PushKind
 from infobip_async.protocol.inbound_sms import DEFAULT_NAMES
-from infobip_async.receiver.admission import Limits, RefusedError, answer
-from infobip_async.receiver.receiver import DEFAULT_LIMITS, Receiver, make_receiver
+from infobip_async.receiver.admission import Head, Limits, RefusedError, query_of
+from infobip_async.receiver.receiver import (
+    DEFAULT_LIMITS,
+    Receiver,
+    body_taken_away,
+    make_receiver,
+)
 from infobip_async.receiver.urls import callback_urls
 from infobip_async.router import Router
 
 __all__ = ["Limits", "callback_urls", "listening", "webhook_app"]
 
-_logger = logging.getLogger("infobip_async.receiver")
+_REST_OF_LINE: Final = 1024
+"""Octets that a request line has beside the query, at most."""
 
 _LAST_READ: Final = 1.0
 """Seconds that a stop leaves to requests that are still being read."""
@@ -43,38 +48,24 @@ class _Shell:
     """Translates between aiohttp and the receiver."""
 
     receiver: Receiver
-    _guarded: set[logging.Logger | None] = attrs.field(init=False, factory=set)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request, whatever it asks for."""
-        self._guard(request.protocol.access_log, request.protocol.logger)
-        url = request.rel_url
-        query = url.raw_query_string + (f"#{url.raw_fragment}" if url.raw_fragment else "")
-        try:
-            kind = self._admit(request)
-            status = await self.receiver.take(kind, query, await self._read(request))
-        except RefusedError as refusal:
-            self.receiver.log(refusal)
-            return await _hang_up(request, refusal)
-        return web.Response(status=status, text=answer(kind, status))
+        # Which loggers the server has, shows with a request. They may be of any class.
+        self.receiver.mask.guard(request.protocol.access_log, request.protocol.logger)
+        answer = await self.receiver.answer(_head(request), partial(self._read, request))
+        response = web.Response(status=answer.status, text=answer.text, headers=answer.headers)
+        if answer.hangs_up:
+            await _hang_up(request, response)
+        return response
 
     async def expect(self, request: web.Request) -> None:
         """Ask a client that waits for it (``Expect: 100-continue``) for a body to be read."""
         waits = request.headers.get("Expect", "").lower() == "100-continue"
         with suppress(RefusedError):  # raised again by `handle`
-            self._admit(request)
+            self.receiver.admission.admit(_head(request))
             if waits and request.version == HttpVersion11 and request.transport:
                 request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def _guard(self, *loggers: logging.Logger | None) -> None:
-        """Keep secrets out of loggers; which ones the server has shows with its first request."""
-        if not self._guarded.issuperset(loggers):
-            self._guarded.update(loggers)
-            self.receiver.mask.guard(*loggers)
-
-    def _admit(self, request: web.Request) -> PushKind:
-        tail, path = request.match_info["tail"], request.rel_url.raw_path
-        return self.receiver.admission.admit(request.method, tail, path, request.headers.items())
 
     async def _read(self, request: web.Request) -> bytes:
         content = request.content
@@ -83,41 +74,49 @@ class _Shell:
                 # aiohttp keeps what a middleware has read.
                 body = content.read_nowait() or await request.read()
             else:
-                body = await self.receiver.read(content.iter_any())
+                body = await self.receiver.read(partial(_more, content))
         except (HttpProcessingError, web.RequestPayloadError, ConnectionError):
             raise RefusedError(HTTPStatus.BAD_REQUEST) from None
         if len(body) < content.total_bytes:
-            _logger.error("something in front of the receiver has taken the body away")
-            raise RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR)
+            raise body_taken_away()
         return body
 
     async def while_serving(self, _: web.Application) -> AsyncIterator[None]:
-        """Guard aiohttp's own loggers, and have what waits handled."""
-        self._guard(logging.getLogger("aiohttp.access"), logging.getLogger("aiohttp.server"))
-        try:
-            async with self.receiver.serving():
-                yield
-        finally:
-            self.receiver.mask.release()
+        """Have what waits handled."""
+        async with self.receiver.serving():
+            yield
 
     async def stop(self, _: web.Application) -> None:
-        """Stop the receiver."""
+        """Stop the receiver while requests can still be answered."""
         await self.receiver.stop()
 
 
-async def _hang_up(request: web.Request, refusal: RefusedError) -> web.Response:
+def _head(request: web.Request) -> Head:
+    target = request.raw_path.encode("utf-8", "surrogateescape")
+    return Head(
+        method=request.method,
+        tail=request.match_info["tail"],
+        raw_path=request.rel_url.raw_path,
+        query=query_of(target.partition(b"?")[2]),
+        headers=request.headers.items(),
+    )
+
+
+async def _more(content: StreamReader) -> bytes | None:
+    return await content.readany() or None
+
+
+async def _hang_up(request: web.Request, response: web.Response) -> None:
     """Answer, and close without reading what is left of the request.
 
     Left to itself aiohttp would read the rest first, and decompress it: a gzip bomb would hold
     the event loop although it was refused.
     """
-    response = web.Response(status=refusal.status, text=refusal.text, headers=refusal.headers)
     response.force_close()
     with suppress(ConnectionError):  # the peer hung up before
         await response.prepare(request)
         await response.write_eof()
     request.protocol.force_close()
-    return response
 
 
 def webhook_app(
@@ -179,7 +178,9 @@ def webhook_app(
     )
     # Alone, nothing is decompressed at all. Mounted, the host's choice counts: where its aiohttp
     # is as old as 3.10, what came with a request's head is unpacked before anybody is asked.
-    app = web.Application(handler_args={"auto_decompress": False})
+    # aiohttp's own limit of a target, 8,190 octets, is less than an inbound SMS can take.
+    line_size = limits.query_bytes + _REST_OF_LINE
+    app = web.Application(handler_args={"auto_decompress": False, "max_line_size": line_size})
     app.router.add_route("*", r"/{tail:[\s\S]*}", shell.handle, expect_handler=shell.expect)
     app.cleanup_ctx.append(shell.while_serving)
     app.on_shutdown.append(shell.stop)

@@ -19,7 +19,7 @@ TREES = {
     for path in sorted(ROOT.rglob("*.py"))
 }
 
-ROOMS = ("journal", "jetstream", "lists", "numbering", "simulator", "testing", "webhook")
+ROOMS = ("asgi", "journal", "jetstream", "lists", "numbering", "simulator", "testing", "webhook")
 PUBLIC = (PACKAGE, *(f"{PACKAGE}.{room}" for room in ROOMS))
 """What users import from; all else is the package's own."""
 

@@ -12,6 +12,7 @@ what to answer; the connection is best closed then, with the rest of the body un
 """
 
 import hmac
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
@@ -19,6 +20,7 @@ from typing import Final
 import attrs
 
 from infobip_async.protocol.exchange import PushKind, RawPush
+from infobip_async.receiver.probe import Probe
 
 _METHODS: Final = {
     PushKind.DELIVERY_REPORTS: "POST",
@@ -28,6 +30,7 @@ _METHODS: Final = {
 _KINDS: Final = {kind.value: kind for kind in PushKind}
 _NOT_ENCODED: Final = frozenset({"", "identity"})
 _DIGITS: Final = 18  # of a length: more of them are too many octets for any limit
+_NOT_PRINTABLE: Final = re.compile(rb"[^!-~]")
 
 
 @attrs.frozen(kw_only=True)
@@ -36,12 +39,15 @@ class Limits:
 
     Attributes:
         body_bytes: most octets of a body; a bigger one is refused with 413.
+        query_bytes: most octets of a query, and with it of an inbound SMS; a longer one is refused
+            with 414. Servers have limits of their own: see docs/servers.md.
         rows: most rows of a body. A push with more is refused with 400 as unreadable, or goes into
             the quarantine of the journal.
         read_seconds: seconds that a body may take to arrive; a slower one is refused with 408.
     """
 
     body_bytes: int = 2 * 1024 * 1024
+    query_bytes: int = 64 * 1024
     rows: int = 10_000
     read_seconds: float = 10.0
 
@@ -81,8 +87,33 @@ def _text(status: HTTPStatus) -> str:
     return f"{status.value}: {status.phrase}"
 
 
-def _prefixes(secrets: Sequence[str]) -> tuple[bytes, ...]:
-    return tuple(f"{secret}/".encode() for secret in secrets) or (b"",)
+@attrs.frozen(kw_only=True)
+class Head:
+    """The head of a request, as any server can give it.
+
+    Attributes:
+        method: the method of the request.
+        tail: the path behind the mount point and its slash, decoded.
+        raw_path: the whole path as it was sent.
+        query: all that follows the path and its question mark, in printable ASCII (`query_of`).
+        headers: names, in any case of letters, and values.
+    """
+
+    method: str
+    tail: str = attrs.field(repr=False)
+    raw_path: str = attrs.field(repr=False)
+    query: str = attrs.field(default="", repr=False)
+    headers: Iterable[tuple[str, str]] = attrs.field(default=(), repr=False)
+
+
+def query_of(octets: bytes) -> str:
+    """Write a query in printable ASCII: octets that should have been percent-encoded are then.
+
+    Args:
+        octets: all that follows the path and its question mark. A text that is not encoded may
+            hold a ``#``, and octets of any charset.
+    """
+    return _NOT_PRINTABLE.sub(lambda found: b"%%%02X" % found[0][0], octets).decode("ascii")
 
 
 @attrs.frozen
@@ -91,42 +122,52 @@ class Admission:
 
     Attributes:
         secrets: the secrets that paths may begin with; without any, paths have no segment for one.
-        body_bytes: most octets of a body.
+        limits: what one push may cost.
     """
 
-    _prefixes: Sequence[bytes] = attrs.field(alias="secrets", converter=_prefixes, repr=False)
-    body_bytes: int
+    _secrets: Sequence[str] = attrs.field(repr=False)
+    limits: Limits = attrs.field(factory=Limits)
+    _prefixes: Sequence[bytes] = attrs.field(init=False, repr=False)
 
-    def admit(
-        self, method: str, tail: str, raw_path: str, headers: Iterable[tuple[str, str]]
-    ) -> PushKind:
+    @_prefixes.default
+    def _(self) -> Sequence[bytes]:
+        return tuple(f"{secret}/".encode() for secret in self._secrets) or (b"",)
+
+    def admit(self, head: Head) -> PushKind:
         """Judge the head of a request. A wrong secret is found before anything else shows.
-
-        Args:
-            method: the method of the request.
-            tail: the path behind the mount point and its slash, decoded.
-            raw_path: the whole path as it was sent.
-            headers: names, in any case of letters, and values.
 
         Returns:
             What the push brings.
 
         Raises:
-            RefusedError: 404 for a wrong secret and a wrong path alike, 405, 413 or 415.
+            RefusedError: 404 for a wrong secret and a wrong path alike, 405, 413, 414 or 415.
         """
-        prefix, slash, name = tail.rpartition("/")
+        prefix, slash, name = head.tail.rpartition("/")
         given = (prefix + slash).encode("utf-8", "surrogatepass")
         # All are compared, so that the time does not tell how near the given one was.
         authentic = True in [hmac.compare_digest(given, known) for known in self._prefixes]
         kind = _KINDS.get(name)
         # Encoded characters stand for other paths: %2F is no slash.
-        plain = raw_path.endswith(tail)
+        plain = head.raw_path.endswith(head.tail)
         if not authentic or kind is None or not plain:
             raise RefusedError(HTTPStatus.NOT_FOUND)
-        if method != _METHODS[kind]:
+        if head.method != _METHODS[kind]:
             raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": _METHODS[kind]})
-        self._check_headers(headers)
+        if len(head.query) > self.limits.query_bytes:
+            raise RefusedError(HTTPStatus.REQUEST_URI_TOO_LONG)
+        self._check_headers(head.headers)
         return kind
+
+    def probe(self, kind: PushKind, query: str) -> Probe | None:
+        """Find the probe in a request that was admitted; None where it is a push.
+
+        Raises:
+            RefusedError: 400 for a probe that was not signed with a secret.
+        """
+        try:
+            return Probe.of(kind, query, self._secrets)
+        except ValueError:
+            raise RefusedError(HTTPStatus.BAD_REQUEST) from None
 
     def _check_headers(self, headers: Iterable[tuple[str, str]]) -> None:
         for name, value in headers:
@@ -144,7 +185,7 @@ class Admission:
         Raises:
             RefusedError: 413.
         """
-        if octets > self.body_bytes:
+        if octets > self.limits.body_bytes:
             raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
     def push(self, kind: PushKind, query: str, body: bytes, received_at: float) -> RawPush:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import tzinfo
 from http import HTTPStatus
 from time import time
@@ -17,14 +17,48 @@ from infobip_async.protocol.inbound_sms import DEFAULT_NAMES, template
 from infobip_async.protocol.message_ids import id_keys
 from infobip_async.protocol.push import PushFormat
 from infobip_async.receiver.acknowledge import HandleThenAck, StoreThenAck
-from infobip_async.receiver.admission import Admission, Limits, RefusedError
-from infobip_async.receiver.urls import check_secrets, log_replacements
+from infobip_async.receiver.admission import Admission, Head, Limits, RefusedError, answer
+from infobip_async.receiver.probe import Probe
+from infobip_async.receiver.urls import check_secrets, log_mask
 from infobip_async.redaction import LogMask
 from infobip_async.router import Router
 
 _logger = logging.getLogger("infobip_async.receiver")
 
 DEFAULT_LIMITS: Final = Limits()
+
+MoreBody = Callable[[], Awaitable[bytes | None]]
+"""Gives the next octets of a body, and None after the last."""
+
+_SERVERS: Final = (
+    *("aiohttp.access", "aiohttp.server", "gunicorn.access", "gunicorn.error"),
+    *("uvicorn.access", "uvicorn.error", "uvicorn.asgi", "hypercorn.access", "hypercorn.error"),
+    *("granian.access", "_granian", "daphne.http_protocol", "django.request"),
+)
+"""Loggers of servers and hosts, in which a request can be written down."""
+
+_TURN: Final = 64
+"""Pieces of a body after which others have their turn: a server may have got them all at once."""
+
+_BIG: Final = 64 * 1024
+"""Octets that are worked on between two awaits; more are worked on in a thread."""
+
+
+@attrs.frozen
+class Answer:
+    """What a server answers.
+
+    Attributes:
+        status: the status.
+        text: the body, as plain text.
+        headers: further headers.
+        hangs_up: whether to close the connection, with the rest of the request unread.
+    """
+
+    status: HTTPStatus
+    text: str
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    hangs_up: bool = False
 
 
 @attrs.define
@@ -39,7 +73,6 @@ class Receiver:
     admission: Admission
     mask: LogMask = attrs.field(repr=False)
     _acknowledgement: HandleThenAck | StoreThenAck
-    _read_seconds: float
     _stop_timeout: float
     # No `TaskSet`: the callback of each task would cost each push a microsecond.
     _running: dict[asyncio.Future[HTTPStatus], asyncio.Task[None]] = attrs.field(
@@ -47,18 +80,38 @@ class Receiver:
     )
     _stopping: bool = attrs.field(init=False, default=False)
 
-    async def read(self, chunks: AsyncIterable[bytes]) -> bytes:
+    async def answer(self, head: Head, read: Callable[[], Awaitable[bytes]]) -> Answer:
+        """Judge a request, read it, and have it handled or stored.
+
+        Args:
+            head: of the request.
+            read: reads the body of a request that was admitted.
+        """
+        try:
+            kind = self.admission.admit(head)
+            if probe := self.admission.probe(kind, head.query):
+                return Answer(HTTPStatus.OK, await _answer_probe(probe, read))
+            status = await self.take(kind, head.query, await read())
+        except RefusedError as refusal:
+            self._log(refusal)
+            return Answer(refusal.status, refusal.text, refusal.headers, hangs_up=True)
+        return Answer(status, answer(kind, status))
+
+    async def read(self, more: MoreBody) -> bytes:
         """Read a body under our own limits: the server has others, or none.
 
         Raises:
             RefusedError: 408 or 413.
         """
-        body = bytearray()
+        body, pieces = bytearray(), 0
         try:
-            async with asyncio.timeout(self._read_seconds):
-                async for chunk in chunks:
-                    body += chunk
+            async with asyncio.timeout(self.admission.limits.read_seconds):
+                while (piece := await more()) is not None:
+                    body += piece
                     self.admission.check_size(len(body))
+                    pieces += 1
+                    if not pieces % _TURN:
+                        await asyncio.sleep(0)
         except TimeoutError:
             raise RefusedError(HTTPStatus.REQUEST_TIMEOUT) from None
         return bytes(body)
@@ -70,7 +123,7 @@ class Receiver:
             The status to answer.
 
         Raises:
-            RefusedError: 413, or 503 during a stop.
+            RefusedError: 413, or 503 during a stop and after it.
         """
         if self._stopping:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE)
@@ -93,15 +146,25 @@ class Receiver:
                 answer.set_result(status)
 
     @staticmethod
-    def log(refusal: RefusedError) -> None:
+    def _log(refusal: RefusedError) -> None:
         """Log a refusal, but no stranger's: strangers write no log."""
         if not refusal.from_stranger:
             status = refusal.status
             _logger.warning("refused a request: %d %s", status.value, status.phrase)
 
-    def serving(self) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
         """Have stored pushes handled, and late parts handed on, until the context is left."""
-        return self._acknowledgement.serve()
+        self.mask.guard(*map(logging.getLogger, _SERVERS))
+        try:
+            async with self._acknowledgement.serve():
+                self._stopping = False
+                try:
+                    yield
+                finally:
+                    await self.stop()
+        finally:
+            self.mask.release()
 
     async def stop(self) -> None:
         """Take no more pushes, let handlers in flight finish, and cancel late ones."""
@@ -111,6 +174,24 @@ class Receiver:
             for task in late:  # not awaited: a handler may refuse to end
                 task.cancel()
         await self._acknowledgement.finish(self._stop_timeout)
+
+
+async def _answer_probe(probe: Probe, read: Callable[[], Awaitable[bytes]]) -> str:
+    try:
+        body = await read()
+    except RefusedError as refusal:
+        if refusal.status is not HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+        body = b""  # something has taken the body away: the answer says so
+    if len(body) > _BIG:
+        return await asyncio.to_thread(probe.answer, body)
+    return probe.answer(body)
+
+
+def body_taken_away() -> RefusedError:
+    """Log that what runs before the receiver has read a body and kept it; the push is lost."""
+    _logger.error("something in front of the receiver has taken the body away")
+    return RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def make_receiver(
@@ -135,9 +216,8 @@ def make_receiver(
         zone=zone, inbound=inbound, most_rows=limits.rows, id_keys=id_keys(id_key)
     )
     return Receiver(
-        Admission(secrets, limits.body_bytes),
-        LogMask(log_replacements(secrets)),
+        Admission(secrets, limits),
+        log_mask(secrets),
         StoreThenAck(journal, router, settings) if journal else HandleThenAck(router, settings),
-        limits.read_seconds,
         stop_timeout,
     )

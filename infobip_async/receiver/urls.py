@@ -9,13 +9,16 @@ from infobip_async.errors import LocalProtocolError
 from infobip_async.models import CallbackUrls
 from infobip_async.protocol.exchange import PushKind
 from infobip_async.protocol.inbound_sms import DEFAULT_NAMES, template
-from infobip_async.redaction import Replacement, spellings
+from infobip_async.redaction import LogMask, spellings
 
 # Letters that no encoder of URLs touches; a segment of dots alone is a step in the path.
 _SECRET: Final = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,200}")
 
 _NAMES: Final = "|".join(kind.value for kind in PushKind)
-_QUERY: Final = re.compile(rf'(/(?:{_NAMES})[^\s"?]*)\?[^\s"]*', re.IGNORECASE)
+# A bounded prefix, or a path that repeats a name would take quadratic time. A query may hold spaces
+# and quotes: it ends before the version of HTTP, or with the line.
+_QUERY: Final = re.compile(rf'(/(?:{_NAMES})[^\s"?]{{0,200}})\?(?:.*(?= HTTP/)|.*)', re.IGNORECASE)
+_ROUTE: Final = re.compile(rf'/(?:{_NAMES})(?=[\s"?]|$)', re.IGNORECASE)
 
 
 def check_secrets(secret: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -35,13 +38,13 @@ def check_secrets(secret: str | Sequence[str] | None) -> tuple[str, ...]:
     return secrets
 
 
-def log_replacements(secrets: Sequence[str]) -> tuple[Replacement, ...]:
-    """Say what a server's log records must not hold, and what stands there instead.
+def log_mask(secrets: Sequence[str]) -> LogMask:
+    """Make the mask of a server's log records.
 
     An access log holds the path, and with it the secret, and the query, and with it numbers and
     texts (§6). A server's errors quote requests that cannot be parsed.
     """
-    return (spellings(*secrets), "***"), (_QUERY, r"\1")
+    return LogMask([(spellings(*secrets), "***"), (_QUERY, r"\1")], of_ours=_ROUTE)
 
 
 def callback_urls(

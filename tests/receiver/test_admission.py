@@ -3,10 +3,11 @@
 import hmac
 from http import HTTPStatus
 
+import attrs
 import pytest
 
 from infobip_async.protocol.exchange import PushKind, RawPush
-from infobip_async.receiver.admission import Admission, RefusedError, answer
+from infobip_async.receiver.admission import Admission, Head, Limits, RefusedError, answer, query_of
 
 SECRETS = ("the-first-one", "the-other-one")
 
@@ -14,7 +15,7 @@ SECRETS = ("the-first-one", "the-other-one")
 @pytest.fixture
 def admission() -> Admission:
     """Admission with two secrets, and bodies of ten octets."""
-    return Admission(SECRETS, 10)
+    return Admission(SECRETS, Limits(body_bytes=10, query_bytes=10))
 
 
 def refused(admission: Admission, method: str, path: str, **headers: str) -> RefusedError:
@@ -27,7 +28,7 @@ def refused(admission: Admission, method: str, path: str, **headers: str) -> Ref
 def admit(admission: Admission, method: str, path: str, **headers: str) -> PushKind:
     """Judge a head; the receiver is mounted at ``/sms``."""
     pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    return admission.admit(method, path, f"/sms/{path}", pairs)
+    return admission.admit(Head(method=method, tail=path, raw_path=f"/sms/{path}", headers=pairs))
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -68,7 +69,7 @@ def test_every_secret_is_compared(admission, monkeypatch):
 
 def test_no_secret():
     """Without secrets there is no segment for one."""
-    admission = Admission((), 10)
+    admission = Admission((), Limits(body_bytes=10))
     assert admit(admission, "POST", "dlr") is PushKind.DELIVERY_REPORTS
     assert refused(admission, "POST", "/dlr").status == 404
 
@@ -76,7 +77,9 @@ def test_no_secret():
 def test_an_encoded_path(admission):
     """A path that is only decoded into one of ours is another one."""
     with pytest.raises(RefusedError) as caught:
-        admission.admit("POST", "the-first-one/dlr", "/sms/the-first-one%2Fdlr", [])
+        admission.admit(
+            Head(method="POST", tail="the-first-one/dlr", raw_path="/sms/the-first-one%2Fdlr")
+        )
     assert caught.value.status is HTTPStatus.NOT_FOUND
 
 
@@ -103,6 +106,28 @@ def test_what_its_head_condemns(admission, method, name, headers, answered):
 def test_a_length_that_is_none(admission, length):
     """The server refuses it, or measures the body."""
     admit(admission, "POST", "the-first-one/dlr", Content_Length=length)
+
+
+def test_a_query_that_is_too_long(admission):
+    """Servers have limits of their own, or none."""
+    head = Head(method="GET", tail="the-first-one/inbound", raw_path="/the-first-one/inbound")
+    assert admission.admit(attrs.evolve(head, query="x" * 10)) is PushKind.INBOUND_SMS
+    with pytest.raises(RefusedError) as caught:
+        admission.admit(attrs.evolve(head, query="x" * 11))
+    assert caught.value.status == 414
+
+
+@pytest.mark.parametrize(
+    ("octets", "query"),
+    [
+        (b"text=*123#", "text=*123#"),
+        (b"text=%C5%A1+x", "text=%C5%A1+x"),
+        (b"text=\xc5\xa1 \x00\x7f", "text=%C5%A1%20%00%7F"),
+    ],
+)
+def test_queries(octets, query):
+    """Octets that are not printable are encoded, as they should have been."""
+    assert query_of(octets) == query
 
 
 def test_the_size_of_a_body(admission):

@@ -20,6 +20,7 @@ from infobip_async.models import (
 )
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.receiver import acknowledge
+from infobip_async.receiver.probe import Probe
 
 EXAMPLE = (
     b'<DeliveryReport><message  id="1023012301"  sentdate="" '
@@ -250,10 +251,30 @@ async def test_a_middleware_that_takes_the_body_away(start, secret, warnings_of)
     assert "something in front of the receiver has taken the body away" in warnings_of()
 
 
-async def test_a_text_with_a_bare_number_sign(receiver):
-    """It is not the end of the query."""
-    assert (await receiver.inbound("sender=385911&text=AB#CD")).status == 200
-    assert receiver.events[0].text == "AB#CD"
+@pytest.mark.parametrize("text", ["a#b", "*123#", "#"])
+async def test_a_text_with_a_bare_number_sign(receiver, text):
+    """It is not the end of the query, nor of the text."""
+    assert (await receiver.inbound(f"sender=1&text={text}")).status == 200
+    assert receiver.events[0].text == text
+
+
+async def test_a_long_text(receiver):
+    """A query may be as long as the limits say, which is more than aiohttp would take."""
+    long = "%D0%96" * 10_000
+
+    assert (await receiver.inbound(f"sender=1&text={long}")).status == 200
+    assert receiver.events[0].text == "Ж" * 10_000
+    assert (await receiver.inbound(f"sender=1&text={long}{long[:6000]}")).status == 414
+
+
+async def test_a_probe(receiver, secret):
+    """It is answered with what arrived, and no handler hears of it."""
+    probe, body = Probe.make(PushKind.HLR_REPORTS, secret, "n0nce"), b"dlr=1;2;DELIVRD;;;0"
+
+    reply = await receiver.post(f"hlr?{probe.query}", body)
+
+    assert (reply.status, reply.body.decode()) == (200, probe.answer(body))
+    assert receiver.events == []
 
 
 async def test_what_cannot_be_read_as_a_whole(receiver):
