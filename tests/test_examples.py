@@ -41,6 +41,15 @@ async def test_send(simulator: Simulator, capsys: pytest.CaptureFixture[str]) ->
     assert f"accepted: {message.message_id}" in capsys.readouterr().out
 
 
+async def test_from_synchronous_code(
+    simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plain function sends, through the loop of a thread, which ends in the end."""
+    await asyncio.to_thread(load("from_synchronous_code").main)
+    assert [message.text for message in simulator.messages] == ["Your code is 4711"]
+    assert "1 accepted" in capsys.readouterr().out
+
+
 async def test_send_to_many(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
     """Each customer gets a text of his own, then all get the same one."""
     await load("send_to_many").main()
