@@ -8,7 +8,6 @@ client after the fork: on the first use here.
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import Future
 from functools import cache
 from typing import Any, TypeVar
 
@@ -28,7 +27,7 @@ class Background:
 
     def run(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Run a coroutine in the loop, and wait for its result in the calling thread."""
-        future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result(timeout)
         except TimeoutError:
