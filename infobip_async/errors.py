@@ -79,7 +79,7 @@ class NotSentError(GatewayUnreachableError):
     """No byte of the request left this machine: it is safe to repeat it.
 
     Attributes:
-        final: the client is closed; retrying cannot succeed.
+        final: retrying cannot succeed: the client is closed, or its proxy refuses the login.
     """
 
     def __init__(self, message: str, *, final: bool = False) -> None:
@@ -133,11 +133,13 @@ class RemoteProtocolError(ProtocolError):
 
     Attributes:
         raw: the bytes at fault, as received.
+        status: the HTTP status, where the reply is unreadable because it is not 2xx.
     """
 
-    def __init__(self, message: str, *, raw: bytes = b"") -> None:
+    def __init__(self, message: str, *, raw: bytes = b"", status: int | None = None) -> None:
         super().__init__(message)
         self.raw = raw
+        self.status = status
 
 
 class LookupTimeoutError(InfobipError, TimeoutError):

@@ -93,6 +93,8 @@ class Settings:
     max_numbers: int | None
     min_credits: Decimal | None
     unreachable_timeout: float
+    between: str | None
+    between_zone: str | None
 
     def lookups(self, client: "InfobipClient", router: Router) -> HlrLookups:
         """Make what looks numbers up."""
@@ -119,6 +121,8 @@ class Settings:
             max_numbers=self.max_numbers,
             min_credits=self.min_credits,
             unreachable_timeout=self.unreachable_timeout,
+            between=self.between,
+            between_zone=self.between_zone,
         )
 
 

@@ -1,6 +1,7 @@
 """The options of a run that sends and lookups share: described once."""
 
 from decimal import Decimal, InvalidOperation
+from typing import Final
 
 import click
 
@@ -23,6 +24,20 @@ class Credits(click.ParamType):  # type: ignore[type-arg]  # generic since click
         if not credits_left.is_finite() or credits_left < 0:
             self.fail("it must be 0 or more", param, ctx)
         return credits_left
+
+
+_HOURS: Final = (
+    click.option(
+        "--between",
+        metavar="HH:MM-HH:MM",
+        help="The hours in which requests go out, such as 09:00-20:00; outside, the run waits.",
+    ),
+    click.option(
+        "--between-zone",
+        metavar="ZONE",
+        help="The time zone of these hours, such as Europe/Zagreb; by default, this machine's.",
+    ),
+)
 
 
 def run_options(units: str, per_request: str, *, batch_size: int) -> tuple[Decorator, ...]:
@@ -72,4 +87,5 @@ def run_options(units: str, per_request: str, *, batch_size: int) -> tuple[Decor
             show_default=True,
             help="Seconds that a gateway which cannot be connected to is waited for.",
         ),
+        *_HOURS,
     )

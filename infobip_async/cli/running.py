@@ -170,6 +170,7 @@ class Account:
     later: bool
     allow_insecure: bool
     proxy: str | None
+    ca_file: str | None
     timeout: float
 
     def client(
@@ -186,6 +187,7 @@ class Account:
             endpoints=at(self.base_url) if self.base_url else default,
             allow_insecure=self.allow_insecure,
             proxy=self.proxy,
+            ca_file=self.ca_file,
             read_timeout=self.timeout,
             ucs2=ucs2,
             stop_timeout=stop_timeout,
@@ -242,8 +244,18 @@ def check_url(_: object, __: object, url: str | None) -> str | None:
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or " " in url:
+    if not usable or " " in url or not url.isprintable():
         raise click.BadParameter("it must be a URL such as http://host.example.com:8080")
+    return url
+
+
+def _check_base(_: object, __: object, url: str | None) -> str | None:
+    """Take the base URL of a gateway, which has no password in it."""
+    try:
+        if url:
+            Endpoints.at(url)
+    except LocalProtocolError as fault:
+        raise click.BadParameter(fault.args[0]) from None
     return url
 
 
@@ -254,10 +266,21 @@ account_options: Final = options_of(
     Account,
     "account",
     click.option("-u", "--username", envvar="INFOBIP_USERNAME", required=True),
-    click.option("--base-url", envvar="INFOBIP_BASE_URL", help="Where the gateway is."),
+    click.option(
+        "--base-url",
+        envvar="INFOBIP_BASE_URL",
+        callback=_check_base,
+        help="Where the gateway is.",
+    ),
     click.option("--later", is_flag=True, help="Use the later addresses."),
     click.option("--allow-insecure", is_flag=True, help="Allow http to other machines."),
     click.option("--proxy", callback=check_url, help="URL of an HTTP proxy."),
+    click.option(
+        "--ca-file",
+        envvar="SSL_CERT_FILE",
+        show_envvar=True,
+        help="Trust the certificates in this PEM file, such as a company's, and no others.",
+    ),
     click.option(
         "--timeout", type=POSITIVE, default=60, show_default=True, help="Seconds per reply."
     ),

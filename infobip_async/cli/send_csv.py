@@ -74,6 +74,8 @@ class Options:
     max_parts: int | None
     min_credits: Decimal | None
     unreachable_timeout: float
+    between: str | None
+    between_zone: str | None
     output: str | None
     form: Form
 
@@ -132,6 +134,8 @@ class Options:
             max_parts=self.max_parts,
             min_credits=self.min_credits,
             unreachable_timeout=self.unreachable_timeout,
+            between=self.between,
+            between_zone=self.between_zone,
             stop_timeout=0,  # what is in flight ends anyway; a second signal leaves at once
         )
 

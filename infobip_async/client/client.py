@@ -1,7 +1,5 @@
 """The client: sends, the balance, delivery reports and HLR queries."""
 
-import asyncio
-import logging
 import os
 import ssl
 from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -9,7 +7,7 @@ from datetime import tzinfo
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, NoReturn, Self, SupportsIndex
 
 import httpx
 
@@ -17,8 +15,9 @@ from infobip_async.bulk.items import SendResult
 from infobip_async.bulk.job import settle_doubts
 from infobip_async.bulk.run import BulkSend, Source
 from infobip_async.bulk.screening import Exclude
-from infobip_async.client.composer import Composer
+from infobip_async.client.composer import NO_COPIES, Composer
 from infobip_async.client.connections import make_sender
+from infobip_async.client.environment import complete_options
 from infobip_async.client.in_flight import InFlight
 from infobip_async.client.outcomes import Outcomes
 from infobip_async.client.reports import ReportQueue
@@ -32,15 +31,14 @@ from infobip_async.models import (
     SendReceipt,
 )
 from infobip_async.protocol import commands, hlr_query, send_get, send_xml
-from infobip_async.protocol.exchange import Credentials, Endpoints
+from infobip_async.protocol.exchange import Credentials, Endpoints, fault_of_url
 from infobip_async.redaction import protect_logs
 from infobip_async.router import Router
+from infobip_async.runs.hours import Between, Hours
 from infobip_async.runs.run import Run
 from infobip_async.runs.settings import OnUnknown, RunSettings
 from infobip_async.telemetry import Telemetry, Watch
 from infobip_async.text.segments import Ucs2Form
-
-_logger = logging.getLogger("infobip_async.client")
 
 
 class InfobipClient:
@@ -50,8 +48,8 @@ class InfobipClient:
     client as a context manager, or close it with `aclose`.
 
     If no answer comes, every method raises `NotSentError` (no byte left this machine) or
-    `OutcomeUnknownError` (some may have left), the latter also for an unreadable answer to a send
-    or a query.
+    `OutcomeUnknownError` (some may have left). For an unreadable answer, sends and queries raise
+    `OutcomeUnknownError`, and the others `RemoteProtocolError`.
 
     Args:
         username: of the account.
@@ -63,8 +61,9 @@ class InfobipClient:
         read_timeout: seconds without an octet of the reply.
         write_timeout: seconds in which no octet of the request is accepted.
         connect_retries: retries of a request that failed before any byte was sent.
-        proxy: URL of an HTTP proxy; those of the environment are not used.
+        proxy: URL of an HTTP proxy, with its login; those of the environment are not used.
         ssl_context: for https; certifi's certificates by default.
+        ca_file: PEM file of the certificates to trust, such as a company's, in place of certifi's.
         stop_timeout: seconds that `aclose` waits for requests in flight.
         allow_insecure: send the password over plain http to other machines than this one.
         ucs2: how text beyond the GSM alphabet goes on the wire (§2/1.2).
@@ -92,6 +91,7 @@ class InfobipClient:
         connect_retries: int = 1,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        ca_file: str | Path | None = None,
         stop_timeout: float = 30.0,
         allow_insecure: bool = False,
         ucs2: Ucs2Form = Ucs2Form.BINARY,
@@ -110,15 +110,17 @@ class InfobipClient:
         if not (username and self._credentials.password):
             raise LocalProtocolError("username and password must be given", field="username")
         self._endpoints.check(allow_insecure=allow_insecure)
+        if proxy is not None and (fault := fault_of_url(proxy)):
+            del proxy  # likewise
+            raise LocalProtocolError(fault, field="proxy")
         timeouts = {"connect": connect_timeout, "read": read_timeout, "write": write_timeout}
         sender, self._transport = make_sender(
-            http, timeouts, connect_retries, proxy=proxy, ssl_context=ssl_context, most=concurrency
+            http, timeouts, connect_retries, (proxy, ssl_context, ca_file), most=concurrency
         )
         self._outcomes = Outcomes(sender, InFlight(concurrency), Watch(telemetry))
         self._stop_timeout = stop_timeout
-        self._closing = asyncio.Event()
-        pull = self._endpoints.dlr_pull
-        self._reports = ReportQueue(self._outcomes, pull, self._credentials, zone)
+        url = self._endpoints.dlr_pull
+        self._reports = ReportQueue(self._outcomes, url, self._credentials, zone)
         protect_logs()
 
     @classmethod
@@ -127,16 +129,13 @@ class InfobipClient:
 
         Args:
             options: the keyword arguments of the class. Without `endpoints`, the document's paths
-                are taken to be under ``INFOBIP_BASE_URL``, where that is set.
+                are taken to be under ``INFOBIP_BASE_URL``, and without `ca_file`, `ssl_context`
+                and `http` the certificates of ``SSL_CERT_FILE`` are trusted, where these are set.
 
         Raises:
-            LocalProtocolError: a variable is not set.
+            LocalProtocolError: a variable is not set, or its value is no good.
         """
-        for name in ("INFOBIP_USERNAME", "INFOBIP_PASSWORD"):
-            if not os.environ.get(name):
-                raise LocalProtocolError("not set in the environment", field=name)
-        if base := os.environ.get("INFOBIP_BASE_URL"):
-            options.setdefault("endpoints", Endpoints.at(base))
+        complete_options(options)
         return cls(  # no local variable: a traceback would show the password
             os.environ["INFOBIP_USERNAME"],
             os.environ["INFOBIP_PASSWORD"],
@@ -151,6 +150,9 @@ class InfobipClient:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._credentials.username!r}, {self._endpoints!r})"
 
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        raise TypeError(NO_COPIES)
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -162,15 +164,17 @@ class InfobipClient:
 
         A request that takes longer than `stop_timeout` is cancelled (`OutcomeUnknownError`). Calls
         that wait for their turn, and later ones, raise `NotSentError`.
+
+        Raises:
+            LocalProtocolError: another event loop has used the client.
         """
-        self._closing.set()
+        self._outcomes.in_flight.check_loop()
+        self._reports.close()
         try:
             await self._outcomes.in_flight.drain(self._stop_timeout)
         finally:
             if self._transport is not None:
                 await self._transport.aclose()
-        if waiting := len(self._reports.waiting):
-            _logger.warning("%d delivery reports were pulled and not taken", waiting)
 
     async def send(
         self, message: Message, recipients: Recipients, *, registered: bool = True
@@ -230,6 +234,8 @@ class InfobipClient:
         job: str | Path | None = None,
         on_unknown: OnUnknown = "report",
         unreachable_timeout: float = 300.0,
+        between: Between | None = None,
+        between_zone: str | tzinfo | None = None,
         stop_timeout: float = 30.0,
     ) -> Run[SendResult]:
         """Send many messages, and yield the outcome of each item as it comes.
@@ -261,6 +267,8 @@ class InfobipClient:
                 ``"report"`` gives them as they are, ``"repeat"`` sends them again, but for those
                 of a request that the gateway answered, accepting fewer than it had.
             unreachable_timeout: seconds that a gateway which cannot be connected to is waited for.
+            between: the hours of the day in which requests go out, such as ``"09:00-20:00"``.
+            between_zone: whose hours, such as ``"Europe/Zagreb"``; this machine's by default.
             stop_timeout: seconds that a stop, or leaving early, waits for requests in flight.
 
         Raises:
@@ -279,6 +287,7 @@ class InfobipClient:
             most=max_parts,
             min_credits=min_credits,
             unreachable_timeout=unreachable_timeout,
+            hours=Hours.of(between, between_zone),
             job=job,
             on_unknown=on_unknown,
             stop_timeout=stop_timeout,
@@ -300,12 +309,7 @@ class InfobipClient:
         return self._composer.message_ids(message, message_id)
 
     async def credits(self) -> Decimal:
-        """Ask for the balance of the account (§2/2.1). The URL holds the password.
-
-        Raises:
-            AuthenticationError: the gateway does not know the account.
-            RemoteProtocolError: the reply is no number.
-        """
+        """Ask for the balance of the account (§2/2.1). The URL holds the password."""
         encode = partial(commands.encode_request, self._endpoints.command, self._credentials)
         return await self._outcomes.read("credits", encode, commands.decode_reply)
 
@@ -319,7 +323,6 @@ class InfobipClient:
             message_ids: the messages to ask about; all where there are none.
 
         Raises:
-            AuthenticationError: the username or password is wrong or missing.
             RemoteProtocolError: the reply cannot be read; its `raw` may be the only copy.
         """
         return await self._reports.take(message_ids)
@@ -346,7 +349,6 @@ class InfobipClient:
             The latest report of each message that was sent, by its id.
 
         Raises:
-            AuthenticationError: the username or password is wrong or missing.
             RemoteProtocolError: a reply cannot be read; its `raw` may be the only copy.
             StorageUnavailableError: the job cannot be opened or written.
             ExceptionGroup: of the router's handlers. The next call gives the same reports again.
@@ -368,10 +370,9 @@ class InfobipClient:
             interval: seconds between two pulls.
 
         Raises:
-            AuthenticationError: the username or password is wrong or missing.
             RemoteProtocolError: a reply cannot be read; its `raw` may be the only copy.
         """
-        return self._reports.poll(interval, self._closing)
+        return self._reports.poll(interval)
 
     async def submit_hlr(
         self, destinations: Iterable[str], *, method: Literal["POST", "GET"] = "POST"

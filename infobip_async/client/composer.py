@@ -1,14 +1,20 @@
 """The contents of requests: the parts of a message, its recipients, and their message ids."""
 
 import itertools
+import os
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models import Message, Recipient, Recipients, Submission, recipient_of
 from infobip_async.protocol.message_ids import IdKey
 from infobip_async.text.segments import Ucs2Form, compose
+
+NO_COPIES: Final = (
+    "a client cannot be copied or pickled: it holds the password, and two of its copies would make"
+    " the same message ids. Make a client where one is needed, such as in each process"
+)
 
 
 class Composer:
@@ -26,17 +32,29 @@ class Composer:
         self._id_key = None if id_key is None else IdKey(id_key)
         self._ucs2 = ucs2
         self._reference_width: Literal[8, 16] = reference_width
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin with ids and references that no other process makes."""
+        self._process = os.getpid()
         self._prefix = secrets.token_hex(8)
         self._numbers = itertools.count(1)
         self._references = itertools.count(secrets.randbelow(1 << 16))
 
     def make_message_id(self) -> str:
         """Make a message id of letters, digits and a hyphen, below 50 characters."""
+        self._check_process()
         message_id = f"{self._prefix}-{next(self._numbers):x}"
         return message_id if self._id_key is None else self._id_key.tag(message_id)
 
+    def _check_process(self) -> None:
+        """Begin anew in a process that was forked from the one that made this composer."""
+        if os.getpid() != self._process:
+            self._begin()
+
     def parts(self, message: Message) -> Sequence[Submission]:
         """The contents of the requests that carry a message, in their order."""
+        self._check_process()
         return compose(
             message,
             ucs2=self._ucs2,

@@ -14,6 +14,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, cast
 
 import attrs
@@ -305,9 +306,8 @@ def make_sender(
     http: httpx.AsyncClient | None,
     timeouts: Mapping[str, float | None],
     connect_retries: int,
+    way: tuple[str | None, ssl.SSLContext | None, str | Path | None],
     *,
-    proxy: str | None,
-    ssl_context: ssl.SSLContext | None,
     most: int,
 ) -> tuple[HttpSender, httpx.AsyncBaseTransport | None]:
     """Make what sends the requests of a client.
@@ -317,34 +317,57 @@ def make_sender(
             transport, which knows how to use one.
         timeouts: of `HttpSender`.
         connect_retries: of `HttpSender`.
-        proxy: URL of an HTTP proxy.
-        ssl_context: for https.
+        way: URL of an HTTP proxy, the TLS context for the gateway and the proxy, and a file with
+            the certificates to trust in place of that context.
         most: requests at once.
 
     Returns:
         The sender, and the transport that is to be closed with the client.
 
     Raises:
-        LocalProtocolError: a number is too small; or `http` is given, and so is a setting that it
-            brings itself.
+        LocalProtocolError: a number is too small; `http` is given, and so is a setting that it
+            brings itself; or `ca_file` cannot be read.
     """
+    proxy, ssl_context, ca_file = way
     if most < 1 or connect_retries < 0:
         field = "concurrency" if most < 1 else "connect_retries"
         raise LocalProtocolError("is too small", field=field)
     timeouts = {**timeouts, "pool": None}  # a request starts only when there is room for it
     if http is not None:
-        if proxy or ssl_context:
+        if any(way):
             raise LocalProtocolError("it brings its own proxy and TLS settings", field="http")
         through = partial(http.send, stream=True, follow_redirects=False)
         return HttpSender(http.build_request, through, timeouts, connect_retries), None
+    if ca_file is not None:
+        ssl_context = _trusting(ca_file, ssl_context)
     transport: httpx.AsyncBaseTransport = SlotTransport(ssl_context)
     if proxy is not None:
         transport = httpx.AsyncHTTPTransport(
-            proxy=proxy,
+            proxy=_proxy(proxy, ssl_context),
             verify=ssl_context or True,
             trust_env=False,
             limits=httpx.Limits(max_connections=most),
         )
     # Past httpx's client layer, which logs URLs and costs as much as all the rest.
     send = transport.handle_async_request
-    return HttpSender(httpx.Request, send, timeouts, connect_retries), transport
+    sender = HttpSender(httpx.Request, send, timeouts, connect_retries, proxied=proxy is not None)
+    return sender, transport
+
+
+def _proxy(url: str, ssl_context: ssl.SSLContext | None) -> httpx.Proxy:
+    """What httpx knows of a proxy; a TLS context is for one that is itself reached by https."""
+    secure = httpx.URL(url).scheme == "https"
+    return httpx.Proxy(url, ssl_context=ssl_context if secure else None)
+
+
+def _trusting(ca_file: str | Path, ssl_context: ssl.SSLContext | None) -> ssl.SSLContext:
+    """Make a TLS context that trusts the certificates of a file."""
+    if ssl_context is not None:
+        raise LocalProtocolError("give it or ssl_context, not both", field="ca_file")
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError:
+        why = f"{ca_file} has no PEM certificate in it"
+    except OSError as fault:
+        why = f"{ca_file} cannot be read: {fault.strerror}"
+    raise LocalProtocolError(why, field="ca_file")

@@ -49,12 +49,8 @@ class InFlight:
             NotSentError: `drain` was called; nothing starts any more.
             OutcomeUnknownError: `drain` cancelled the task.
         """
-        loop = asyncio.get_running_loop()
-        self._loop = self._loop or loop
-        if loop is not self._loop:
-            raise LocalProtocolError(
-                "it belongs to the event loop that used it first", field="client"
-            )
+        self.check_loop()
+        self._loop = asyncio.get_running_loop()
         await self._slots.acquire()
         if self._closed:
             self._slots.release()
@@ -68,6 +64,19 @@ class InFlight:
         if task.cancelled():
             raise OutcomeUnknownError("the client was closed meanwhile", message_ids=message_ids)
         return task.result()
+
+    def check_loop(self) -> None:
+        """Refuse an event loop other than the one whose connections there are.
+
+        Raises:
+            LocalProtocolError: this is another one.
+        """
+        if self._loop not in {None, asyncio.get_running_loop()}:
+            raise LocalProtocolError(
+                "it belongs to the event loop that used it first: use it and close it within one"
+                " asyncio.run(), such as by `async with`",
+                field="client",
+            )
 
     def _ended(self, _: asyncio.Task[Any]) -> None:
         self._slots.release()

@@ -6,6 +6,7 @@ only unreadable. `Outcomes.submit` is for sends and queries: there it leaves the
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from http import HTTPStatus
 from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
 
@@ -91,8 +92,10 @@ class Outcomes:
         """Send a request; a reply whose HTTP status is not 2xx is no answer of the gateway's."""
         reply = await self.sender.send(request)
         if not reply.successful:
-            status = f"HTTP {reply.status} from {_place(request.url)}: is the address right?"
-            raise OutcomeUnknownError(status) from RemoteProtocolError(status, raw=reply.body)
+            told = f"HTTP {reply.status} from {_place(request.url)}: is the address right?"
+            if reply.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+                told = f"HTTP {reply.status} from the proxy: is its login right?"
+            raise RemoteProtocolError(told, raw=reply.body, status=reply.status)
         return reply
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from infobip_async.client.outcomes import Outcomes
-from infobip_async.errors import GatewayUnreachableError
+from infobip_async.errors import GatewayUnreachableError, RemoteProtocolError
 from infobip_async.models import DeliveryReport
 from infobip_async.protocol import dlr_pull
 from infobip_async.protocol.exchange import Credentials, HttpReply
@@ -44,25 +44,32 @@ class ReportQueue:
         self._password = spellings(credentials.password)
         self._zone = zone
         self.waiting: deque[DeliveryReport] = deque()
+        self._closing = asyncio.Event()
 
     async def pull(self, message_ids: tuple[str, ...] = ()) -> None:
         """Bring reports into the queue, even if the caller is cancelled meanwhile."""
         await self._outcomes.read("pull_reports", partial(self._encode, message_ids), self._keep)
 
-    async def poll(
-        self, interval: float, closing: asyncio.Event
-    ) -> AsyncGenerator[DeliveryReport, None]:
-        """Pull again and again, and yield what comes, until the event is set."""
-        while not closing.is_set():
+    def close(self) -> None:
+        """End every `poll`, and say how many reports nobody took."""
+        self._closing.set()
+        if waiting := len(self.waiting):
+            _logger.warning("%d delivery reports were pulled and not taken", waiting)
+
+    async def poll(self, interval: float) -> AsyncGenerator[DeliveryReport, None]:
+        """Pull again and again, and yield what comes, until this is closed."""
+        while not self._closing.is_set():
             try:
                 await self.pull()
-            except GatewayUnreachableError as fault:
+            except (GatewayUnreachableError, RemoteProtocolError) as fault:
+                if isinstance(fault, RemoteProtocolError) and fault.status is None:
+                    raise  # its `raw` may be the only copy of reports
                 _logger.warning("delivery reports could not be pulled: %s", fault)
             while self.waiting:
                 yield self.waiting.popleft()
             with suppress(TimeoutError):
                 async with asyncio.timeout(interval):
-                    await closing.wait()
+                    await self._closing.wait()
 
     def _keep(self, reply: HttpReply) -> None:
         for row in dlr_pull.decode_reply(reply, zone=self._zone):

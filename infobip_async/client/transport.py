@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 import attrs
@@ -25,6 +26,18 @@ from infobip_async.redaction import exchange_of_ours
 MAX_REPLY: Final = 64 * 1024 * 1024
 """The most octets of a reply that are read: ten times the reply to 100,000 HLR numbers."""
 
+_REFUSAL: Final = "the proxy refuses to connect to the gateway"
+_REFUSALS: Final[Mapping[int, str]] = {
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: (
+        "the proxy wants a login, or refuses the one in its URL"
+    ),
+    **dict.fromkeys(
+        (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT),
+        "the proxy could not reach the gateway",
+    ),
+}
+"""What a proxy means by the HTTP status in place of a tunnel."""
+
 
 @attrs.define
 class _Evidence:
@@ -36,12 +49,18 @@ class _Evidence:
 
     traced: bool = False
     started: bool = False
+    connected: bool = False
+    tunnelled: bool = False
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         self.traced = True
         if event.endswith("send_request_headers.started"):
             # The CONNECT for a proxy carries nothing of the request.
             self.started = self.started or info["request"].method != b"CONNECT"
+        elif event == "connection.connect_tcp.complete":
+            self.connected = True
+        elif event == "proxy.start_tls.started":
+            self.tunnelled = True
 
     @property
     def may_have_left(self) -> bool:
@@ -58,12 +77,14 @@ class HttpSender:
             follow redirects: that would repeat a send.
         timeouts: seconds for ``connect``, ``read``, ``write`` and ``pool``, as httpx has them.
         connect_retries: retries of a request that failed before any byte was sent.
+        proxied: whether connections lead to a proxy.
     """
 
     build: Callable[..., httpx.Request]
     dispatch: Callable[[httpx.Request], Awaitable[httpx.Response]]
     timeouts: Mapping[str, float | None]
     connect_retries: int = 0
+    proxied: bool = False
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send a request and read the whole reply.
@@ -76,7 +97,7 @@ class HttpSender:
         exchange_of_ours.set(True)
         outcome = await self._attempt(request)
         for _ in range(self.connect_retries):
-            if isinstance(outcome, NotSentError):
+            if isinstance(outcome, NotSentError) and not outcome.final:
                 outcome = await self._attempt(request)
         if isinstance(outcome, GatewayUnreachableError):
             raise outcome
@@ -94,7 +115,7 @@ class HttpSender:
             finally:
                 await response.aclose()
         except Exception as fault:  # noqa: BLE001 - the class of a failure proves nothing
-            return _failure(fault, evidence)
+            return _failure(fault, evidence, proxied=self.proxied)
 
     def _built(self, request: HttpRequest, evidence: _Evidence) -> httpx.Request:
         headers = {"Accept-Encoding": "identity"}
@@ -127,7 +148,7 @@ async def _read(response: httpx.Response) -> bytes:
     return bytes(received)
 
 
-def _failure(fault: Exception, evidence: _Evidence) -> GatewayUnreachableError:
+def _failure(fault: Exception, evidence: _Evidence, *, proxied: bool) -> GatewayUnreachableError:
     """Describe a failure without the text of its exception, which may repeat a URL or a body."""
     kind = type(fault).__name__
     link: BaseException | None = fault
@@ -138,7 +159,25 @@ def _failure(fault: Exception, evidence: _Evidence) -> GatewayUnreachableError:
         link = link.__cause__ or link.__context__
     if evidence.may_have_left:
         return OutcomeUnknownError(f"no reply, and the request may have arrived ({kind})")
-    return NotSentError(f"the gateway could not be reached, nothing was sent ({kind})")
+    status = _refused_tunnel(fault)
+    what = "the gateway could not be reached"
+    if status is not None:
+        what, kind = _REFUSALS.get(status, _REFUSAL), f"{kind}: HTTP {status}"
+    elif proxied and not evidence.connected:
+        what = "the proxy could not be reached"
+    elif proxied and not evidence.tunnelled:
+        what = "the proxy did not answer"
+    final = status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+    return NotSentError(f"{what}, nothing was sent ({kind})", final=final)
+
+
+def _refused_tunnel(fault: Exception) -> int | None:
+    """The HTTP status with which a proxy refused to connect to the gateway.
+
+    The reason phrase behind it is the proxy's, and is left out.
+    """
+    status = str(fault)[:3] if type(fault).__name__ == "ProxyError" else ""
+    return int(status) if status.isascii() and status.isdigit() else None
 
 
 def _reason(fault: OSError) -> str:

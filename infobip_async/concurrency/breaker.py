@@ -88,5 +88,10 @@ class Breaker:
             self._retry = min(2 * self._retry, _LONGEST_RETRY)
         return True
 
+    def rest(self) -> None:
+        """Nothing is tried for a while: that time is not one in which the peer was away."""
+        if self._away_since is not None:
+            self._reached()
+
     def _reached(self) -> None:
         self._away_since, self._retry = None, _FIRST_RETRY

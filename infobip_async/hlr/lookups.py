@@ -3,6 +3,7 @@
 import asyncio
 import copy
 from collections.abc import Sequence
+from datetime import tzinfo
 from decimal import Decimal
 from itertools import compress
 from pathlib import Path
@@ -22,6 +23,7 @@ from infobip_async.models import HlrReport
 from infobip_async.numbering.msisdn import check_lookup_destination
 from infobip_async.router import Router
 from infobip_async.runs.flow_control import FlowControl
+from infobip_async.runs.hours import Between, Hours
 from infobip_async.runs.run import Run
 from infobip_async.runs.settings import OnUnknown, check_positive, check_range
 
@@ -207,6 +209,8 @@ class HlrLookups:
         job: str | Path | None = None,
         on_unknown: OnUnknown = "report",
         unreachable_timeout: float = 300.0,
+        between: Between | None = None,
+        between_zone: str | tzinfo | None = None,
     ) -> Run[HlrResult]:
         """Look up numbers of any source, and yield a result for each as it comes.
 
@@ -235,6 +239,8 @@ class HlrLookups:
                 numbers as `HlrOutcome.UNKNOWN`, ``"repeat"`` submits them again, up to three times
                 and by the next run of the job, which may cost each time.
             unreachable_timeout: seconds that a gateway which cannot be connected to is waited for.
+            between: the hours of the day in which queries go out, such as ``"09:00-20:00"``.
+            between_zone: whose hours, such as ``"Europe/Zagreb"``; this machine's by default.
 
         Raises:
             LocalProtocolError: an option is out of its range; or, from the iteration, the file is
@@ -255,6 +261,7 @@ class HlrLookups:
             most=max_numbers,
             min_credits=min_credits,
             unreachable_timeout=unreachable_timeout,
+            hours=Hours.of(between, between_zone),
             job=job,
             on_unknown=on_unknown,
             stop_timeout=self._stop_timeout,

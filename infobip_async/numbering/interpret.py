@@ -63,7 +63,7 @@ class Interpretation:
         ported: whether another operator than the holder of the number's range has the SIM.
         ported_reason: why, in words.
         mcc: mobile country code of the IMSI, three digits.
-        mnc: mobile network code of the IMSI, two or three digits.
+        mnc: mobile network code of the IMSI, two or three digits; None, too, where it is masked.
         ambiguous: `mnc` may be a digit shorter, since both codes exist.
         assumed: the length of `mnc` is not certain.
         imsi_country: the country that the MCC is assigned to, ISO 3166 alpha-2; its territories
@@ -107,7 +107,7 @@ class _Sim:
 
 
 _NO_SIM = _Sim(None, None, None, "the report has no IMSI")
-_UNREADABLE_SIM = _Sim(None, None, None, "the IMSI is not 6 to 15 digits")
+_UNREADABLE_SIM = _Sim(None, None, None, "the IMSI does not begin with an MCC and an MNC")
 _NO_RANGE = NumberRange()
 _NO_NAMES: frozenset[str] = frozenset()
 _SIGNIFICANT_DIGIT = re.compile("[1-9]")
@@ -144,7 +144,7 @@ def interpret(
         ported=ported,
         ported_reason=ported_reason,
         mcc=None if parts is None else parts.mcc,
-        mnc=None if parts is None else parts.mnc,
+        mnc=None if parts is None else parts.mnc or None,
         ambiguous=parts is not None and parts.ambiguous,
         assumed=parts is not None and parts.assumed,
         imsi_country=sim.country,

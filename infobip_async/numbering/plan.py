@@ -128,11 +128,19 @@ class NumberingPlan:
 
     def find(self, msisdn: str) -> tuple[str | None, NumberType | None]:
         """Find region (ISO 3166 alpha-2) and type of a number in international format."""
+        end, regions = self._behind_code(msisdn)
+        return _find(regions, msisdn[end:])
+
+    def regions_of(self, msisdn: str) -> frozenset[str | None]:
+        """All regions that the plan has for the calling code of a number."""
+        return frozenset(region.code for region in self._behind_code(msisdn)[1])
+
+    def _behind_code(self, msisdn: str) -> tuple[int, tuple[_Region, ...]]:
+        """Where the calling code of a number ends, and the regions that have this code."""
         for end in range(1, _LONGEST_CODE + 1):
-            regions = self._of_code(msisdn[:end])
-            if regions:
-                return _find(regions, msisdn[end:])
-        return None, None
+            if regions := self._of_code(msisdn[:end]):
+                return end, regions
+        return 0, ()
 
     def _of_code(self, code: str) -> tuple[_Region, ...]:
         found = self._regions.get(code)

@@ -16,7 +16,9 @@ class NumberRange:
 
     Attributes:
         holder: the operator that the range was given to, as the table calls it.
-        region: ISO 3166 alpha-2 code of the country or territory.
+        region: ISO 3166 alpha-2 code of the country or territory. None, too, where the plan does
+            not know all countries of the calling code: it takes numbers of Kosovo behind +386 for
+            Slovenian ones.
         number_type: the purpose of the number.
     """
 
@@ -69,7 +71,11 @@ class NumberRanges:
 
     def find(self, msisdn: str) -> NumberRange:
         """Find what is known about the range of a number in international format."""
-        region, number_type = (None, None) if self.plan is None else self.plan.find(msisdn)
+        if self.plan is None:
+            return NumberRange(self._holder(msisdn))
+        region, number_type = self.plan.find(msisdn)
+        if not self.plan.regions_of(msisdn).issuperset(countries_of(msisdn)):
+            region = None
         return NumberRange(self._holder(msisdn), region, number_type)
 
     def _holder(self, msisdn: str) -> str | None:

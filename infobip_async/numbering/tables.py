@@ -28,9 +28,9 @@ class Network:
         mcc: mobile country code, three digits.
         mnc: mobile network code, two or three digits: ``"01"`` is not ``"001"``.
         operator: the operator's name.
-        source: how good the name is. In the bundled table ``aosp`` (good), ``aosp-mvno`` (known
-            under the rule of a virtual operator only: weaker) or ``gnome`` (the name of a
-            provider, sometimes of a reseller: weakest).
+        source: how good the name is. In the bundled table ``aosp`` and ``own`` (good),
+            ``aosp-mvno`` (known under the rule of a virtual operator only: weaker) or ``gnome``
+            (the name of a provider, sometimes of a reseller: weakest).
     """
 
     mcc: str

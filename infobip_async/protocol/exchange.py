@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import Enum
 from http import HTTPStatus
 from ipaddress import ip_address
-from typing import Self
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 import attrs
@@ -98,24 +98,59 @@ class RawPush:
     trace_context: Mapping[str, str] = attrs.field(factory=dict, hash=False)
 
 
-def _scheme_and_host(url: str) -> tuple[str, str]:
+def fault_of_url(url: str) -> str | None:
+    """Why a URL leads to no host; None where it leads to one.
+
+    The reason does not repeat the URL, which may hold a password. For the same purpose it is
+    returned, not raised: no traceback leads to the URL.
+    """
+    if not url.isprintable() or " " in url:
+        return "has a blank or a control character in it, such as the CR of a Windows line end"
     try:
         parts = urlsplit(url)
-        scheme, host, _ = parts.scheme, parts.hostname, parts.port
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:  # the host in brackets is no address, or the port is no number
-        return "", ""
-    return scheme, host or ""
+        usable = False
+    return None if usable else "not an http or https URL, such as http://host.example.com:8080"
 
 
-def _is_loopback(host: str) -> bool:
+def _fault_of_endpoint(url: str) -> str | None:
+    if fault := fault_of_url(url):
+        return fault
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        return "has a user or a password in it: give those of the account to InfobipClient"
+    if "?" in url or "#" in url:
+        return "has a query or a fragment, which the requests have themselves"
+    return None
+
+
+def _is_loopback(host: str | None) -> bool:
     try:
-        return host == "localhost" or ip_address(host).is_loopback
+        return host == "localhost" or ip_address(host or "").is_loopback
     except ValueError:
         return False
 
 
-def _join(base: str, path: str) -> str:
-    return base.rstrip("/") + path
+def _joined(base: str, paths: Mapping[str, str]) -> dict[str, str]:
+    """The URLs of services under one base.
+
+    Raises:
+        LocalProtocolError: the base is no URL of a host.
+    """
+    if fault := _fault_of_endpoint(base):
+        del base  # no traceback shows a password in it
+        raise LocalProtocolError(fault, field="base")
+    return {name: base.rstrip("/") + path for name, path in paths.items()}
+
+
+_LATER: Final = {
+    "send_xml": "/api/sendsms/xml",
+    "send_get": "/api/sendsms/plain",
+    "command": "/api/command",
+    "dlr_pull": "/api/dlrpull",
+    "hlr_query": "/api/hlr",
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -128,6 +163,9 @@ class Endpoints:
         command: account commands (§2/2.1).
         dlr_pull: delivery reports by pull (§3.2).
         hlr_query: HLR queries (§4).
+
+    Raises:
+        LocalProtocolError: one is no http or https URL of a host, or has a login or a query in it.
     """
 
     send_xml: str = "https://www.infobip.com/AddOn/SMSService/XML/XMLInput.aspx"
@@ -136,35 +174,32 @@ class Endpoints:
     dlr_pull: str = "https://api.infobip.com/api/dlrpull"
     hlr_query: str = "https://api.infobip.com/api/hlr/query.aspx"
 
+    def __attrs_post_init__(self) -> None:
+        for name, url in attrs.asdict(self).items():
+            if fault := _fault_of_endpoint(url):
+                raise LocalProtocolError(fault, field=name, section="2")
+
     @classmethod
     def at(cls, base: str) -> Self:
         """The document's paths under one base, such as ``http://127.0.0.1:8080``."""
         paths = {name: urlsplit(url).path for name, url in attrs.asdict(cls()).items()}
-        return cls(**{name: _join(base, path) for name, path in paths.items()})
+        return cls(**_joined(base, paths))
 
     @classmethod
     def later(cls, base: str = "https://api.infobip.com") -> Self:
         """The later addresses of the same wire formats, under one base."""
-        return cls(
-            send_xml=_join(base, "/api/sendsms/xml"),
-            send_get=_join(base, "/api/sendsms/plain"),
-            command=_join(base, "/api/command"),
-            dlr_pull=_join(base, "/api/dlrpull"),
-            hlr_query=_join(base, "/api/hlr"),
-        )
+        return cls(**_joined(base, _LATER))
 
     def check(self, *, allow_insecure: bool = False) -> None:
         """Refuse URLs that would carry the password in clear to another machine.
 
         Raises:
-            LocalProtocolError: one is no http or https URL; or it is an http URL of another
-                machine, and `allow_insecure` is not set.
+            LocalProtocolError: one is an http URL of another machine, and `allow_insecure` is not
+                set.
         """
         for name, url in attrs.asdict(self).items():
-            scheme, host = _scheme_and_host(url)
-            if scheme not in {"http", "https"} or not host:
-                raise LocalProtocolError("not an http or https URL", field=name, section="2")
-            if scheme == "http" and not (allow_insecure or _is_loopback(host)):
+            parts = urlsplit(url)
+            if parts.scheme == "http" and not (allow_insecure or _is_loopback(parts.hostname)):
                 raise LocalProtocolError(
                     "the password would travel in clear; use https, or allow_insecure=True",
                     field=name,

@@ -11,13 +11,14 @@ Rules, all of them here:
 - *Breaker.* Three requests in a row without a readable answer: pauses, and probes of one item.
 - *Away.* A gateway that cannot be connected to is waited for, up to a limit.
 - *Rate* and *budget.* So many units a second, and so many in all.
+- *Hours.* Outside the hours of the day that the caller gives, everything waits.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from decimal import Decimal
-from typing import Self
+from typing import Final, Self
 
 import attrs
 
@@ -26,8 +27,12 @@ from infobip_async.concurrency.rate import RateLimiter
 from infobip_async.concurrency.tasks import Interrupt
 from infobip_async.errors import GatewayRefusedError, InfobipError, NotSentError
 from infobip_async.runs.budget import Budget
+from infobip_async.runs.hours import Hours
 from infobip_async.runs.outcomes import Answer, answer_of, concerns_account, is_final
 from infobip_async.runs.settings import RunSettings
+
+_LOOK: Final = 60.0
+"""Seconds between two looks at the clock on the wall."""
 
 
 def _nothing() -> None:
@@ -58,6 +63,7 @@ class FlowControl:
         ask_balance: asks the gateway for the credits that are left, for the budget.
         closing: is called once, when nothing goes out any more.
         opaque: whether a refusal does not say what it is about.
+        hours: in which requests go out; None for all day.
         lenient: whether a request that fails says nothing of the next one, as where each has a
             caller of its own who is told at once.
         fault: what ended the run; None while it goes on, and where its caller stopped it.
@@ -71,6 +77,7 @@ class FlowControl:
     ask_balance: Callable[[], Awaitable[Decimal]] | None = attrs.field(default=None, repr=False)
     closing: Callable[[], None] = attrs.field(default=_nothing, repr=False)
     opaque: bool = False
+    hours: Hours | None = attrs.field(default=None, repr=False)
     lenient: bool = False
     fault: InfobipError | None = attrs.field(default=None, init=False)
     requests: int = attrs.field(default=0, init=False)
@@ -109,6 +116,7 @@ class FlowControl:
             ask_balance=ask_balance,
             closing=closing,
             opaque=opaque,
+            hours=settings.hours,
         )
 
     @property
@@ -126,6 +134,11 @@ class FlowControl:
     def waiting(self) -> bool:
         """Whether the gateway does not answer now, and is waited for."""
         return self._breaker.waits and not self.closed
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing goes out now, since it is not the hour for that."""
+        return self.hours is not None and not self.closed and self.hours.seconds_until_open() > 0
 
     async def enter(self, items: int, units: int = 1) -> int:
         """Wait until a request may go out. `leave` is to be called when it is over.
@@ -151,6 +164,7 @@ class FlowControl:
     async def _turn(self, items: int, units: int) -> int:
         fresh = False  # whether the balance is as the gateway told it last
         while True:
+            await self._in_hours()
             probe = self._breaker.alone
             if probe and not await self._is_time_for_a_probe():
                 continue
@@ -168,6 +182,13 @@ class FlowControl:
             if await self._pass(count * units, probe=probe):
                 return count
 
+    async def _in_hours(self) -> None:
+        """Wait for the hours in which requests go out."""
+        while self.hours is not None and (seconds := self.hours.seconds_until_open()):
+            self._breaker.rest()
+            # The clock on the wall may be put right, or this machine sleep meanwhile.
+            await asyncio.sleep(min(seconds, _LOOK))
+
     async def _pass(self, units: int, *, probe: bool) -> bool:
         """Wait for the rate, and say whether the request may still go out then."""
         self._take(units)
@@ -176,7 +197,8 @@ class FlowControl:
         try:
             await self.limiter.wait(units)
             self._closed.check()  # the end may have come in the same step as the turn
-            passes = probe or not self._breaker.alone  # else the breaker opened meanwhile
+            # Meanwhile the breaker may have opened, or the hours ended.
+            passes = (probe or not self._breaker.alone) and not self.paused
         finally:
             if not passes:
                 self._take(-units)

@@ -28,6 +28,7 @@ class RunStats:
         units: parts, or numbers, that went out, each time anew.
         requests_in_flight: requests that wait for their reply now.
         waiting: whether the gateway does not answer now, and is waited for.
+        paused: whether nothing goes out now, since it is not the hour for that.
     """
 
     read: int
@@ -37,6 +38,7 @@ class RunStats:
     units: int
     requests_in_flight: int
     waiting: bool
+    paused: bool = False
 
     @property
     def in_flight(self) -> int:
@@ -154,6 +156,7 @@ class Run(Generic[Result]):
             units=flow.budget.used,
             requests_in_flight=flow.in_flight,
             waiting=flow.waiting,
+            paused=flow.paused,
         )
 
     async def stop(self) -> None:

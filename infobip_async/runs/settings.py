@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import attrs
 
 from infobip_async.errors import LocalProtocolError
+from infobip_async.runs.hours import Hours
 
 OnUnknown = Literal["report", "repeat"]
 """What becomes of an item whose outcome is unknown: it is reported so, or tried again."""
@@ -26,6 +27,7 @@ class RunSettings:
         most: parts or numbers in all that may go out; None for no limit.
         min_credits: what must be left of the balance; None for no limit.
         unreachable_timeout: seconds that a gateway which cannot be connected to is waited for.
+        hours: in which requests go out; None for all day.
         job: a file that remembers intents and outcomes, so that the same call with the same
             source goes on after a crash; None to remember nothing.
         on_unknown: what becomes of an item whose outcome is unknown.
@@ -40,6 +42,7 @@ class RunSettings:
     most: int | None = None
     min_credits: Decimal | None = None
     unreachable_timeout: float = 300.0
+    hours: Hours | None = None
     job: str | Path | None = None
     on_unknown: OnUnknown = "report"
     stop_timeout: float = 30.0

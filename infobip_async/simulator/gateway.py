@@ -53,9 +53,9 @@ _OPERATIONS: Final = {
     "hlr_query": Operation.SUBMIT_HLR,
 }
 _ROUTES: Final = {
-    path.lower(): _OPERATIONS[name]
-    for endpoints in (Endpoints.at(""), Endpoints.later(""))
-    for name, path in attrs.asdict(endpoints).items()
+    urlsplit(url).path.lower(): _OPERATIONS[name]
+    for endpoints in (Endpoints(), Endpoints.later())
+    for name, url in attrs.asdict(endpoints).items()
 }
 _METHODS: Final = frozenset({"GET", "POST"})
 

@@ -80,7 +80,7 @@ class Fault:
         reply: from the good body and the request to the octets that go out.
         then: what becomes of the connection. Where it hangs, time passes in leaps, so that
             clients give up; where it waits, nothing more happens.
-        read: whether HTTP is all right, and only the content cannot be read.
+        read: whether HTTP is all right, and only the status or the content is no answer.
     """
 
     name: str
@@ -113,16 +113,18 @@ FAULTS = (
     Fault("repeats the request in its body", lambda _, request: http(request.raw), "keep",
           read=True),
     Fault("repeats the request in its headers",
-          lambda _, request: http(b"", f"Location: {request.raw!r}", status="302 Found"), "keep"),
+          lambda _, request: http(b"", f"Location: {request.raw!r}", status="302 Found"), "keep",
+          read=True),
     Fault("repeats the request in a broken header",
           lambda _, request: b"HTTP/1.1 302 Found\r\nX \x00: " + repr(request.raw).encode()
           + b"\r\n\r\n"),
     Fault("repeats the request as the reason phrase",
-          lambda _, request: http(b"", status=f"500 {request.raw!r}")),
+          lambda _, request: http(b"", status=f"500 {request.raw!r}"), read=True),
     Fault("redirects", _same(http(b"", "Location: /AddOn/SMSService/XML/XMLInput.aspx",
-                                  status="307 Temporary Redirect")), "keep"),
-    Fault("answers 500", lambda body, _: http(body, status="500 Oops"), "keep"),
-    Fault("answers 407", _same(http(b"", status="407 Proxy Authentication Required")), "keep"),
+                                  status="307 Temporary Redirect")), "keep", read=True),
+    Fault("answers 500", lambda body, _: http(body, status="500 Oops"), "keep", read=True),
+    Fault("answers 407", _same(http(b"", status="407 Proxy Authentication Required")), "keep",
+          read=True),
     Fault("switches protocols", _same(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")),
     Fault("sends a page", _same(http(b"<html><body>Down for maintenance</body></html>",
                                      "Content-Type: text/html")), "keep", read=True),
@@ -338,7 +340,12 @@ class Call:
 
     def error(self, fault: Fault) -> type[Exception]:
         """What it raises."""
-        return RemoteProtocolError if fault.read and not self.orders else OutcomeUnknownError
+        return self.unanswered if fault.read else OutcomeUnknownError
+
+    @property
+    def unanswered(self) -> type[Exception]:
+        """What it raises where something answers, and not as the gateway does."""
+        return OutcomeUnknownError if self.orders else RemoteProtocolError
 
     def copies(self, fault: Fault) -> int:
         """How many complete requests the gateway has got."""

@@ -1,9 +1,11 @@
 """Each option of the client, as it shows on the wire."""
 
 import asyncio
+import itertools
 import socket
 import ssl
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
@@ -143,25 +145,49 @@ async def test_a_fault_behind_a_proxy(gateway, connect, call, fault) -> None:
     assert len(gateway.received) == call.copies(fault)
 
 
-async def test_a_proxy_that_refuses_a_tunnel_sends_nothing(gateway, connect, call) -> None:
-    """Its own request carries nothing of ours."""
-    for status in ("407 Proxy Authentication Required", "502 Bad Gateway"):
-        gateway.tunnel_status = status
-        client = connect(
-            proxy=gateway.url,
-            endpoints=Endpoints.at("https://gateway.example"),
-            connect_retries=0,
-        )
-        with pytest.raises(NotSentError, match="ProxyError"):
-            await call.make(client)
-    assert {request.method for request in gateway.received} == {"CONNECT"}
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ("407 Proxy Authentication Required", "the proxy wants a login, or refuses the one"),
+        ("403 Forbidden", "the proxy refuses to connect to the gateway"),
+        ("502 Bad Gateway", "the proxy could not reach the gateway"),
+        ("504 Gateway Timeout", "the proxy could not reach the gateway"),
+    ],
+)
+async def test_a_proxy_that_refuses_a_tunnel_sends_nothing(gateway, connect, status, why) -> None:
+    """Its own request carries nothing of ours; a login that is refused is not tried again."""
+    gateway.tunnel_status = f"{status} secret"
+    client = connect(proxy=gateway.url, endpoints=Endpoints.at("https://gateway.example"))
+    with pytest.raises(NotSentError) as caught:
+        await client.submit_hlr(NUMBER)
+    assert str(caught.value).startswith(f"{why}")
+    assert str(caught.value).endswith(f", nothing was sent (ProxyError: HTTP {status[:3]})")
+    final = status.startswith("407")
+    assert caught.value.final is final
+    assert [request.method for request in gateway.received] == ["CONNECT"] * (1 if final else 2)
+
+
+async def test_a_proxy_that_wants_a_login_for_plain_http(gateway, connect, call) -> None:
+    """Is told from a gateway that wants one; what was ordered is in doubt, since it has left."""
+    client = connect(proxy=gateway.url, endpoints=Endpoints.at(ELSEWHERE), allow_insecure=True)
+    gateway.once(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n", "keep")
+    with pytest.raises(call.unanswered, match="HTTP 407 from the proxy: is its login right"):
+        await call.make(client)
+
+
+async def test_a_proxy_that_does_not_answer_sends_nothing(gateway, connect) -> None:
+    """It is the proxy, not the gateway."""
+    gateway.tunnel_status = "no HTTP"
+    client = connect(proxy=gateway.url, endpoints=Endpoints.at("https://gateway.example"))
+    with pytest.raises(NotSentError, match=r"^the proxy did not answer, nothing"):
+        await client.credits()
 
 
 async def test_a_proxy_that_cannot_be_reached_sends_nothing(gateway, connect, call) -> None:
     """Nothing goes past it."""
     await gateway.refuse()
     client = connect(proxy=gateway.url, endpoints=Endpoints.at("https://gateway.example"))
-    with pytest.raises(NotSentError, match="nothing was sent"):
+    with pytest.raises(NotSentError, match=r"^the proxy could not be reached, nothing"):
         await call.make(client)
 
 
@@ -187,7 +213,7 @@ async def test_redirects_are_not_followed_and_cookies_not_kept(gateway, connect,
                 b"Set-Cookie: session=1\r\nContent-Length: 0\r\n\r\n",
                 "keep",
             )
-            with pytest.raises(OutcomeUnknownError, match="307"):
+            with pytest.raises(call.unanswered, match="307"):
                 await call.make(client)
     await call.make(connect())
     assert len(gateway.received) == 3
@@ -273,7 +299,13 @@ async def test_an_injected_client_is_not_closed(gateway, connect) -> None:
         ),
         ("concurrency", {"concurrency": 0}),
         ("connect_retries", {"connect_retries": -1}),
-        ("send_xml", {"endpoints": Endpoints.at("ftp://127.0.0.1")}),
+        ("endpoints", {"endpoints": "https://gateway.example"}),
+        ("proxy", {"proxy": "ftp://127.0.0.1"}),
+        ("ca_file", {"ca_file": __file__}),
+        ("ca_file", {"ca_file": Path(__file__).parent}),
+        ("ca_file", {"ca_file": "/no/such/file"}),
+        ("ca_file", {"ca_file": __file__, "ssl_context": ssl.create_default_context()}),
+        ("http", {"ca_file": __file__, "http": httpx.AsyncClient()}),
     ],
 )
 def test_wrong_options(field, options) -> None:
@@ -341,6 +373,23 @@ async def test_from_env(gateway, monkeypatch) -> None:
         await client.credits()
     monkeypatch.delenv("INFOBIP_BASE_URL")
     assert "https://www.infobip.com" in repr(InfobipClient.from_env())
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        *itertools.product(["INFOBIP_USERNAME", "INFOBIP_PASSWORD"], ["\r", "\n", "\r\n"]),
+        *itertools.product(["INFOBIP_BASE_URL"], ["\r", " ", "\u00a0", "\u200e"]),
+    ],
+)
+def test_the_end_of_a_line_in_the_environment(monkeypatch, name, end) -> None:
+    """As a file with Windows line ends leaves it: the variable is named, and the reason."""
+    login = {"INFOBIP_USERNAME": "someone", "INFOBIP_PASSWORD": "something"}
+    for one, value in (login | {"INFOBIP_BASE_URL": "https://gateway.example"}).items():
+        monkeypatch.setenv(one, value + (end if one == name else ""))
+    with pytest.raises(LocalProtocolError, match=f"{name}: .*Windows line end") as caught:
+        InfobipClient.from_env()
+    assert "something" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["INFOBIP_USERNAME", "INFOBIP_PASSWORD"])

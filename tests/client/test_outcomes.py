@@ -174,14 +174,17 @@ async def test_the_reason_is_what_the_system_said(connect, link) -> None:
 
 
 async def test_a_status_but_2xx_names_the_address(connect, call) -> None:
-    """An address may be wrong, so it is told: without the query and the user, which are secret."""
+    """An address may be wrong, so it is told: without the query, which is secret.
+
+    Where nothing was ordered, nothing is in doubt.
+    """
 
     def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(404, html="<h1>Not Found</h1>")
 
-    endpoints = Endpoints.at("https://somebody:sesame@gateway.invalid:8443/sms")
+    endpoints = Endpoints.at("https://gateway.invalid:8443/sms")
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-        with pytest.raises(OutcomeUnknownError) as caught:
+        with pytest.raises(call.unanswered) as caught:
             await call.make(connect(http=http, endpoints=endpoints))
     place = r"https://gateway\.invalid:8443/sms/[^?@]*"
     assert re.search(rf"HTTP 404 from {place}: is the address right\?$", str(caught.value))

@@ -183,8 +183,8 @@ async def test_a_password_that_cannot_be_carried_is_not_told(
     "options",
     [
         {"endpoints": Endpoints.at("http://gateway.example")},
-        {"endpoints": Endpoints.at("no URL")},
         {"concurrency": 0},
+        {"ca_file": "/no/such/file"},
     ],
 )
 def test_a_client_that_cannot_be_made_tells_nothing(connect, monkeypatch, options) -> None:
@@ -195,6 +195,51 @@ def test_a_client_that_cannot_be_made_tells_nothing(connect, monkeypatch, option
         with pytest.raises(InfobipError) as caught:
             make(**options)
         assert MARK not in shown(caught.value)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        f"https://someone:{MARK}@gateway.example",
+        f"https://{MARK}@gateway.example/sms",
+        f"https://gateway.example/?password={MARK}",
+        f"https://gateway.example/#{MARK}",
+        f"someone:{MARK}@gateway.example",
+        f"https://gateway.example:{MARK}",
+    ],
+)
+def test_an_address_with_a_secret_is_refused_and_tells_nothing(monkeypatch, base) -> None:
+    """By its class, as a base, or from the environment."""
+    monkeypatch.setenv("INFOBIP_USERNAME", "user")
+    monkeypatch.setenv("INFOBIP_PASSWORD", MARK)
+    monkeypatch.setenv("INFOBIP_BASE_URL", base)
+    for make in (Endpoints.at, Endpoints.later, lambda url: Endpoints(hlr_query=url)):
+        with pytest.raises(LocalProtocolError) as caught:
+            make(base)
+        assert MARK not in f"{caught.value}{caught.value!r}{caught.value.__context__!r}"
+    with pytest.raises(LocalProtocolError, match="INFOBIP_BASE_URL: ") as caught:
+        InfobipClient.from_env()
+    assert MARK not in f"{caught.value}{caught.value!r}{caught.value.__context__!r}"
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        f"someone:{MARK}@127.0.0.1:3128",
+        f"socks5://someone:{MARK}@127.0.0.1:1080",
+        f"http://someone:{MARK}@127.0.0.1:port",
+        f"http://someone:{MARK}@127.0.0.1:99999",
+        f"http://someone:{MARK}@127.0.0.1:3128\r",
+        f"http://someone:{MARK}@[127.0.0.1",
+        f"http://someone:{MARK}@",
+    ],
+)
+def test_a_proxy_that_cannot_be_used_tells_nothing(proxy) -> None:
+    """Neither in words, nor in the frames of the library."""
+    with pytest.raises(LocalProtocolError, match=r"^proxy: ") as caught:
+        InfobipClient("user", "password", proxy=proxy)
+    assert MARK not in f"{caught.value}{caught.value!r}{caught.value.__context__!r}"
+    assert MARK not in repr([frame.frame.f_locals for frame in caught.traceback[1:]])
 
 
 def test_a_username_that_is_missing_tells_nothing() -> None:

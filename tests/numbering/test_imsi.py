@@ -25,6 +25,14 @@ from infobip_async.numbering import ImsiParts, Tables, split_imsi
         ("901281234567890", ("901", "28", "1234567890")),
         ("21901123456789", ("219", "01", "123456789")),
         ("219011", ("219", "01", "1")),
+        ("21901", ("219", "01", "")),
+        ("40501", ("405", "01", "")),
+        ("21901xxxxxxxxxx", ("219", "01", "xxxxxxxxxx")),
+        ("21901**********", ("219", "01", "**********")),
+        ("2190112*******", ("219", "01", "12*******")),
+        ("219011####4567", ("219", "01", "1####4567")),
+        ("310260XXXXXXXXX", ("310", "260", "XXXXXXXXX")),
+        ("405857-----", ("405", "857", "-----")),
         ("310260", ("310", "260", "")),
     ],
 )
@@ -59,11 +67,36 @@ def test_assumed(imsi, parts):
 
 
 @pytest.mark.parametrize(
-    "imsi", ["", "21901", "2190112345678901", "21901123456789x", "٢١٩٠١١٢٣٤", " 219011", "219011\n"]
+    "imsi",
+    [
+        *("", "219", "2190", "2190112345678901", "2190112345xxxxxx", "٢١٩٠١١٢٣٤", " 219011"),
+        *("219011\n", "x219011", "21xxxxxxx", "xxxxxxxxxxxxxxx", "21901123456789a"),
+    ],
 )
 def test_garbage(imsi):
     """What is no IMSI is None."""
     assert split_imsi(imsi) is None
+
+
+@pytest.mark.parametrize(
+    ("imsi", "parts"),
+    [
+        ("31026xxxxxxxxxx", ("310", "", "26xxxxxxxxxx")),  # three digits are usual there
+        ("31026", ("310", "", "26")),
+        ("219xxxxxxxxxxxx", ("219", "", "xxxxxxxxxxxx")),
+        ("2190xxxxxxxxxxx", ("219", "", "0xxxxxxxxxxx")),
+        ("40585xxxxxxxxxx", ("405", "", "85xxxxxxxxxx")),  # all that begins so is longer
+    ],
+)
+def test_a_masked_mnc(imsi, parts):
+    """The MCC is still read, and the digits behind are taken for no MNC."""
+    assert split_imsi(imsi) == ImsiParts(*parts, assumed=True)
+
+
+def test_a_mask_behind_a_short_mnc_that_begins_longer_ones():
+    """Both fit: the longer one is not shown."""
+    assert split_imsi("40503xxxxxxxxxx") == ImsiParts("405", "03", "xxxxxxxxxx", ambiguous=True)
+    assert split_imsi("40503") == ImsiParts("405", "03", "")
 
 
 def test_other_tables():

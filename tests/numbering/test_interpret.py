@@ -96,7 +96,7 @@ def test_reachable(fields, answer, reason):
         ({"serving_msc": "0"}, Answer.UNKNOWN, "the report names no serving MSC"),
         ({"serving_msc": "881612"}, Answer.UNKNOWN, "the country of the serving MSC is not known"),
         ({"imsi": None}, Answer.UNKNOWN, "the report has no IMSI"),
-        ({"imsi": "21901"}, Answer.UNKNOWN, "the IMSI is not 6 to 15 digits"),
+        ({"imsi": "2190"}, Answer.UNKNOWN, "the IMSI does not begin with an MCC and an MNC"),
         (
             {"imsi": "2019011231213"},
             Answer.UNKNOWN,
@@ -148,7 +148,7 @@ FOREIGN = (
             "Reseller has the range, Hrvatski Telekom the SIM; they may be one",
         ),
         ({"imsi": None}, Answer.UNKNOWN, "the report has no IMSI"),
-        ({"imsi": "x"}, Answer.UNKNOWN, "the IMSI is not 6 to 15 digits"),
+        ({"imsi": "x"}, Answer.UNKNOWN, "the IMSI does not begin with an MCC and an MNC"),
         (
             {"destination": "38599123456"},
             Answer.UNKNOWN,
@@ -219,6 +219,53 @@ def test_region_of_the_numbering_plan():
     found = interpret(report, ranges=NumberRanges({}, NumberingPlan()))
     assert interpret(report).number_country is None
     assert (found.number_country, found.number_type) == ("GB", NumberType.MOBILE)
+
+
+KOSOVO, PALESTINE = "221021234567890", "425051234567890"
+
+
+@pytest.mark.parametrize(
+    ("destination", "imsi", "countries", "ported"),
+    [
+        # codes that two countries share, of which the plan knows one
+        ("38649123456", KOSOVO, None, Answer.UNKNOWN),
+        ("38643123456", KOSOVO, None, Answer.UNKNOWN),
+        ("37744123456", KOSOVO, None, Answer.UNKNOWN),
+        ("37744123456", "212101234567890", None, Answer.NO),
+        ("972591234567", PALESTINE, None, Answer.NO),
+        ("97059123456", PALESTINE, "PS", Answer.NO),
+        # codes and ranges of one country
+        ("38344123456", "221011234567890", "XK", Answer.NO),
+        ("38344123456", KOSOVO, "XK", Answer.UNKNOWN),  # IPKO is weakly named
+        ("972501234567", "425031234567890", "IL", Answer.NO),
+        ("211921234567", "659021234567890", "SS", Answer.NO),
+    ],
+)
+def test_more_data_gives_no_worse_answer(destination, imsi, countries, ported):
+    """Ranges know the country only where the plan knows every country of the code."""
+    pytest.importorskip("phonenumbers")
+    report = changed(destination=destination, imsi=imsi)
+    found = interpret(report, ranges=NumberRanges.from_phonenumbers())
+    assert (found.number_country, found.ported) == (countries, ported)
+    assert found.operator is not None
+    assert "is a foreign one" not in found.ported_reason
+    assert interpret(report).number_country in {countries, None}
+
+
+@pytest.mark.parametrize(
+    ("imsi", "mnc", "operator"),
+    [
+        ("22101xxxxxxxxxx", "01", "Vala"),
+        ("42505", "05", "Jawwal"),
+        ("65902**********", "02", "MTN"),
+        ("219xxxxxxxxxxxx", None, None),
+    ],
+)
+def test_a_masked_imsi(imsi, mnc, operator):
+    """It tells the network, or at least the country."""
+    found = interpret(changed(imsi=imsi))
+    assert (found.mnc, found.operator) == (mnc, operator)
+    assert found.imsi_country is not None
 
 
 def test_a_word_for_each_status():

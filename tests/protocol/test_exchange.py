@@ -144,7 +144,6 @@ def test_where_a_password_may_go(base: str) -> None:
         "http://10.0.0.1",
         "http://localhost.example",
         "http://127.0.0.1.example",
-        "http://127.0.0.1@example",
         "http://0.0.0.0",
         "http://[::2]",
     ],
@@ -161,11 +160,34 @@ def test_a_password_does_not_travel_in_clear(base: str) -> None:
     "base",
     [
         *("", "h", "127.0.0.1:8080", "ftp://h", "https://", "//h"),
-        *("https://[::1", "https://[x]", "https://h:port", "https://h:99999"),
+        *("https://[::1", "https://[x]", "https://h:port", "https://h:99999", "https://h:0"),
+        *("u:p@h:1", "socks5://h"),
     ],
 )
 def test_what_is_no_address_is_refused(base: str) -> None:
     """With one kind of error, whatever is wrong with it."""
-    with pytest.raises(LocalProtocolError, match="not an http or https URL") as caught:
-        Endpoints.at(base).check(allow_insecure=True)
-    assert (caught.value.field, caught.value.section) == ("send_xml", "2")
+    for make in (Endpoints.at, Endpoints.later):
+        with pytest.raises(LocalProtocolError, match="not an http or https URL") as caught:
+            make(base)
+        assert caught.value.field == "base"
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("https://h\r", "a blank or a control character"),
+        ("https://h/\n", "a blank or a control character"),
+        ("https://h /", "a blank or a control character"),
+        ("https://\u200eh", "a blank or a control character"),
+        ("https://u:p@h", "a user or a password"),
+        ("https://@h", "a user or a password"),
+        ("https://h?x=1", "a query or a fragment"),
+        ("https://h/x#", "a query or a fragment"),
+    ],
+)
+def test_what_does_not_belong_into_an_address(url: str, why: str) -> None:
+    """Is named, and the address is not repeated: it may hold a password."""
+    for make in (Endpoints.at, lambda url: Endpoints(dlr_pull=url)):
+        with pytest.raises(LocalProtocolError, match=why) as caught:
+            make(url)
+        assert url not in str(caught.value)

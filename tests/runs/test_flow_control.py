@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, time
 from decimal import Decimal
 
 import attrs
@@ -22,6 +23,7 @@ from infobip_async.concurrency.rate import RateLimiter
 from infobip_async.concurrency.tasks import cancel
 from infobip_async.runs.budget import Budget
 from infobip_async.runs.flow_control import ClosedError, FlowControl
+from infobip_async.runs.hours import Hours
 
 AWAY = NotSentError("away")
 LOST = OutcomeUnknownError("lost")
@@ -490,6 +492,57 @@ async def test_what_breaks_a_rule_takes_no_time(line) -> None:
     for _ in range(50):
         await way.send(1)
     assert now() < 1
+
+
+# --- the hours ---
+
+
+@pytest.fixture
+def opening(line):
+    """Makes requests whose clock on the wall shows 19:59:50 at the loop's time 0."""
+
+    def make(**options: object) -> object:
+        start = datetime(2026, 11, 28, 19, 59, 50, tzinfo=UTC).timestamp()
+        clock = lambda: start + now()  # noqa: E731
+        return line(hours=Hours(time(9), time(20), UTC, clock), **options)
+
+    return make
+
+
+async def test_a_run_pauses_and_goes_on(opening) -> None:
+    """What would go out later waits for the morning."""
+    way = opening(rate=1)
+    await way.send(1)
+    sending = asyncio.create_task(way.send_all(20, items=1))
+    await asyncio.sleep(60)
+    assert (way.flow.paused, way.flow.in_flight, way.flow.closed) == (True, 0, False)
+    await sending
+    assert not way.flow.paused
+    evening = [at for at in way.times if at < 3600]
+    assert max(evening) < 10 <= len(evening)
+    assert min(set(way.times) - set(evening)) == pytest.approx(10 + 13 * 3600)
+    assert len(way.times) == 21
+
+
+async def test_a_run_that_is_stopped_in_its_pause(opening) -> None:
+    """Ends at once."""
+    way = opening()
+    await asyncio.sleep(60)
+    sending = asyncio.create_task(way.send_all(3))
+    await asyncio.sleep(60)
+    way.flow.stop("enough")
+    await sending
+    assert (now(), way.sizes) == (120, [])
+    assert not way.flow.paused
+
+
+async def test_a_pause_is_no_time_in_which_a_gateway_is_away(opening) -> None:
+    """It is waited for as long as anywhere else, in the hours."""
+    way = opening()
+    way.answers = [*[AWAY] * 8, None]
+    await way.send_all(3)
+    assert sum(way.sizes) == 30
+    assert not way.flow.closed
 
 
 # --- the end ---
