@@ -26,7 +26,14 @@ class Credits(click.ParamType):  # type: ignore[type-arg]  # generic since click
         return credits_left
 
 
-_HOURS: Final = (
+_WAITS: Final = (
+    click.option(
+        "--unreachable-timeout",
+        type=POSITIVE,
+        default=300,
+        show_default=True,
+        help="Seconds that a gateway which cannot be connected to is waited for.",
+    ),
     click.option(
         "--between",
         metavar="HH:MM-HH:MM",
@@ -80,12 +87,5 @@ def run_options(units: str, per_request: str, *, batch_size: int) -> tuple[Decor
         click.option(
             "--min-credits", type=Credits(), help="End before fewer credits than that are left."
         ),
-        click.option(
-            "--unreachable-timeout",
-            type=POSITIVE,
-            default=300,
-            show_default=True,
-            help="Seconds that a gateway which cannot be connected to is waited for.",
-        ),
-        *_HOURS,
+        *_WAITS,
     )
