@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, TypeVar, get_args, overload
 
@@ -11,6 +11,7 @@ import attrs
 from infobip_async.concurrency.tasks import is_cancelled_from_outside
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models import Event, InboundSms
+from infobip_async.telemetry import Telemetry, Watch
 from infobip_async.text.reassembly import Reassembler, is_part
 
 E = TypeVar("E", bound=Event)
@@ -43,12 +44,17 @@ class Router:
         parts_timeout: seconds that the parts of an inbound message wait for the others, after the
             first one that came. Then handlers of whole messages get it with parts missing.
         parts_limit: most messages that wait for parts; beyond it the oldest is handed on.
+        telemetry: where spans and metrics of handlers go; OpenTelemetry's global providers by
+            default.
         reassembler: has the parts that wait in memory, which all receivers of the router share.
+        watch: makes these spans and metrics.
     """
 
     parts_timeout: float = attrs.field(default=3600.0, kw_only=True, repr=False)
     parts_limit: int = attrs.field(default=10_000, kw_only=True, repr=False)
+    telemetry: Telemetry | None = attrs.field(default=None, kw_only=True, repr=False)
     reassembler: Reassembler = attrs.field(init=False, repr=False)
+    watch: Watch = attrs.field(init=False, repr=False)
     _each: defaultdict[type, list[Handler[Any]]] = attrs.field(
         init=False, factory=_registry, repr=False
     )
@@ -59,6 +65,7 @@ class Router:
 
     def __attrs_post_init__(self) -> None:
         self.reassembler = Reassembler(timeout=self.parts_timeout, limit=self.parts_limit)
+        self.watch = Watch(self.telemetry)
 
     @overload
     def on(
@@ -125,7 +132,9 @@ class Router:
         """Whether any handler wants inbound messages whole."""
         return bool(self._whole)
 
-    async def dispatch(self, events: Iterable[Event]) -> None:
+    async def dispatch(
+        self, events: Iterable[Event], trace_context: Mapping[str, str] | None = None
+    ) -> None:
         """Await every handler of every event, in order; batch handlers after the others.
 
         All handlers run, even if one raises. A part of an inbound message does not reach the
@@ -133,12 +142,20 @@ class Router:
 
         Args:
             events: of any types.
+            trace_context: of the push that they came with, if it was stored meanwhile.
 
         Raises:
             ExceptionGroup: what the handlers raised, together.
         """
-        faults: list[Exception] = []
         several = list(events)
+        if not self.watch.active:
+            await self._dispatch(several)
+            return
+        with self.watch.handling(several, trace_context):
+            await self._dispatch(several)
+
+    async def _dispatch(self, several: Sequence[Event]) -> None:
+        faults: list[Exception] = []
         for event in several:
             # As in `_run`, whose coroutine would cost as much again as a handler that does little.
             for handler in self._each[type(event)]:
@@ -164,9 +181,10 @@ class Router:
             ExceptionGroup: what the handlers raised, together.
         """
         faults: list[Exception] = []
-        await _run(self._whole, sms, faults)
-        if faults:
-            raise ExceptionGroup("handlers failed", faults)
+        with self.watch.handling([sms]):
+            await _run(self._whole, sms, faults)
+            if faults:
+                raise ExceptionGroup("handlers failed", faults)
 
     @staticmethod
     async def _run_batches(

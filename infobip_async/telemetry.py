@@ -5,7 +5,8 @@ nothing is measured. No span and no metric holds a password, a secret, a number,
 an address with its query. docs/telemetry.md lists all of them.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
@@ -18,6 +19,7 @@ from infobip_async.errors import (
     NotSentError,
     OutcomeUnknownError,
 )
+from infobip_async.models import DeliveryReport, Event, HlrReport
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 try:
     from opentelemetry import context, metrics, trace
+    from opentelemetry.metrics import _internal as _metrics
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 except ModuleNotFoundError:  # without the extra
     _installed = False
 else:
@@ -35,14 +39,22 @@ else:
     # Instrumentations of HTTP clients make no span where this is set. Theirs would hold the URL of
     # each request, and with it the password of a GET.
     _SILENCE: Final[str | None] = getattr(context, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", None)
+    _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 __all__ = ["Telemetry"]
 
 _NAME: Final = "infobip_async"
-_SYSTEM: Final = "infobip"
 
-Attributes = Mapping[str, str | int | bool]
-Kind = Literal["CLIENT", "PRODUCER", "CONSUMER"]
+Value = str | int | bool
+Attributes = Mapping[str, Value]
+Kind = Literal["CLIENT", "CONSUMER"]
+
+_DURATION: Final = "messaging.client.operation.duration"
+_COUNTED: Final = {
+    "send": "messaging.client.sent.messages",
+    "send_one": "messaging.client.sent.messages",
+    "submit_hlr": "infobip.lookups",
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -76,87 +88,137 @@ def outcome_of(error: BaseException | None) -> str:
 
 
 class Watch:
-    """Makes the spans and metrics of one client, receiver or worker.
+    """Makes the spans and metrics of one client, receiver or router.
 
     Args:
         telemetry: where they go.
     """
 
     def __init__(self, telemetry: Telemetry | None = None) -> None:
-        self.active = _installed
+        self._given = telemetry is not None and telemetry != Telemetry()
         self._instruments: dict[str, Any] = {}
         if _installed:
             telemetry = telemetry or Telemetry()
             self._tracer = trace.get_tracer(_NAME, tracer_provider=telemetry.tracer_provider)
             self._meter = metrics.get_meter(_NAME, meter_provider=telemetry.meter_provider)
 
-    def count(self, name: str, amount: int, attributes: Attributes = {}) -> None:  # noqa: B006 - read only
-        """Add to a counter.
+    @property
+    def active(self) -> bool:
+        """Whether anybody wants spans or metrics: a program may configure its SDK at any time.
 
-        Args:
-            name: of the metric.
-            amount: what came to it; nothing is done for 0.
-            attributes: what the counter can be split by.
+        The API's own functions look into the environment first, which costs as much as a handler.
         """
+        return _installed and (
+            self._given
+            or getattr(trace, "_TRACER_PROVIDER", True) is not None
+            or getattr(_metrics, "_METER_PROVIDER", True) is not None
+        )
+
+    def count(self, name: str, amount: int, attributes: Attributes) -> None:
+        """Add to a counter, split by attributes."""
         if self.active and amount:
             if (counter := self._instruments.get(name)) is None:
                 counter = self._instruments[name] = self._meter.create_counter(name)
             counter.add(amount, attributes)
 
-    def record(self, name: str, seconds: float, attributes: Attributes = {}) -> None:  # noqa: B006 - read only
-        """Add a duration to a histogram."""
+    def record(self, name: str, seconds: float, attributes: Attributes) -> None:
+        """Add a duration to a histogram, split by attributes."""
         if self.active:
             if (histogram := self._instruments.get(name)) is None:
                 histogram = self._instruments[name] = self._meter.create_histogram(name, unit="s")
             histogram.record(seconds, attributes)
 
-    def operation(self, name: str, messages: int = 0) -> "Operation":
-        """Watch an exchange with the gateway, as a context manager.
+    def span(
+        self, name: str, kind: Kind, attributes: Attributes, parent: Mapping[str, str] | None = None
+    ) -> "Span":
+        """Start a span.
+
+        Args:
+            name: of the span.
+            kind: `CLIENT` for requests to the gateway, `CONSUMER` for what it pushes.
+            attributes: that it starts with.
+            parent: a trace context that was stored; the current one by default.
+        """
+        origin = _PROPAGATOR.extract(parent) if parent else None
+        span_kind = trace.SpanKind[kind]
+        return self._tracer.start_span(
+            name, context=origin, kind=span_kind, attributes=dict(attributes)
+        )
+
+    def operation(self, name: str, messages: int = 0) -> "Watched":
+        """Watch an exchange with the gateway.
 
         Args:
             name: of the client's method, such as ``"send"``.
             messages: that the exchange is to send, or numbers that it is to look up.
         """
-        return Operation(self, name, messages)
+        return _Operation(self, name, messages)
 
-    def start(
-        self,
-        name: str,
-        kind: Kind,
-        attributes: Attributes,
-        *,
-        parent: "Context | None" = None,
-    ) -> "Span":
-        """Start a span; `active` must be true."""
-        return self._tracer.start_span(
-            name, context=parent, kind=trace.SpanKind[kind], attributes=attributes
-        )
+    def push(self, kind: str) -> "Watched":
+        """Watch a push from its arrival to its answer.
+
+        Args:
+            kind: ``"dlr"``, ``"hlr"`` or ``"inbound"``.
+        """
+        return _Receipt(self, f"receive {kind}", "CONSUMER", "receive", {_DESTINATION: kind})
+
+    def handling(
+        self, events: Sequence[Event], parent: Mapping[str, str] | None = None
+    ) -> "Watched":
+        """Watch the handlers of events that are dispatched together.
+
+        Args:
+            events: one or more.
+            parent: the trace context that was stored with their push.
+        """
+        return _Handling(self, events, parent)
 
 
-class Operation:
-    """One exchange with the gateway: a span, a duration, and what it came to.
+_DESTINATION: Final = "messaging.destination.name"
 
-    Inside, instrumentations of HTTP clients make no span of their own.
-    """
 
-    __slots__ = ("_messages", "_name", "_since", "_span", "_token", "_watch")
+class Watched:
+    """A context manager that makes a span and a duration of what is inside."""
 
-    def __init__(self, watch: Watch, name: str, messages: int) -> None:
+    __slots__ = (
+        "_active",
+        "_since",
+        "_token",
+        "_watch",
+        "attributes",
+        "error",
+        "kind",
+        "name",
+        "span",
+    )
+
+    metric = _DURATION
+
+    def __init__(
+        self, watch: Watch, name: str, kind: Kind, operation: str, attributes: Attributes
+    ) -> None:
         self._watch = watch
-        self._name = name
-        self._messages = messages
+        self._active = watch.active
+        self.name = name
+        self.kind: Kind = kind
+        self.attributes: dict[str, Value] = {
+            "messaging.system": "infobip",
+            "messaging.operation.name": operation,
+            **attributes,
+        }
+
+    def start(self) -> "Context":
+        """Start the span, and give the context of what is inside."""
+        self.span = self._watch.span(self.name, self.kind, self.attributes)
+        return trace.set_span_in_context(self.span)
+
+    def finish(self) -> None:
+        """Put what it came to into `attributes`."""
 
     def __enter__(self) -> Self:
-        if self._watch.active:
+        if self._active:
             self._since = perf_counter()
-            attributes: dict[str, str | int | bool] = {
-                "messaging.system": _SYSTEM,
-                "messaging.operation.name": self._name,
-            }
-            if self._messages:
-                attributes["messaging.batch.message_count"] = self._messages
-            self._span = self._watch.start(self._name, "CLIENT", attributes)
-            self._token = _enter(self._span)
+            self._token: Token[Context] = context.attach(self.start())
         return self
 
     def __exit__(
@@ -165,40 +227,80 @@ class Operation:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if not self._watch.active:
+        if not self._active:
             return
         context.detach(self._token)
-        outcome = outcome_of(error)
-        attributes: dict[str, str | int | bool] = {
-            "messaging.system": _SYSTEM,
-            "messaging.operation.name": self._name,
-            "infobip.outcome": outcome,
-        }
+        self.error = error
         if error is not None:
-            attributes["error.type"] = type(error).__name__
-        end(self._span, attributes, failed=error is not None)
-        elapsed = perf_counter() - self._since
-        self._watch.record("messaging.client.operation.duration", elapsed, attributes)
-        self._watch.count(_COUNTED.get(self._name, ""), self._messages, attributes)
+            # By its class alone: its text may be anybody's.
+            first = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
+            self.attributes["error.type"] = type(first).__name__
+            self.span.set_status(trace.Status(trace.StatusCode.ERROR))
+        self.finish()
+        self.span.set_attributes(self.attributes)
+        self.span.end()
+        self._watch.record(self.metric, perf_counter() - self._since, self.attributes)
+
+    def trace_context(self) -> dict[str, str]:
+        """What connects later spans with this one, to be stored; empty where nothing is made."""
+        carrier: dict[str, str] = {}
+        if self._active:
+            _PROPAGATOR.inject(carrier)
+        return carrier
 
 
-_COUNTED: Final = {
-    "send": "messaging.client.sent.messages",
-    "send_one": "messaging.client.sent.messages",
-    "submit_hlr": "infobip.lookups",
-}
+class _Operation(Watched):
+    """An exchange, inside of which instrumentations of HTTP clients make no span of their own."""
+
+    __slots__ = ("_messages",)
+
+    def __init__(self, watch: Watch, name: str, messages: int) -> None:
+        super().__init__(watch, name, "CLIENT", name, {})
+        self._messages = messages
+
+    def start(self) -> "Context":
+        inside = super().start()
+        if self._messages:
+            self.span.set_attribute("messaging.batch.message_count", self._messages)
+        return context.set_value(_SILENCE, True, inside) if _SILENCE else inside
+
+    def finish(self) -> None:
+        self.attributes["infobip.outcome"] = outcome_of(self.error)
+        self._watch.count(_COUNTED.get(self.name, ""), self._messages, self.attributes)
 
 
-def end(span: "Span", attributes: Attributes, *, failed: bool) -> None:
-    """End a span. An exception is told by its class alone: its text may be anybody's."""
-    span.set_attributes(dict(attributes))
-    if failed:
-        span.set_status(trace.Status(trace.StatusCode.ERROR))
-    span.end()
+class _Receipt(Watched):
+    """A push; its status is set in `attributes` by who answers it."""
+
+    __slots__ = ()
 
 
-def _enter(span: "Span") -> "Token[Context]":
-    inside = trace.set_span_in_context(span)
-    if _SILENCE:
-        inside = context.set_value(_SILENCE, True, inside)
-    return context.attach(inside)
+class _Handling(Watched):
+    """Handlers of some events, counted by type and by what the gateway says of them."""
+
+    __slots__ = ("_events", "_parent")
+
+    metric = "messaging.process.duration"
+
+    def __init__(
+        self, watch: Watch, events: Sequence[Event], parent: Mapping[str, str] | None
+    ) -> None:
+        kind = type(events[0]).__name__ if events else "nothing"
+        super().__init__(watch, f"process {kind}", "CONSUMER", "process", {_DESTINATION: kind})
+        self._events = events
+        self._parent = parent
+
+    def start(self) -> "Context":
+        self.span = self._watch.span(self.name, self.kind, self.attributes, self._parent)
+        self.span.set_attribute("messaging.batch.message_count", len(self._events))
+        return trace.set_span_in_context(self.span)
+
+    def finish(self) -> None:
+        for (kind, status), number in Counter(map(_kind_and_status, self._events)).items():
+            attributes = {**self.attributes, _DESTINATION: kind, "infobip.status": status}
+            self._watch.count("messaging.client.consumed.messages", number, attributes)
+
+
+def _kind_and_status(event: Event) -> tuple[str, str]:
+    status = event.status.value if isinstance(event, DeliveryReport | HlrReport) else ""
+    return type(event).__name__, status

@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterator
+from http import HTTPStatus
 
 import httpx
 import pytest
+from aiohttp.test_utils import TestServer
 from opentelemetry import context
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.sdk.metrics import MeterProvider
@@ -13,13 +15,24 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from infobip_async import Endpoints, InfobipClient, InfobipError, TextMessage, telemetry
+from infobip_async import (
+    DeliveryReport,
+    Endpoints,
+    InboundSms,
+    InfobipClient,
+    InfobipError,
+    Router,
+    TextMessage,
+    telemetry,
+)
 from infobip_async.simulator import Fault, Simulator
 from infobip_async.telemetry import Telemetry
+from infobip_async.webhook import callback_urls, webhook_app
 
 NUMBER = "38598514674"
 PASSWORD = "pa55-canary"
-CANARIES = (PASSWORD, NUMBER, "text-canary", "sender-can")
+SECRET = "secret-canary"
+CANARIES = (PASSWORD, SECRET, NUMBER, "text-canary", "sender-can")
 MESSAGE = TextMessage("text-canary", "sender-can")
 
 
@@ -160,6 +173,47 @@ async def test_no_canary_is_exported(
     assert [canary for canary in CANARIES if canary in exported] == []
 
 
+async def test_a_push_has_a_span_around_those_of_its_handlers(
+    gateway: Simulator, seen: Seen
+) -> None:
+    """What handlers do is part of the trace of the push that they handle."""
+    router = Router(telemetry=seen.telemetry)
+
+    @router.on(DeliveryReport)
+    async def delivered(_: DeliveryReport) -> None:
+        seen.tracers.get_tracer("service").start_span("the service's own").end()
+
+    async with TestServer(webhook_app(router, secret=SECRET)) as server:
+        gateway.callbacks = callback_urls(str(server.make_url("")), secret=SECRET)
+        async with make_client(gateway, seen) as client:
+            await client.send(MESSAGE, NUMBER)
+        await gateway.settled()
+    own, process, receive = (
+        next(span for span in seen.spans if span.name == name)
+        for name in ("the service's own", "process DeliveryReport", "receive dlr")
+    )
+    assert own.parent.span_id == process.context.span_id
+    assert process.parent.span_id == receive.context.span_id
+    assert receive.attributes["http.response.status_code"] == HTTPStatus.OK
+    [(attributes, count)] = seen.points["messaging.client.consumed.messages"]
+    assert (attributes["infobip.status"], count) == ("DELIVERED", 1)
+
+
+async def test_a_failure_of_a_handler_is_told_by_its_class(seen: Seen) -> None:
+    """Its text may hold what the event held."""
+    router = Router(telemetry=seen.telemetry)
+
+    @router.on(InboundSms)
+    async def received(sms: InboundSms) -> None:
+        raise ValueError(sms.text)
+
+    with pytest.raises(ExceptionGroup):
+        await router.dispatch([InboundSms(sender=NUMBER, text="text-canary")])
+    [span] = seen.spans
+    assert (span.status.is_ok, span.attributes["error.type"]) == (False, "ValueError")
+    assert [canary for canary in CANARIES if canary in seen.text()] == []
+
+
 def test_the_key_is_the_one_that_instrumentations_honour() -> None:
     """The name is private to the API: a new version may have another one."""
     assert telemetry._SILENCE == context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
@@ -168,7 +222,7 @@ def test_the_key_is_the_one_that_instrumentations_honour() -> None:
 async def test_nothing_is_done_without_opentelemetry(
     gateway: Simulator, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The extra is optional."""
+    """The extra is optional, and so is its use."""
     monkeypatch.setattr(telemetry, "_installed", False)
     async with make_client(gateway, seen) as client:
         await client.send(MESSAGE, NUMBER)

@@ -22,6 +22,7 @@ from infobip_async.receiver.probe import Probe
 from infobip_async.receiver.urls import check_secrets, log_mask
 from infobip_async.redaction import LogMask
 from infobip_async.router import Router
+from infobip_async.telemetry import Watch
 
 _logger = logging.getLogger("infobip_async.receiver")
 
@@ -74,6 +75,7 @@ class Receiver:
     mask: LogMask = attrs.field(repr=False)
     _acknowledgement: HandleThenAck | StoreThenAck
     _stop_timeout: float
+    _watch: Watch = attrs.field(repr=False)
     # No `TaskSet`: the callback of each task would cost each push a microsecond.
     _running: dict[asyncio.Future[HTTPStatus], asyncio.Task[None]] = attrs.field(
         init=False, factory=dict
@@ -136,7 +138,11 @@ class Receiver:
     async def _acknowledge(self, push: RawPush, answer: asyncio.Future[HTTPStatus]) -> None:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         try:
-            status = await self._acknowledgement.take(push)
+            with self._watch.push(push.kind.value) as watched:
+                if context := watched.trace_context():
+                    push = attrs.evolve(push, trace_context=context)
+                status = await self._acknowledgement.take(push)
+                watched.attributes["http.response.status_code"] = status.value
         except asyncio.CancelledError:  # by `stop`, or a handler has cancelled its own task
             _logger.warning("handlers were cancelled on a push to %s", push.kind.value)
             raise
@@ -220,4 +226,5 @@ def make_receiver(
         log_mask(secrets),
         StoreThenAck(journal, router, settings) if journal else HandleThenAck(router, settings),
         stop_timeout,
+        router.watch,
     )
