@@ -1,13 +1,17 @@
 """Spans and metrics: what they tell, and what they never hold."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 import httpx
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 from opentelemetry import context
+from opentelemetry.instrumentation.aiohttp_server import AioHttpServerInstrumentor
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -25,6 +29,7 @@ from infobip_async import (
     TextMessage,
     telemetry,
 )
+from infobip_async.asgi import asgi_app
 from infobip_async.simulator import Fault, Simulator
 from infobip_async.telemetry import Telemetry
 from infobip_async.webhook import callback_urls, webhook_app
@@ -211,6 +216,55 @@ async def test_a_failure_of_a_handler_is_told_by_its_class(seen: Seen) -> None:
         await router.dispatch([InboundSms(sender=NUMBER, text="text-canary")])
     [span] = seen.spans
     assert (span.status.is_ok, span.attributes["error.type"]) == (False, "ValueError")
+    assert [canary for canary in CANARIES if canary in seen.text()] == []
+
+
+async def _aiohttp(router: Router, seen: Seen) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve under aiohttp's instrumentation; its host has a page of its own."""
+    instrumentation = AioHttpServerInstrumentor()
+    instrumentation.instrument(tracer_provider=seen.tracers, meter_provider=seen.meters)
+    try:
+        app = web.Application()
+        app.add_subapp("/infobip", webhook_app(router, secret=SECRET))
+        async with (
+            TestServer(app) as server,
+            httpx.AsyncClient(base_url=str(server.make_url("/"))) as http,
+        ):
+            yield http
+    finally:
+        instrumentation.uninstrument()
+
+
+async def _asgi(router: Router, seen: Seen) -> AsyncIterator[httpx.AsyncClient]:
+    """Call an application under the instrumentation of ASGI, as a server would."""
+    receiver = asgi_app(router, secret=SECRET)
+    app = OpenTelemetryMiddleware(receiver, "/infobip/", tracer_provider=seen.tracers)
+    transport = httpx.ASGITransport(app, root_path="/infobip")
+    async with (
+        receiver.serving(),
+        httpx.AsyncClient(transport=transport, base_url="http://service") as http,
+    ):
+        yield http
+
+
+@pytest.mark.filterwarnings("ignore:Inheritance class _Instrumented:DeprecationWarning")
+@pytest.mark.parametrize("serve", [_aiohttp, _asgi])
+async def test_server_instrumentations_can_leave_the_receiver_out(
+    seen: Seen,
+    monkeypatch: pytest.MonkeyPatch,
+    serve: Callable[..., AsyncIterator[httpx.AsyncClient]],
+) -> None:
+    """The setting that the documentation names keeps the secret out of their spans."""
+    monkeypatch.setenv("OTEL_PYTHON_EXCLUDED_URLS", "/infobip/")
+    router = Router(telemetry=seen.telemetry)
+
+    @router.on(InboundSms)
+    async def received(sms: InboundSms) -> None: ...
+
+    target = f"/infobip/{SECRET}/inbound?sender={NUMBER}&text=text-canary"
+    async with asynccontextmanager(serve)(router, seen) as http:
+        assert (await http.get(target)).status_code == HTTPStatus.OK
+    assert [span.name for span in seen.spans] == ["process InboundSms", "receive inbound"]
     assert [canary for canary in CANARIES if canary in seen.text()] == []
 
 
