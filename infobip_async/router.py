@@ -11,7 +11,7 @@ import attrs
 from infobip_async.concurrency.tasks import is_cancelled_from_outside
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models import Event, InboundSms
-from infobip_async.telemetry import Telemetry, Watch
+from infobip_async.telemetry import Telemetry, Watch, watch
 from infobip_async.text.reassembly import Reassembler, is_part
 
 E = TypeVar("E", bound=Event)
@@ -65,7 +65,7 @@ class Router:
 
     def __attrs_post_init__(self) -> None:
         self.reassembler = Reassembler(timeout=self.parts_timeout, limit=self.parts_limit)
-        self.watch = Watch(self.telemetry)
+        self.watch = watch(self.telemetry)
 
     @overload
     def on(

@@ -5,11 +5,13 @@ nothing is measured. No span and no metric holds a password, a secret, a number,
 an address with its query. docs/telemetry.md lists all of them.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -49,6 +51,10 @@ Value = str | int | bool
 Attributes = Mapping[str, Value]
 Kind = Literal["CLIENT", "CONSUMER"]
 
+Read = Callable[[Any], Mapping[str, int]]
+"""Reads figures from an object, by the state that each belongs to."""
+
+_DESTINATION: Final = "messaging.destination.name"
 _DURATION: Final = "messaging.client.operation.duration"
 _COUNTED: Final = {
     "send": "messaging.client.sent.messages",
@@ -88,17 +94,15 @@ def outcome_of(error: BaseException | None) -> str:
 
 
 class Watch:
-    """Makes the spans and metrics of one client, receiver or router.
+    """Makes spans and metrics; all who have the same providers share one, see `watch`."""
 
-    Args:
-        telemetry: where they go.
-    """
-
-    def __init__(self, telemetry: Telemetry | None = None) -> None:
-        self._given = telemetry is not None and telemetry != Telemetry()
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._given = telemetry != Telemetry()
         self._instruments: dict[str, Any] = {}
+        self._levels: defaultdict[str, WeakKeyDictionary[Any, Read]] = defaultdict(
+            WeakKeyDictionary
+        )
         if _installed:
-            telemetry = telemetry or Telemetry()
             self._tracer = trace.get_tracer(_NAME, tracer_provider=telemetry.tracer_provider)
             self._meter = metrics.get_meter(_NAME, meter_provider=telemetry.meter_provider)
 
@@ -127,6 +131,33 @@ class Watch:
             if (histogram := self._instruments.get(name)) is None:
                 histogram = self._instruments[name] = self._meter.create_histogram(name, unit="s")
             histogram.record(seconds, attributes)
+
+    def observe(self, name: str, owner: object, read: "Read", *, counts: bool) -> None:
+        """Have figures read from an object whenever metrics are collected, as long as it lives.
+
+        Args:
+            name: of the metric; the figures of several objects are added up.
+            owner: the object; it must not be kept alive by `read`.
+            read: gives figures, each with the value of ``infobip.state`` that it belongs to.
+            counts: whether the figures only grow; else they are levels.
+        """
+        if not _installed:
+            return
+        if name not in self._instruments:
+            kind = "create_observable_counter" if counts else "create_observable_gauge"
+            self._instruments[name] = getattr(self._meter, kind)(
+                name, callbacks=[partial(self._figures, name)]
+            )
+        self._levels[name][owner] = read
+
+    def _figures(self, name: str, _: object) -> "list[metrics.Observation]":
+        sums: Counter[str] = Counter()
+        for owner, read in list(self._levels[name].items()):
+            sums.update(read(owner))
+        return [
+            metrics.Observation(figure, {"infobip.state": state} if state else {})
+            for state, figure in sums.items()
+        ]
 
     def span(
         self, name: str, kind: Kind, attributes: Attributes, parent: Mapping[str, str] | None = None
@@ -174,7 +205,10 @@ class Watch:
         return _Handling(self, events, parent)
 
 
-_DESTINATION: Final = "messaging.destination.name"
+@cache
+def watch(telemetry: Telemetry | None) -> Watch:
+    """The one that makes spans and metrics for these providers."""
+    return watch(Telemetry()) if telemetry is None else Watch(telemetry)
 
 
 class Watched:

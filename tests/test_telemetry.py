@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from infobip_async import (
     DeliveryReport,
     Endpoints,
+    HlrLookups,
     InboundSms,
     InfobipClient,
     InfobipError,
@@ -63,7 +64,7 @@ class Seen:
         data = self._metrics.get_metrics_data()
         return {
             metric.name: [
-                (dict(point.attributes), getattr(point, "value", None) or point.count)
+                (dict(point.attributes), point.value if hasattr(point, "value") else point.count)
                 for point in metric.data.data_points
             ]
             for resource in (data.resource_metrics if data else ())
@@ -202,6 +203,22 @@ async def test_a_push_has_a_span_around_those_of_its_handlers(
     assert receive.attributes["http.response.status_code"] == HTTPStatus.OK
     [(attributes, count)] = seen.points["messaging.client.consumed.messages"]
     assert (attributes["infobip.status"], count) == ("DELIVERED", 1)
+
+
+async def test_results_of_lookups_are_read_from_their_stats(gateway: Simulator, seen: Seen) -> None:
+    """One place counts, and metrics read it, for as long as the lookups live."""
+    router = Router(telemetry=seen.telemetry)
+    async with TestServer(webhook_app(router, secret=SECRET)) as server:
+        gateway.callbacks = callback_urls(str(server.make_url("")), secret=SECRET)
+        async with make_client(gateway, seen) as client, HlrLookups(client, router) as lookups:
+            await lookups.lookup(NUMBER)
+            results = {
+                attributes["infobip.state"]: count
+                for attributes, count in seen.points["infobip.lookup.results"]
+            }
+            assert results["reported"] == 1
+            assert not any(count for state, count in results.items() if state != "reported")
+            assert seen.points["infobip.lookup.waiting"] == [({}, 0)]
 
 
 async def test_a_failure_of_a_handler_is_told_by_its_class(seen: Seen) -> None:

@@ -37,7 +37,7 @@ from infobip_async.router import Router
 from infobip_async.runs.hours import Between, Hours
 from infobip_async.runs.run import Run
 from infobip_async.runs.settings import OnUnknown, RunSettings
-from infobip_async.telemetry import Telemetry, Watch
+from infobip_async.telemetry import Telemetry, watch
 from infobip_async.text.segments import Ucs2Form
 
 
@@ -117,7 +117,7 @@ class InfobipClient:
         sender, self._transport = make_sender(
             http, timeouts, connect_retries, (proxy, ssl_context, ca_file), most=concurrency
         )
-        self._outcomes = Outcomes(sender, InFlight(concurrency), Watch(telemetry))
+        self._outcomes = Outcomes(sender, InFlight(concurrency), watch(telemetry))
         self._stop_timeout = stop_timeout
         url = self._endpoints.dlr_pull
         self._reports = ReportQueue(self._outcomes, url, self._credentials, zone)

@@ -30,6 +30,19 @@ from infobip_async.runs.settings import OnUnknown, check_positive, check_range
 _PUSH: Final = 10_000
 """Reports after which results must be on disk, of one push; §5 has 100."""
 
+_COUNTED: Final = (
+    *("refused", "reported", "timed_out", "unknown", "not_sent", "invalid", "late", "unclaimed"),
+)
+"""What metrics tell of the `Stats`; the levels are another metric."""
+
+
+def _counts(lookups: "HlrLookups") -> dict[str, int]:
+    return {name: getattr(lookups.stats, name) for name in _COUNTED}
+
+
+def _waiting(lookups: "HlrLookups") -> dict[str, int]:
+    return {"": lookups.stats.in_flight}
+
 
 @attrs.define(eq=False)
 class _Singles:
@@ -133,6 +146,9 @@ class HlrLookups:
         if self._entered:
             raise RuntimeError("an HlrLookups is entered once")
         self._entered = True
+        watch = self._router.watch
+        watch.observe("infobip.lookup.results", self, _counts, counts=True)
+        watch.observe("infobip.lookup.waiting", self, _waiting, counts=False)
         self._router.on(HlrReport)(self._deadlines.report)
         self._router.on(HlrReport, batch=_PUSH)(self._recorded)
         return self
