@@ -10,7 +10,7 @@ import attrs
 
 from infobip_async.concurrency.tasks import is_cancelled_from_outside
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import Event, InboundSms
+from infobip_async.models import Event, HlrReport, InboundSms
 from infobip_async.telemetry import Telemetry, Watch, watch
 from infobip_async.text.reassembly import Reassembler, is_part
 
@@ -62,6 +62,7 @@ class Router:
     _batches: defaultdict[type, list[tuple[int, BatchHandler[Any]]]] = attrs.field(
         init=False, factory=_registry, repr=False
     )
+    _everywhere: "Router | None" = attrs.field(init=False, default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.reassembler = Reassembler(timeout=self.parts_timeout, limit=self.parts_limit)
@@ -72,11 +73,20 @@ class Router:
         self, event: type[InboundSms], *, whole: bool
     ) -> Callable[[Handler[InboundSms]], Handler[InboundSms]]: ...
     @overload
-    def on(self, event: type[E], *, batch: int) -> Callable[[BatchHandler[E]], BatchHandler[E]]: ...
-    @overload
-    def on(self, event: type[E]) -> Callable[[Handler[E]], Handler[E]]: ...
     def on(
-        self, event: type[Any], *, whole: bool = False, batch: int | None = None
+        self, event: type[E], *, batch: int, everywhere: bool = False
+    ) -> Callable[[BatchHandler[E]], BatchHandler[E]]: ...
+    @overload
+    def on(
+        self, event: type[E], *, everywhere: bool = False
+    ) -> Callable[[Handler[E]], Handler[E]]: ...
+    def on(
+        self,
+        event: type[Any],
+        *,
+        whole: bool = False,
+        batch: int | None = None,
+        everywhere: bool = False,
     ) -> Callable[[Any], Any]:
         """Register the decorated coroutine function for one type of event.
 
@@ -86,10 +96,14 @@ class Router:
             whole: give inbound messages of several parts as one. Parts that wait for others are
                 in memory only, unless a journal stores them.
             batch: most events to give at once.
+            everywhere: where several processes serve one journal, call the coroutine function in
+                each of them, and not only in the one that handles the event. That is for whoever
+                waits for events, such as `HlrLookups`: in the other processes it is called once,
+                whether it fails or not. `HlrReport` alone goes everywhere.
 
         Raises:
             LocalProtocolError: no type of event; `whole` for another type, or with `batch`; a
-                batch below 1.
+                batch below 1; `everywhere` for another type.
         """
         if event not in get_args(Event):
             raise LocalProtocolError(f"{event!r} is no type of event", field="event")
@@ -97,6 +111,8 @@ class Router:
             raise LocalProtocolError("only single inbound messages are joined", field="whole")
         if batch is not None and batch < 1:
             raise LocalProtocolError("a batch has 1 event or more", field="batch")
+        if everywhere and event is not HlrReport:
+            raise LocalProtocolError("only HLR reports go everywhere", field="everywhere")
 
         def register(handler: F) -> F:
             if whole:
@@ -106,6 +122,9 @@ class Router:
             else:
                 # A new list, so that a dispatch under way goes on with those it began with.
                 self._each[event] = [*self._each[event], handler]
+            if everywhere:
+                there = self.everywhere
+                (there.on(event) if batch is None else there.on(event, batch=batch))(handler)
             return handler
 
         return register
@@ -116,6 +135,15 @@ class Router:
         self._batches[event] = [one for one in self._batches[event] if one[1] != handler]
         if event is InboundSms:
             self._whole = [one for one in self._whole if one != handler]
+        if self._everywhere is not None:
+            self._everywhere.off(event, handler)
+
+    @property
+    def everywhere(self) -> "Router":
+        """The handlers that are called in every process, as a router of their own."""
+        if self._everywhere is None:
+            self._everywhere = Router(telemetry=self.telemetry)
+        return self._everywhere
 
     def handles(self, event: type[Event]) -> bool:
         """Whether any handler is registered for a type of event."""

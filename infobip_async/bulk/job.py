@@ -23,7 +23,8 @@ import attrs
 
 from infobip_async.bulk.groups import Entry, Key
 from infobip_async.bulk.items import Outgoing, SendOutcome
-from infobip_async.concurrency.sqlite_thread import FileKind, SqliteThread
+from infobip_async.concurrency.sqlite_file import FileKind
+from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models import DeliveryReport, Recipient
 from infobip_async.runs.job import SCHEMA, changed, open_identity, text_of

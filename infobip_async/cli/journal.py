@@ -1,10 +1,12 @@
-"""``infobip-async journal``: look into a journal that is not served, and decide about events."""
+"""``infobip-async journal``: look into a journal, and decide about events."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import attrs
 import click
 
 from infobip_async.cli.running import PARTLY, as_json, runs
@@ -17,9 +19,22 @@ _file = click.argument("file", type=click.Path(exists=True, dir_okay=False))
 def command() -> None:
     """See what a journal stores, and have events handled again, or forgotten.
 
-    The file must not be in use: stop the receiver first. Events that are put back are handled
-    when the receiver is started again.
+    A receiver may serve the journal meanwhile: it handles at once what is put back.
     """
+
+
+@command.command("stats")
+@_file
+@runs
+async def stats(file: str) -> None:
+    """Print how much waits, how long the oldest has waited, and what is set aside, as JSON."""
+    async with SqliteJournal(file) as journal:
+        counts = await journal.counts()
+    oldest = counts.oldest
+    shown: dict[str, object] = attrs.asdict(counts)
+    if oldest is not None:
+        shown |= {"oldest": _time(oldest), "oldest_age": round(time.time() - oldest, 1)}
+    click.echo(json.dumps(shown))
 
 
 @command.command("list")

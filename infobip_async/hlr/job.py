@@ -14,7 +14,8 @@ from typing import Any, Final, Self
 
 import attrs
 
-from infobip_async.concurrency.sqlite_thread import FileKind, SqliteThread
+from infobip_async.concurrency.sqlite_file import FileKind
+from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.models import HlrReport, HlrStatus, HlrSubmission

@@ -149,8 +149,8 @@ class HlrLookups:
         watch = self._router.watch
         watch.observe("infobip.lookup.results", self, _counts, counts=True)
         watch.observe("infobip.lookup.waiting", self, _waiting, counts=False)
-        self._router.on(HlrReport)(self._deadlines.report)
-        self._router.on(HlrReport, batch=_PUSH)(self._recorded)
+        self._router.on(HlrReport, everywhere=True)(self._deadlines.report)
+        self._router.on(HlrReport, batch=_PUSH, everywhere=True)(self._recorded)
         return self
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:

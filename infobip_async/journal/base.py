@@ -155,6 +155,25 @@ class SetAside:
             return None
 
 
+@attrs.frozen(kw_only=True)
+class JournalCounts:
+    """What is in a journal.
+
+    Attributes:
+        waiting: pushes with events that wait, are being handled, or are to be tried again.
+        oldest: when the first of these arrived, in seconds since the epoch; None without any.
+        dead: dead letters.
+        quarantined: pushes, and rows of pushes, that could not be read.
+        octets: what the journal takes on disk.
+    """
+
+    waiting: int
+    oldest: float | None
+    dead: int
+    quarantined: int
+    octets: int
+
+
 def set_aside_id(push_id: int, number: int) -> str:
     """Make the id of an event that is set aside."""
     return str(push_id) if number == WHOLE_PUSH else f"{push_id}:{number}"

@@ -2,24 +2,30 @@
 
 import asyncio
 import logging
+import math
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final, Self
+from secrets import token_hex
+from time import monotonic
+from typing import Final, Self, TypeVar
 
 from infobip_async.concurrency.batching import Batcher
-from infobip_async.concurrency.sqlite_thread import FileKind, SqliteThread
-from infobip_async.errors import StorageUnavailableError
-from infobip_async.journal import sqlite_tables
+from infobip_async.concurrency.file_lock import FileLock
+from infobip_async.concurrency.sqlite_file import FileKind
+from infobip_async.concurrency.sqlite_thread import SqliteThread
+from infobip_async.errors import InfobipError, LocalProtocolError, StorageUnavailableError
+from infobip_async.journal import sqlite_tables, sqlite_upkeep
 from infobip_async.journal.base import (
     DEDUP_WINDOW,
     WHOLE_PUSH,
     Decode,
     EventState,
     Journal,
+    JournalCounts,
     RowDigests,
     SetAside,
     State,
@@ -27,13 +33,18 @@ from infobip_async.journal.base import (
     place_of,
 )
 from infobip_async.journal.settings import HandlerSettings
-from infobip_async.journal.worker import JournalWorker
+from infobip_async.journal.sharing import Turns
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.router import Router
 
 _logger = logging.getLogger("infobip_async.journal")
 
+T = TypeVar("T")
+
 _AT_ONCE: Final = 256
+_SECONDS_BETWEEN_LOOKS: Final = 0.05
+_SECONDS_BETWEEN_NEWS: Final = 1.0
+_LONGEST_SILENCE: Final = 10.0
 _DEFAULT_SETTINGS: Final = HandlerSettings()
 
 _Decision = Callable[[sqlite3.Connection, Sequence[tuple[int, int]]], None]
@@ -43,43 +54,100 @@ _Decision = Callable[[sqlite3.Connection, Sequence[tuple[int, int]]], None]
 class _Storage:
     """Pushes and states in a file; see `infobip_async.journal.base.Storage`."""
 
-    def __init__(self, thread: SqliteThread, dedup_window: float) -> None:
+    def __init__(self, thread: SqliteThread, dedup_window: float, keep: float | None) -> None:
         self._thread = thread
         self._dedup_window = dedup_window
+        self._keep = keep
         self._puts: Batcher[RawPush] = Batcher(self._insert)
         self._news = asyncio.Event()
         self._after = 0
+        self._readable = True  # as far as is known
+        self._listener = token_hex(8)
+        self._heard: int | None = None  # up to which push this process has listened
+        self._told = (0, -math.inf)  # what the file knows of that, and since when
 
     def rewind(self) -> None:
-        """Let `take` begin with the oldest open push."""
         self._after = 0
 
     async def put(self, push: RawPush) -> None:
         await self._puts.write(push)
 
     async def _insert(self, pushes: Sequence[RawPush]) -> None:
-        await self._thread.do(partial(sqlite_tables.insert, pushes=pushes))
+        try:
+            if not self._readable:
+                await self._look(1)  # what nobody can read must not be acknowledged
+            await self._thread.do(partial(sqlite_tables.insert, pushes=pushes))
+        except StorageUnavailableError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - whatever it is, it may go again
+            reason = fault if isinstance(fault, InfobipError) else type(fault).__name__
+            raise StorageUnavailableError(f"the journal cannot be used: {reason}") from None
         self._news.set()
 
     async def take(self, limit: int) -> Sequence[StoredPush]:
         self._news.clear()
-        pushes = await self._thread.do(
-            partial(sqlite_tables.read_open, after=self._after, limit=limit)
-        )
+        pushes = await self._look(limit)
         if pushes:
             self._after = pushes[-1].id
         return pushes
 
+    async def _look(self, limit: int) -> Sequence[StoredPush]:
+        try:
+            pushes = await self._read(sqlite_tables.read_open, self._after, limit)
+        except Exception:
+            self._readable = False
+            raise
+        self._readable = True
+        return pushes
+
+    async def _read(self, ask: Callable[..., T], *args: object) -> T:
+        return await self._thread.do(lambda file: ask(file, *args), writes=False, anywhere=True)
+
     async def wait(self) -> None:
-        await self._news.wait()
+        """Wait for pushes of this process, and look for those of others."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SECONDS_BETWEEN_LOOKS):
+                    await self._news.wait()
+                    return
+            with suppress(StorageUnavailableError, LocalProtocolError):
+                if await self._read(sqlite_tables.has_open, self._after):
+                    return
 
     async def claim(self, claims: Sequence[RowDigests]) -> Sequence[frozenset[int]]:
-        return await self._thread.do(
-            partial(sqlite_tables.claim, claims=claims, seconds=self._dedup_window)
-        )
+        work = partial(sqlite_tables.claim, claims=claims, seconds=self._dedup_window)
+        return await self._thread.do(work, anywhere=True)
 
     async def record(self, states: Sequence[EventState]) -> None:
-        await self._thread.do(partial(sqlite_tables.record, states=states))
+        await self._thread.do(partial(sqlite_tables.record, states=states), anywhere=True)
+
+    async def listen(self) -> Sequence[RawPush]:
+        ask = sqlite_upkeep.read_listened_for
+        heard, pushes = await self._read(ask, self._heard, _AT_ONCE)
+        await self._tell_heard(heard)
+        self._heard = heard
+        return pushes
+
+    async def _tell_heard(self, heard: int) -> None:
+        """Let the file know up to where this process has listened, about once a second."""
+        before, since = self._told
+        if monotonic() - since < (_SECONDS_BETWEEN_NEWS if heard > before else _LONGEST_SILENCE):
+            return
+        work = partial(sqlite_upkeep.listen, name=self._listener, since=before, behind=heard)
+        await self._thread.do(work, anywhere=True)
+        self._told = heard, monotonic()
+
+    async def stop_listening(self) -> None:
+        if self._heard is not None:
+            self._heard = None
+            self._told = (0, -math.inf)
+            work = partial(sqlite_upkeep.stop_listening, name=self._listener)
+            await self._thread.do(work, anywhere=True)
+
+    async def sweep(self, now: float) -> None:
+        await self._thread.do(sqlite_upkeep.forget_listened_for)
+        if self._keep is not None:
+            await self._thread.do(partial(sqlite_upkeep.sweep, before=now - self._keep))
 
     async def decide(
         self, states: Iterable[State], places: Sequence[tuple[int, int]], decision: _Decision
@@ -105,21 +173,27 @@ class SqliteJournal:
         app.add_subapp("/infobip", webhook_app(router, secret=secret, journal=journal))
 
     A push is on disk before it is acknowledged, and survives a loss of power
-    (``synchronous=FULL``); pushes that come at the same time share an fsync. The file belongs to
-    one process at a time. It holds numbers and texts in clear; a new one is readable by its owner
-    alone (mode 0600).
+    (``synchronous=FULL``); pushes that come at the same time share an fsync. The file holds numbers
+    and texts in clear; a new one is readable by its owner alone (mode 0600).
+
+    Any number of processes of one machine may serve the same file: each stores what is pushed at
+    it, and one of them has the events handled. Another one goes on at once when that one ends or
+    dies. `HlrLookups` hears in each process of all HLR reports. A file system of a network will not
+    do.
 
     A row of a delivery report or HLR push that came before, within `dedup_window` seconds, is
     acknowledged and not handled again. Handlers must expect some events twice all the same: those
     that were being handled when the process died. Handled pushes are deleted, and their space is
     used again.
 
-    To look into a journal that is not being served, use it as a context manager of its own.
+    To look into a journal, also while other processes serve it, use it as a context manager.
 
     Args:
         path: the file; made if there is none, but its directory is not.
         settings: how events are handled.
         dedup_window: seconds within which equal rows count as repeated.
+        keep: seconds after which a receiver forgets dead letters and what could not be read; None
+            to keep them until somebody decides.
 
     Raises:
         LocalProtocolError: when it is opened: there is no such directory, or the file is not a
@@ -132,9 +206,11 @@ class SqliteJournal:
         *,
         settings: HandlerSettings = _DEFAULT_SETTINGS,
         dedup_window: float = DEDUP_WINDOW,
+        keep: float | None = 30 * 24 * 3600.0,
     ) -> None:
-        self._thread = SqliteThread(path, FileKind.JOURNAL, sqlite_tables.SCHEMA)
-        self._storage = _Storage(self._thread, dedup_window)
+        self._thread = SqliteThread(path, FileKind.JOURNAL, sqlite_tables.SCHEMA, shared=True)
+        self._turn = FileLock(Path(f"{path}-lock"))
+        self._storage = _Storage(self._thread, dedup_window, keep)
         self._settings = settings
 
     async def __aenter__(self) -> Self:
@@ -156,6 +232,8 @@ class SqliteJournal:
     async def serve(self, router: Router, decode: Decode) -> AsyncIterator[None]:
         """Open the file, and hand stored pushes to the router until the context is left.
 
+        While another process does that, this one only stores; it goes on when the other one ends.
+
         If the file cannot be opened now, each push tries again to open it.
 
         Raises:
@@ -168,9 +246,14 @@ class SqliteJournal:
                 await self._thread.open()
             except StorageUnavailableError as fault:
                 _logger.error("pushes are refused: %s", fault)  # noqa: TRY400 - no trace of ours
-            self._storage.rewind()
-            async with JournalWorker(self._storage, router, decode, self._settings):
+            turns = Turns(self._storage, self._turn, router, decode, self._settings)
+            await turns.begin()
+            running = asyncio.create_task(turns.run())
+            try:
                 yield
+            finally:
+                turns.stop()
+                await running
         finally:
             await self._thread.aclose()
 
@@ -178,11 +261,19 @@ class SqliteJournal:
         """Give the pushes with events that wait or are being handled, in order."""
         after = 0
         while pushes := await self._thread.do(
-            partial(sqlite_tables.read_open, after=after, limit=_AT_ONCE)
+            partial(sqlite_tables.read_open, after=after, limit=_AT_ONCE), writes=False
         ):
             for push in pushes:
                 yield push
             after = pushes[-1].id
+
+    async def counts(self) -> JournalCounts:
+        """Count what is in the journal, also while it is served.
+
+        Raises:
+            StorageUnavailableError: the file cannot be read.
+        """
+        return await self._thread.do(sqlite_upkeep.count, writes=False)
 
     def dead(self) -> AsyncGenerator[SetAside, None]:
         """Give the dead letters: events whose handlers failed too often, in order."""
@@ -247,7 +338,7 @@ class SqliteJournal:
     async def _set_aside(self, state: State) -> AsyncGenerator[SetAside, None]:
         after = (0, WHOLE_PUSH)
         while page := await self._thread.do(
-            partial(sqlite_tables.read_set_aside, state=state, after=after)
+            partial(sqlite_tables.read_set_aside, state=state, after=after), writes=False
         ):
             for one in page:
                 yield one

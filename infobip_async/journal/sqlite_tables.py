@@ -26,24 +26,43 @@ from infobip_async.protocol.exchange import PushKind, RawPush
 
 SCHEMA: Final = """
 -- The ids of pushes are never used again: seen rows refer to them.
-create table pushes (
+create table if not exists pushes (
     id integer primary key autoincrement, origin integer, kind text not null, query blob not null,
     body blob not null, received_at real not null, trace text, wanted text,
     open integer not null default 1
 );
-create table states (
+create index if not exists pushes_by_open on pushes (open);
+create table if not exists states (
     push integer, number integer, state text not null, attempts integer not null,
     reason text not null, at real not null, primary key (push, number)
 ) without rowid;
-create table seen (
+create index if not exists states_set_aside on states (state, at)
+    where state in ('dead', 'quarantined');
+create table if not exists seen (
     digest text primary key, push integer not null, at real not null
 ) without rowid;
-create index seen_at on seen (at);
+create index if not exists seen_at on seen (at);
+-- Processes that listen for reports: behind which push each one is, and when it said so.
+create table if not exists listeners (
+    name text primary key, behind integer not null, at integer not null
+) without rowid;
 """
 
 _ROWS_AT_ONCE: Final = 100  # of up to six values each: any SQLite takes 999
 _OCTETS_AT_ONCE: Final = 256 * 1024
-_SET_ASIDE: Final = ", ".join(f"'{state.value}'" for state in State if state.set_aside)
+SET_ASIDE: Final = ", ".join(f"'{state.value}'" for state in State if state.set_aside)
+
+# Seconds since the epoch; not by our clock, which tests may set.
+NOW: Final = "cast(strftime('%s', 'now') as integer)"
+SECONDS_OF_A_LISTENER: Final = 30
+LISTENED_FOR: Final = PushKind.HLR_REPORTS.value
+_LEAST_BEHIND: Final = (
+    f"(select min(behind) from listeners where at > {NOW} - {SECONDS_OF_A_LISTENER})"  # noqa: S608 - constants
+)
+NOT_KEPT: Final = (
+    "not exists (select 1 from states where push = pushes.id)"  # noqa: S608 - constants
+    f" and (kind != '{LISTENED_FOR}' or id <= coalesce({_LEAST_BEHIND}, id))"
+)
 
 
 def _insert(connection: sqlite3.Connection, into: str, rows: Iterable[Sequence[object]]) -> int:
@@ -72,12 +91,17 @@ def _values(push: RawPush) -> tuple[object, ...]:
     return push.kind.value, query, push.body, push.received_at, trace
 
 
-def _push(kind: str, query: bytes, body: bytes, received_at: float, trace: str | None) -> RawPush:
+def push_of(kind: str, query: bytes, body: bytes, received_at: float, trace: str | None) -> RawPush:
+    """Make a push of the columns that hold one.
+
+    Raises:
+        Exception: no version of ours has written the row so.
+    """
     text = query.decode("utf-8", "surrogatepass")
     return RawPush(PushKind(kind), text, body, received_at, json.loads(trace) if trace else {})
 
 
-def _page(connection: sqlite3.Connection, sql: str, values: Sequence[object]) -> list[Any]:
+def page(connection: sqlite3.Connection, sql: str, values: Sequence[object]) -> list[Any]:
     """Rows of an answer until their blobs fill a page, and at least one."""
     rows = []
     octets = 0
@@ -90,6 +114,12 @@ def _page(connection: sqlite3.Connection, sql: str, values: Sequence[object]) ->
     return rows
 
 
+def has_open(connection: sqlite3.Connection, after: int) -> bool:
+    """Whether a push that is not closed came after another one."""
+    ask = "select 1 from pushes where id > ? and open = 1 limit 1"
+    return connection.execute(ask, (after,)).fetchone() is not None
+
+
 def read_open(connection: sqlite3.Connection, after: int, limit: int) -> list[StoredPush]:
     """Read the next pushes that are not closed, in order.
 
@@ -98,10 +128,10 @@ def read_open(connection: sqlite3.Connection, after: int, limit: int) -> list[St
         after: the id of the last push that was read.
         limit: most pushes to read; a page of big ones holds fewer.
     """
-    rows = _page(
+    rows = page(
         connection,
         "select id, kind, query, body, received_at, trace, coalesce(origin, id), wanted"
-        " from pushes where id > ? and open order by id limit ?",
+        " from pushes where id > ? and open = 1 order by id limit ?",
         (after, limit),
     )
     if not rows:
@@ -115,7 +145,7 @@ def read_open(connection: sqlite3.Connection, after: int, limit: int) -> list[St
     return [
         StoredPush(
             push_id,
-            _push(*push),
+            push_of(*push),
             origin,
             wanted and frozenset(json.loads(wanted)),
             states[push_id],
@@ -199,14 +229,13 @@ def _storable(text: str) -> str:
 
 
 def _close(connection: sqlite3.Connection, push_ids: Iterable[int]) -> None:
-    """Forget pushes, except those with events that are set aside."""
+    """Forget pushes, except those with events that are set aside, or that are listened for."""
     ids = (json.dumps(list(push_ids)),)
     chosen = "(select value from json_each(?))"
-    without_states = "not exists (select 1 from states where push = pushes.id)"
     for statement in (
-        f"delete from states where push in {chosen} and state not in ({_SET_ASIDE})",  # noqa: S608 - constants
+        f"delete from states where push in {chosen} and state not in ({SET_ASIDE})",  # noqa: S608 - constants
+        f"delete from pushes where id in {chosen} and {NOT_KEPT}",  # noqa: S608 - constants
         f"update pushes set open = 0 where id in {chosen}",  # noqa: S608 - a constant
-        f"delete from pushes where id in {chosen} and {without_states}",  # noqa: S608 - constants
     ):
         connection.execute(statement, ids)
 
@@ -221,7 +250,7 @@ def read_set_aside(
         state: the state.
         after: the push and the number of the last event that was read.
     """
-    rows = _page(
+    rows = page(
         connection,
         "select push, number, attempts, reason, at, kind, query, body, received_at, trace"
         " from states join pushes on id = push"
@@ -231,7 +260,7 @@ def read_set_aside(
     return [
         SetAside(
             set_aside_id(push_id, number),
-            _push(*push),
+            push_of(*push),
             number,
             attempts,
             reason,
@@ -273,6 +302,6 @@ def discard(connection: sqlite3.Connection, places: Sequence[tuple[int, int]]) -
     connection.executemany("update states set state = 'done' where push = ? and number = ?", places)
     ids = json.dumps([push_id for push_id, _ in places])
     closed = connection.execute(
-        "select id from pushes where not open and id in (select value from json_each(?))", (ids,)
+        "select id from pushes where open = 0 and id in (select value from json_each(?))", (ids,)
     ).fetchall()
     _close(connection, [push_id for (push_id,) in closed])

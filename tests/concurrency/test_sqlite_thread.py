@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from infobip_async.concurrency import sqlite_thread
-from infobip_async.concurrency.sqlite_thread import FileKind, SqliteThread
+from infobip_async.concurrency import sqlite_file, sqlite_thread
+from infobip_async.concurrency.sqlite_file import FileKind
+from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 
 SCHEMA = "create table things (name text primary key)"
@@ -159,28 +160,38 @@ async def test_a_commit_that_fails(tmp_path, monkeypatch):
 
 
 async def test_a_damaged_file(tmp_path):
-    """It cannot be used, which is a fault of the file."""
-    async with SqliteThread(tmp_path / "file.db", FileKind.JOURNAL, SCHEMA) as writer:
+    """It is refused with the way out, and again where the damage would not be met for a while."""
+    path = tmp_path / "file.db"
+    async with SqliteThread(path, FileKind.JOURNAL, SCHEMA) as writer:
         await writer.do(add("x" * 10_000))
-    pages = (tmp_path / "file.db").read_bytes()
-    (tmp_path / "file.db").write_bytes(pages[:4096] + b"nonsense" * 1_000)
-    with pytest.raises(StorageUnavailableError, match="malformed"):
-        await SqliteThread(tmp_path / "file.db", FileKind.JOURNAL, SCHEMA).__aenter__()
+    pages = path.read_bytes()
+    path.write_bytes(pages[:4096] + b"nonsense" * 512 + pages[8192:])
+    for _ in range(2):
+        with pytest.raises(StorageUnavailableError, match=r"damaged: .* salvage .*file.db NEW"):
+            await SqliteThread(path, FileKind.JOURNAL, SCHEMA).__aenter__()
+        path.write_bytes(path.read_bytes()[:4096] + pages[4096:])
 
 
-async def test_damage_that_shows_later(writer):
-    """Also where only one piece of work meets it."""
-
-    def work(_: sqlite3.Connection) -> None:
-        raise sqlite3.DatabaseError("database disk image is malformed")
-
-    with pytest.raises(StorageUnavailableError, match="malformed"):
-        await writer.do(work)
+@pytest.mark.parametrize("shared", [False, True])
+async def test_damage_that_shows_later(tmp_path, monkeypatch, shared):
+    """What met it and all that comes after is refused, by other processes as well."""
+    monkeypatch.setattr(sqlite_file, "_CHECKED_OCTETS", -1)
+    path = tmp_path / "file.db"
+    async with SqliteThread(path, FileKind.SEND_JOB, SCHEMA) as writer:
+        await writer.do(lambda c: [add(f"{n:04}" + "x" * 2_000)(c) for n in range(100)])
+    pages = path.read_bytes()
+    path.write_bytes(pages[: 4096 * 4] + b"nonsense" * 512 * 30 + pages[4096 * 34 :])
+    async with SqliteThread(path, FileKind.SEND_JOB, SCHEMA, shared=shared) as writer:
+        for work in (things(writer), writer.do(add("a"))):
+            with pytest.raises(StorageUnavailableError, match="damaged: it cannot be used"):
+                await work
+    with pytest.raises(StorageUnavailableError, match="damaged: it cannot be used"):
+        await SqliteThread(path, FileKind.SEND_JOB, SCHEMA).__aenter__()
 
 
 async def test_a_file_of_another_process(writer, tmp_path, monkeypatch):
     """It is refused, and taken when it is free."""
-    monkeypatch.setattr(sqlite_thread, "_LOCK_TIMEOUT", 0.001)
+    monkeypatch.setattr(sqlite_file, "_LOCK_TIMEOUT", 0.001)
     await writer.do(add("a"))
     second = SqliteThread(tmp_path / "file.db", FileKind.JOURNAL, SCHEMA)
     with pytest.raises(StorageUnavailableError, match="locked"):
@@ -355,7 +366,7 @@ def test_a_file_of_another_kind(tmp_path, make, why):
 
 async def test_two_who_open_one_file(tmp_path, monkeypatch):
     """The second one in the same process is kept out, and lets go of no lock of the first."""
-    monkeypatch.setattr(sqlite_thread, "_LOCK_TIMEOUT", 0.001)
+    monkeypatch.setattr(sqlite_file, "_LOCK_TIMEOUT", 0.001)
     path = tmp_path / "file.db"
     async with SqliteThread(path, FileKind.JOURNAL, SCHEMA):
         with pytest.raises(StorageUnavailableError, match="locked"):
@@ -371,10 +382,79 @@ async def test_two_who_open_one_file(tmp_path, monkeypatch):
 async def test_the_log_is_bounded(tmp_path, monkeypatch):
     """After a group that needed a long one, it is cut."""
     log = tmp_path / "file.db-wal"
-    monkeypatch.setattr(sqlite_thread, "_LOG_LIMIT", 1_000_000)
+    monkeypatch.setattr(sqlite_file, "_LOG_LIMIT", 1_000_000)
     async with SqliteThread(tmp_path / "file.db", FileKind.JOURNAL, SCHEMA) as writer:
         await writer.do(add("x" * 5_000_000))
         assert log.stat().st_size > 5_000_000
         for number in range(3):
             await writer.do(add(str(number)))
         assert log.stat().st_size <= 1_000_000
+
+
+SHARED = "create table if not exists things (name text primary key)"
+
+
+async def test_a_shared_file(tmp_path):
+    """Several make, write and read it at once."""
+    threads = [SqliteThread(tmp_path / "a", FileKind.JOURNAL, SHARED, shared=True) for _ in "1234"]
+    await asyncio.gather(*(thread.__aenter__() for thread in threads))
+    works = [thread.do(add(f"{n}{m}")) for n, thread in enumerate(threads) for m in range(50)]
+    await asyncio.gather(*works)
+    assert [len(await things(thread)) for thread in threads] == [200] * 4
+    modes = {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()}
+    assert modes == {"a": "0o600", "a-wal": "0o600", "a-shm": "0o600"}
+    await asyncio.gather(*(thread.aclose() for thread in threads))
+
+
+async def test_reading_beside_a_writer(tmp_path, monkeypatch):
+    """Work that writes nothing waits for nobody, and lets nobody wait."""
+    monkeypatch.setattr(sqlite_file, "_TURN_TIMEOUT", 0.0)
+    one, other = (SqliteThread(tmp_path / "a", FileKind.JOURNAL, SHARED, shared=True) for _ in "12")
+    async with one, other:
+        release = await block(one)
+        look = "select count(*) from things"
+        count = await other.do(lambda c: c.execute(look).fetchone(), writes=False)
+        with pytest.raises(StorageUnavailableError, match="locked"):
+            await other.do(add("a"))
+        release.set()
+        assert count == (0,)
+
+
+def remove(path: Path) -> None:
+    """Remove a file."""
+    path.unlink()
+
+
+def replace(path: Path) -> None:
+    """Put another file of the same kind there."""
+    path.rename(path.with_name("moved"))
+    path.write_bytes(path.with_name("moved").read_bytes())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
+@pytest.mark.parametrize("take", [remove, replace])
+@pytest.mark.parametrize("shared", [False, True])
+async def test_a_file_that_is_taken_away(tmp_path, take, shared):
+    """Nothing is written to it, but what belongs to what it has, and nothing to another one."""
+    path = tmp_path / "a"
+    async with SqliteThread(path, FileKind.JOURNAL, SHARED, shared=shared) as writer:
+        await writer.do(add("a"))
+        take(path)
+        with pytest.raises(StorageUnavailableError, match="moved, removed or replaced"):
+            await writer.do(add("b"))
+        assert await writer.do(add("c"), anywhere=True) == "C"
+        with pytest.raises(StorageUnavailableError):
+            await writer.do(lambda _: sys.exit(), anywhere=True)  # which has the file opened anew
+        for again in (writer.do(add("d")), writer.do(add("d"), anywhere=True)):
+            with pytest.raises(StorageUnavailableError, match="moved, removed or replaced"):
+                await again
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be moved there")
+async def test_a_file_that_comes_back(writer, tmp_path):
+    """It is used again."""
+    (tmp_path / "file.db").rename(tmp_path / "moved")
+    with pytest.raises(StorageUnavailableError, match="moved, removed or replaced"):
+        await writer.do(add("b"))
+    (tmp_path / "moved").rename(tmp_path / "file.db")
+    assert await writer.do(add("b")) == "B"

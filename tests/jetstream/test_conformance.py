@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from infobip_async.concurrency import sqlite_thread
+from infobip_async.concurrency import sqlite_file
 from infobip_async.jetstream import ConnectOptions, NatsJournal
 from infobip_async.journal import Decode, HandlerSettings, SpoolJournal, SqliteJournal, worker
 from infobip_async.protocol.exchange import RawPush
@@ -109,7 +109,7 @@ async def test_sqlite(check: Check, tmp_path: Path) -> None:
 
 async def test_sqlite_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that somebody else holds at first."""
-    monkeypatch.setattr(sqlite_thread, "_LOCK_TIMEOUT", 0.001)
+    monkeypatch.setattr(sqlite_file, "_TURN_TIMEOUT", 0.001)
     monkeypatch.setattr(worker, "_SECONDS_AFTER_A_FAULT", 0.01)
     lock = Lock(tmp_path / "posts.db")
     await check_engine_away_at_start(

@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from infobip_async.concurrency.sqlite_thread import SqliteThread
+from infobip_async.concurrency.sqlite_file import SqliteFile
 from infobip_async.journal import HandlerSettings, SqliteJournal, StoredPush
 from infobip_async.journal import sqlite as storage
 from infobip_async.journal.base import State
@@ -76,14 +76,14 @@ def take_away(protection: str) -> None:
         storage._Storage.record = record
     else:
         assert protection == "FULL"
-        open_file = SqliteThread._open
+        open_file = SqliteFile._open
 
-        def unsafe(writer: SqliteThread) -> Any:
-            connection = open_file(writer)
+        def unsafe(file: SqliteFile) -> Any:
+            connection = open_file(file)
             connection.execute("pragma synchronous = off")
             return connection
 
-        SqliteThread._open = unsafe
+        SqliteFile._open = unsafe
 
 
 def held(post: StoredPush) -> bool:

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 
 import attrs
 import pytest
@@ -101,9 +103,10 @@ async def test_settings_of_the_receiver(bench, start):
 
 async def test_a_journal_that_cannot_keep(bench, start, caplog, monkeypatch):
     """503, until it can again."""
-    monkeypatch.setattr("infobip_async.concurrency.sqlite_thread._LOCK_TIMEOUT", 0.001)
+    monkeypatch.setattr("infobip_async.concurrency.sqlite_file._TURN_TIMEOUT", 0.001)
     got = bench.record(DeliveryReport)
-    async with bench.journal():  # another process has the file
+    with closing(sqlite3.connect(bench.path)) as another:
+        another.execute("begin exclusive")
         receiver = await start()
         assert await receiver.post(bench.reports("a")) == 503
     assert await receiver.post(bench.reports("a")) == 200

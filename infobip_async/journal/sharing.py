@@ -1,0 +1,157 @@
+"""What a process does on a journal that others may serve, too: one handles, the others listen.
+
+::
+
+    not my turn ──► listen: reports that the process with the turn handles, for my own lookups
+         │          try to take the turn, many times a second
+         ▼
+    my turn ──────► a `JournalWorker` hands everything to the handlers, until the end
+
+The turn is a lock that goes with the process, so the next process goes on at once where one was
+killed. One process at a time handles, so ordering keys, retries, parts and duplicates need no
+agreement between processes.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import Final, Protocol
+
+import attrs
+
+from infobip_async.concurrency.file_lock import FileLock
+from infobip_async.errors import RemoteProtocolError, StorageUnavailableError
+from infobip_async.journal.base import Decode, Storage
+from infobip_async.journal.settings import HandlerSettings
+from infobip_async.journal.worker import JournalWorker
+from infobip_async.models import Event, HlrReport
+from infobip_async.protocol.exchange import RawPush
+from infobip_async.router import Router
+
+_logger = logging.getLogger("infobip_async.journal")
+
+# Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
+_BIG: Final = 64 * 1024
+_SECONDS_BETWEEN_LOOKS: Final = 0.05
+_SECONDS_BETWEEN_LOOKS_AT_THE_TURN: Final = 1.0
+_SECONDS_BETWEEN_SWEEPS: Final = 600.0
+_SECONDS_AFTER_A_FAULT: Final = 1.0
+
+
+class SharedStorage(Storage, Protocol):
+    """A storage that several processes have open."""
+
+    def rewind(self) -> None:
+        """Let `take` begin with the oldest push that is not closed."""
+
+    async def listen(self) -> Sequence[RawPush]:
+        """Give the pushes that came since the last call and may hold what a process waits for.
+
+        The first call gives none, and lets the storage keep what comes from then on for this
+        process, until `stop_listening`.
+        """
+
+    async def stop_listening(self) -> None:
+        """Keep nothing for this process any more."""
+
+    async def sweep(self, now: float) -> None:
+        """Forget what was kept for long enough.
+
+        Args:
+            now: seconds since the epoch.
+        """
+
+
+@attrs.define(eq=False)
+class Turns:
+    """Takes turns with other processes at handling what a storage holds.
+
+    Attributes:
+        storage: holds the pushes.
+        turn: the lock of the process that handles.
+        router: where the events go.
+        decode: reads a push.
+        settings: how events are handled.
+    """
+
+    storage: SharedStorage
+    turn: FileLock
+    router: Router
+    decode: Decode
+    settings: HandlerSettings
+    _stop: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+
+    async def begin(self) -> None:
+        """Take the turn, or begin to listen: what comes from now on is missed by nobody."""
+        with suppress(StorageUnavailableError):
+            if not self.turn.take():
+                await self.storage.listen()
+
+    def stop(self) -> None:
+        """Let `run` come to its end."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Handle or listen until `stop`; a fault of ours costs a second, and is logged."""
+        try:
+            while not self._stop.is_set():
+                try:
+                    await self._look()
+                except StorageUnavailableError:  # which every push that comes says in the log
+                    await self._pause(_SECONDS_AFTER_A_FAULT)
+                except Exception:
+                    _logger.exception("a part of the journal has failed")
+                    await self._pause(_SECONDS_AFTER_A_FAULT)
+        finally:
+            self.turn.release()
+            with suppress(StorageUnavailableError):
+                await self.storage.stop_listening()
+
+    async def _look(self) -> None:
+        if not self.turn.held:
+            self.turn.release()
+            await self._listen()
+            if not self.turn.take():
+                await self._pause(_SECONDS_BETWEEN_LOOKS)
+                return
+            await self._listen()  # to what the process before has handled to the last
+        await self.storage.stop_listening()
+        await self._handle()
+
+    async def _listen(self) -> None:
+        while pushes := await self.storage.listen():
+            for push in pushes if self.router.everywhere.handles(HlrReport) else ():
+                await self._hand_on(push)
+
+    async def _hand_on(self, push: RawPush) -> None:
+        """Give the events of a push to those who listen: lookups, which wait for their reports."""
+        try:
+            await self.router.everywhere.dispatch(await self._read(push))
+        except RemoteProtocolError:
+            pass  # the process with the turn puts the push into quarantine
+        except ExceptionGroup:
+            _logger.exception("handlers failed on reports of other processes")
+
+    async def _read(self, push: RawPush) -> Sequence[Event]:
+        if len(push.body) > _BIG:
+            return await asyncio.to_thread(self.decode, push)
+        return self.decode(push)
+
+    async def _handle(self) -> None:
+        self.storage.rewind()
+        swept = -math.inf
+        async with JournalWorker(self.storage, self.router, self.decode, self.settings):
+            while self.turn.held and not self._stop.is_set():
+                if monotonic() - swept >= _SECONDS_BETWEEN_SWEEPS:
+                    swept = monotonic()
+                    with suppress(StorageUnavailableError):
+                        await self.storage.sweep(self.settings.clock())
+                await self._pause(_SECONDS_BETWEEN_LOOKS_AT_THE_TURN)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()

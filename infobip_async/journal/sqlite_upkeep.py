@@ -1,0 +1,113 @@
+"""What is asked of the tables of an SQLite journal beside the handling of pushes."""
+
+import sqlite3
+from pathlib import Path
+
+from infobip_async.journal.base import JournalCounts, State
+from infobip_async.journal.sqlite_tables import (
+    LISTENED_FOR,
+    NOT_KEPT,
+    NOW,
+    SECONDS_OF_A_LISTENER,
+    SET_ASIDE,
+    discard,
+    page,
+    push_of,
+)
+from infobip_async.protocol.exchange import RawPush
+
+
+def count(connection: sqlite3.Connection) -> JournalCounts:
+    """Count what is in a journal. All of it is read from indexes, whatever the pushes hold."""
+    (waiting,) = connection.execute("select count(*) from pushes where open = 1").fetchone()
+    oldest = connection.execute(
+        "select received_at from pushes where open = 1 order by id limit 1"
+    ).fetchone()
+    aside = dict(
+        connection.execute(
+            f"select state, count(*) from states where state in ({SET_ASIDE}) group by state"  # noqa: S608 - constants
+        )
+    )
+    return JournalCounts(
+        waiting=waiting,
+        oldest=oldest and oldest[0],
+        dead=aside.get(State.DEAD.value, 0),
+        quarantined=aside.get(State.QUARANTINED.value, 0),
+        octets=_octets(connection),
+    )
+
+
+def _octets(connection: sqlite3.Connection) -> int:
+    (path,) = connection.execute("select file from pragma_database_list").fetchone()
+    files = (Path(f"{path}{end}") for end in ("", "-wal", "-shm"))
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
+def sweep(connection: sqlite3.Connection, before: float) -> None:
+    """Forget what was set aside before a time, in seconds since the epoch."""
+    places = connection.execute(
+        f"select push, number from states where state in ({SET_ASIDE}) and at < ?",  # noqa: S608 - constants
+        (before,),
+    ).fetchall()
+    discard(connection, places)
+
+
+def _newest(connection: sqlite3.Connection) -> int:
+    found: int = connection.execute("select coalesce(max(id), 0) from pushes").fetchone()[0]
+    return found
+
+
+def read_listened_for(
+    connection: sqlite3.Connection, behind: int | None, limit: int
+) -> tuple[int, list[RawPush]]:
+    """Read the next pushes that somebody may listen for, handled or not.
+
+    Args:
+        connection: of the file.
+        behind: the id of the last push that was looked at; None to look at none that is there.
+        limit: most pushes to read; a page of big ones holds fewer.
+
+    Returns:
+        The id of the last push that was looked at, and the pushes.
+    """
+    if behind is None:
+        return _newest(connection), []
+    rows = page(
+        connection,
+        "select id, kind, query, body, received_at, trace from pushes"
+        " where id > ? and kind = ? and wanted is null order by id limit ?",
+        (behind, LISTENED_FOR, limit),
+    )
+    last = rows[-1][0] if rows else max(behind, _newest(connection))
+    return last, [push_of(*push) for _, *push in rows]
+
+
+def listen(connection: sqlite3.Connection, name: str, since: int, behind: int) -> None:
+    """Have pushes kept for a listener, also when they were handled.
+
+    Args:
+        connection: of the file.
+        name: of the listener.
+        since: what `behind` was before.
+        behind: the id of the last push that the listener does not need any more.
+    """
+    told = f"insert or replace into listeners values (?, ?, {NOW})"  # noqa: S608 - a constant
+    connection.execute(told, (name, behind))
+    forget_listened_for(connection, since)
+
+
+def stop_listening(connection: sqlite3.Connection, name: str) -> None:
+    """Keep nothing for a listener any more."""
+    connection.execute("delete from listeners where name = ?", (name,))
+    forget_listened_for(connection)
+
+
+def forget_listened_for(connection: sqlite3.Connection, since: int = 0) -> None:
+    """Forget handled pushes that were kept for listeners, and that none needs any more.
+
+    Args:
+        connection: of the file.
+        since: the id behind which to begin.
+    """
+    connection.execute(f"delete from listeners where at <= {NOW} - {SECONDS_OF_A_LISTENER}")  # noqa: S608 - constants
+    connection.execute(f"delete from pushes where open = 0 and id > ? and {NOT_KEPT}", (since,))  # noqa: S608 - constants

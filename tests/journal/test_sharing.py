@@ -1,0 +1,249 @@
+"""Several journals on one file: who handles, who hears of reports, and who looks in from outside.
+
+They are in one process here, as `SqliteJournal` does not know the difference; `test_crashes` and
+`test_workers` have processes.
+"""
+
+import asyncio
+import sys
+
+import attrs
+import pytest
+
+from infobip_async.errors import LocalProtocolError, StorageUnavailableError
+from infobip_async.journal import JournalCounts, sqlite_upkeep
+from infobip_async.journal import sqlite_tables as tables
+from infobip_async.journal.base import EventState, State
+from infobip_async.models import DeliveryReport, HlrReport, InboundSms
+from infobip_async.router import Router
+
+needs_posix = pytest.mark.skipif(
+    sys.platform == "win32", reason="an open file cannot be removed there"
+)
+
+
+@pytest.fixture
+async def other(bench):
+    """The surroundings of another process on the same file."""
+    other = attrs.evolve(bench, router=Router())
+    other._stack = type(bench._stack)()
+    yield other
+    await other.stop()
+
+
+async def test_one_handles_what_all_store(bench, other):
+    """In the order in which pushes were stored, whoever stored them."""
+    got, nothing = bench.record(InboundSms), other.record(InboundSms)
+    journals = [await bench.start(), await other.start()]
+    for number in range(10):
+        await journals[number % 2].put(bench.inbound(f"sender=1&receiver=2&text={number}"))
+    await got.wait_for(10)
+    assert got.ids == [str(number) for number in range(10)]
+    assert nothing.events == []
+
+
+async def test_rows_that_came_to_another_process(bench, other):
+    """They are known as repeated."""
+    got = bench.record(DeliveryReport)
+    journals = [await bench.start(), await other.start()]
+    for journal in journals:
+        await journal.put(bench.reports("a"))
+    await journals[1].put(bench.reports("b"))
+    await got.wait_for(2)
+    assert got.ids == ["a", "b"]
+
+
+async def test_another_one_takes_over(bench, other):
+    """When the one that handles ends, with what that one has left."""
+    got = other.record(DeliveryReport)
+    stuck = bench.record(DeliveryReport)
+    stuck.act = lambda _: asyncio.Event().wait()
+    first = await bench.start(stop_timeout=0.001)
+    second = await other.start()
+    await first.put(bench.reports("a"))
+    await second.put(bench.reports("b"))
+    await bench.until(lambda: stuck.running == 2)
+    assert got.events == []
+    await bench.stop()
+    await got.wait_for(2)
+    assert sorted(got.ids) == ["a", "b"]
+
+
+@needs_posix
+async def test_a_lock_that_was_removed(bench, other, monkeypatch):
+    """Whoever had it lets go, and one of them handles again."""
+    monkeypatch.setattr("infobip_async.journal.sharing._SECONDS_BETWEEN_LOOKS_AT_THE_TURN", 0.001)
+    got = [bench.record(DeliveryReport), other.record(DeliveryReport)]
+    journals = [await bench.start(), await other.start()]
+    for number in range(3):
+        bench.path.with_name(f"{bench.path.name}-lock").unlink(missing_ok=True)
+        await journals[number % 2].put(bench.reports(str(number)))
+        await bench.until(lambda n=number: sum(len(one.events) for one in got) > n)
+    assert sorted(got[0].ids + got[1].ids) == ["0", "1", "2"]
+
+
+async def test_reports_are_heard_everywhere(bench, other):
+    """By those who listen: each report once, also one that was handled long before the look."""
+    handled = bench.record(HlrReport, everywhere=True)
+    heard, unheard = other.record(HlrReport, everywhere=True), other.record(HlrReport)
+    journals = [await bench.start(), await other.start()]
+    for number in range(40):
+        await journals[number % 2].put(bench.hlr(str(number)))
+    await handled.wait_for(40)
+    await heard.wait_for(40)
+    assert heard.ids == [str(number) for number in range(40)]
+    assert unheard.events == []
+    assert len(handled.events) == 40
+
+
+async def test_a_listener_that_takes_over(bench, other):
+    """It has heard of all that was handled before, and handles the rest."""
+    stop = asyncio.Event()
+    first, second = bench.record(HlrReport), other.record(HlrReport, everywhere=True)
+    first.act = lambda event: None if event.destination == "1" else stop.wait()
+    journal = await bench.start(stop_timeout=0.001)
+    await other.start()
+    await journal.put(bench.hlr("1", lookup_id="a"))
+    await journal.put(bench.hlr("2", lookup_id="b"))
+    await bench.until(lambda: first.running and first.events)
+    await bench.stop()
+    await bench.until(lambda: {"1", "2"} <= set(second.ids))
+
+
+async def test_a_handler_that_fails_on_what_it_hears(bench, other, caplog):
+    """It is told, and the next report is heard."""
+    heard = other.record(HlrReport, everywhere=True)
+    heard.act = lambda event: int(event.destination)
+    journal = await bench.start()
+    await other.start()
+    for push in (bench.hlr("x"), attrs.evolve(bench.hlr("1"), body=b"nonsense"), bench.hlr("2")):
+        await journal.put(push)
+    await heard.wait_for(2)
+    assert heard.ids == ["x", "2"]
+    assert caplog.text.count("reports of other processes") == 1
+
+
+async def test_nothing_is_kept_for_nobody(bench, other):
+    """What was handled is forgotten when no listener needs it, or none has said so for long."""
+    got = bench.record(HlrReport)
+    journals = [await bench.start(), await other.start()]
+    await journals[0].put(bench.hlr("1"))
+    await got.wait_for(1)
+
+    async def pushes() -> int:
+        ask = "select count(*) from pushes"
+        return (await journals[0]._thread.do(lambda c: c.execute(ask).fetchone()))[0]
+
+    assert await pushes() == 1
+    await other.stop()
+    assert await pushes() == 0
+    name = "update listeners set at = at - 60"
+    await journals[0]._thread.do(lambda c: sqlite_upkeep.listen(c, "dead", 0, 0))
+    await journals[0]._thread.do(lambda c: c.execute(name).rowcount)
+    await journals[0].put(bench.hlr("2"))
+    await bench.come_to(0, pushes)
+
+
+async def test_looking_in_beside_a_receiver(bench, other):
+    """Counts, lists and decisions need no end of the receiver, which sees the decisions."""
+    got = bench.record(DeliveryReport, InboundSms)
+    got.act = lambda event: int(event.message_id)
+    served = await bench.start(attempts=1)
+    async with other.journal() as journal:
+        assert await journal.counts() == JournalCounts(
+            waiting=0, oldest=None, dead=0, quarantined=0, octets=(await journal.counts()).octets
+        )
+        for name in ("a", "1", "b"):
+            await served.put(bench.reports(name))
+        await served.put(bench.inbound("nonsense"))
+        await bench.emptied(served)
+        counts = await journal.counts()
+        assert (counts.waiting, counts.dead, counts.quarantined) == (0, 2, 1)
+        assert counts.octets > 4096
+        got.act = lambda _: None
+        assert [one.push.received_at async for one in journal.dead()] == [bench.time()] * 2
+        assert await journal.requeue() == 2
+        await got.wait_for(5)
+        assert got.ids[3:] == ["a", "b"]
+        assert (await journal.counts()).dead == 0
+
+
+async def test_how_old_the_oldest_is(bench):
+    """It is the first one that waits for anything."""
+    async with bench.journal() as journal:
+        await journal.put(bench.reports("a"))
+        bench.time.now += 5
+        await journal.put(bench.reports("b"))
+        counts = await journal.counts()
+        assert (counts.waiting, counts.oldest) == (2, bench.time.now - 5)
+
+
+async def test_what_was_kept_for_long_enough(bench):
+    """Dead letters and quarantine are swept by the receiver, unless they are to be kept."""
+    got = bench.record(DeliveryReport)
+    got.act = lambda event: int(event.message_id)
+    journal = await bench.start(attempts=1)
+    await journal.put(bench.reports("a"))
+    await journal.put(bench.inbound("nonsense"))
+    await bench.emptied(journal)
+    await bench.stop()
+    for keep, left in ((None, (1, 1)), (100.0, (1, 1)), (99.0, (0, 0))):
+        bench.settings["keep"] = keep
+        async with bench.journal() as journal:
+            await journal._storage.sweep(bench.time() + 100)
+            counts = await journal.counts()
+            assert (counts.dead, counts.quarantined) == left
+
+
+async def test_a_receiver_sweeps(bench):
+    """As soon as it handles."""
+    bench.settings["keep"] = 99.0
+    async with bench.journal() as journal:
+        await journal.put(bench.reports("a"))
+        dead = EventState(1, 0, State.DEAD, 10, "", bench.time(), closes=True)
+        await journal._storage.record([dead])
+    bench.time.now += 100
+    journal = await bench.start()
+    async with asyncio.timeout(60):
+        while (await journal.counts()).dead:
+            pass
+
+
+@needs_posix
+async def test_a_file_that_was_removed(bench):
+    """Nothing more is taken, and what was acknowledged before is handled all the same."""
+    got = bench.record(DeliveryReport)
+    release = asyncio.Event()
+    got.act = lambda _: release.wait()
+    journal = await bench.start()
+    for name in ("a", "b"):
+        await journal.put(bench.reports(name))
+    bench.path.unlink()
+    with pytest.raises(StorageUnavailableError, match="moved, removed or replaced"):
+        await journal.put(bench.reports("c"))
+    release.set()
+    await got.wait_for(2)
+    assert not bench.path.exists()
+
+
+async def test_what_cannot_be_read_is_not_taken(bench, monkeypatch):
+    """As long as nobody could handle a push, none is acknowledged."""
+    got = bench.record(DeliveryReport)
+    journal = await bench.start()
+    read = tables.read_open
+    monkeypatch.setattr(tables, "read_open", lambda *_: 1 / 0)
+    await journal.put(bench.reports("a"))
+    await bench.pause(1)
+    with pytest.raises(StorageUnavailableError, match="cannot be used: ZeroDivisionError"):
+        await journal.put(bench.reports("b"))
+    monkeypatch.setattr(tables, "read_open", read)
+    bench.time.go_on(1)
+    await got.wait_for(1)
+    await journal.put(bench.reports("c"))
+    await got.wait_for(2)
+
+
+def test_whole_messages_are_joined_by_one() -> None:
+    """Only reports of lookups go everywhere."""
+    with pytest.raises(LocalProtocolError, match="only HLR reports"):
+        Router().on(DeliveryReport, everywhere=True)
