@@ -1,5 +1,6 @@
 """A list of numbers or people: its rows, its numbers, and the messages to everyone in it."""
 
+import asyncio
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
@@ -10,10 +11,12 @@ import attrs
 
 from infobip_async.bulk.items import Outgoing
 from infobip_async.errors import LocalProtocolError
-from infobip_async.lists.parsing import CsvRows, LineDecoder, LineRows, ListRow, fields_of
-from infobip_async.lists.sources import chunks, chunks_as_they_come, count_lines
+from infobip_async.lists.parsing import CsvRows, LineDecoder, LineRows, TableRows
+from infobip_async.lists.rows import ListNumber, ListRemark, ListRow, ReadNumber, fields_of
+from infobip_async.lists.sources import chunks, chunks_as_they_come
+from infobip_async.lists.spreadsheet import is_spreadsheet, sheet_rows
 from infobip_async.models import BinaryMessage, Message, TextMessage
-from infobip_async.numbering import normalise as normalised
+from infobip_async.numbering.national import fault_of_spreadsheet, normalise, read_number
 
 
 @attrs.frozen
@@ -27,28 +30,39 @@ class ListItem(Outgoing):
     row: ListRow = attrs.field(kw_only=True)
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False, kw_only=True)
 class NumberList:
     """A list that is read when it is iterated, by ``for`` or ``async for``, row by row.
 
-    A file is read from its start each time; a pipe can be read once. `read_list` makes it.
+    A file is read from its start each time, and is looked through before its first number or
+    message is given: a file that cannot be read costs nothing. A pipe can be read once, as it
+    comes. `read_list` makes it.
+
+    Rows with a fault are given, too, so that each row has its outcome: their number, a `str`, is
+    refused by everything that sends or looks up, with the fault as the reason.
     """
 
     _source: str | Path | io.BufferedIOBase
     _recipient: str | None
     _key: str | None
     _header: bool
-    _tidied: Callable[[str], str]
-    _encoding: str
-    _errors: str
+    _read_number: ReadNumber
+    _encoding: str | None
+    _multiline: bool
+    _sheet: str | None
     _start: int | None
+    _looked_through: bool = attrs.field(default=False, init=False)
+    _remarks: list[ListRow] | None = attrs.field(default=None, init=False)
 
     def __iter__(self) -> Iterator[ListRow]:
-        decoder, rows = self._parsers(())
         with self._open() as file:
+            if is_spreadsheet(file):
+                yield from self._cells(sheet_rows(file, self._sheet), ())
+                return
+            decoder, rows = self._parsers(())
             for chunk in chunks(file):
                 yield from rows.feed(decoder.feed(chunk))
-        rows.end()
+            rows.end()
 
     def __aiter__(self) -> AsyncIterator[ListRow]:
         return self._rows(())
@@ -58,16 +72,40 @@ class NumberList:
         """Whether the list can be read more than once: a file can, a pipe cannot."""
         return isinstance(self._source, str | Path) or self._start is not None
 
-    async def numbers(self) -> AsyncGenerator[str, None]:
-        """Give the numbers; rows without one are left out.
+    @property
+    def faults(self) -> tuple[ListRemark, ...]:
+        """The rows of a file that will not go, by line and reason; a file is read for it once.
+
+        Raises:
+            LocalProtocolError: the list cannot be read, or only once; then see `ListRow.fault`.
+        """
+        return tuple(ListRemark(row.line, row.fault) for row in self._remarkable() if row.fault)
+
+    @property
+    def guesses(self) -> tuple[ListRemark, ...]:
+        """What was taken for granted in a file, by line, such as a zero that is missing.
+
+        Raises:
+            LocalProtocolError: the list cannot be read, or only once; then see `ListRow.guess`.
+        """
+        return tuple(ListRemark(row.line, row.guess) for row in self._remarkable() if row.guess)
+
+    def _remarkable(self) -> list[ListRow]:
+        if self._remarks is None:
+            if not self.can_be_read_again:
+                raise LocalProtocolError("a pipe can be read once: see the fault of each row")
+            self._remarks = [row for row in self if row.fault or row.guess]
+        return self._remarks
+
+    async def numbers(self) -> AsyncGenerator[ListNumber, None]:
+        """Give the number of each row, in a `str` that knows its row.
 
         Raises:
             LocalProtocolError: a column is missing, or the list cannot be read.
         """
-        async with aclosing(self._rows(())) as rows:
+        async with aclosing(self._checked(())) as rows:
             async for row in rows:
-                if row.msisdn:
-                    yield row.msisdn
+                yield ListNumber(row)
 
     async def messages(
         self, template: str | Message, *, sender: str | None = None
@@ -75,51 +113,72 @@ class NumberList:
         """Give a message to everyone in the list, as `InfobipClient.send_many` takes them.
 
         Args:
-            template: the text, or a message with it, which may have names of columns in braces.
-                A `BinaryMessage` goes to everyone as it is.
+            template: the text, or a message with it, which may have names of columns in braces;
+                ``{{`` and ``}}`` are braces of the text. A `BinaryMessage` goes to everyone as it
+                is.
             sender: of a text: 1 to 11 characters, or 1 to 14 digits.
 
         Raises:
             LocalProtocolError: a column is missing, or the list cannot be read.
         """
-        message = _message(template, sender)
+        message = message_of(template, sender)
         fields = () if isinstance(message, BinaryMessage) else fields_of(message.text)
-        fill = _filler(message) if fields else None
+        fill = _filler(message)
+        async with aclosing(self._checked(fields)) as rows:
+            async for row in rows:
+                yield ListItem(fill(row), row.msisdn, row.key, row=row)
+
+    # --- reading ---
+
+    async def _checked(self, fields: Sequence[str]) -> AsyncGenerator[ListRow, None]:
+        """Give the rows, of a file once it is known that all of it can be read."""
+        if self.can_be_read_again and not self._looked_through:
+            async for _ in self._rows(fields):
+                pass
+            self._looked_through = True
         async with aclosing(self._rows(fields)) as rows:
             async for row in rows:
-                yield ListItem(fill(row) if fill else message, row.msisdn, row.key, row=row)
-
-    def count_lines(self) -> int | None:
-        """Count the lines of a file, to show progress; None where it can be read only once."""
-        with self._open() as file:
-            if not file.seekable():
-                return None
-            lines = count_lines(file)
-            if self._start is not None:
-                file.seek(self._start)
-            return lines
-
-    def _parsers(self, fields: Sequence[str]) -> tuple[LineDecoder, LineRows | CsvRows]:
-        named = self._source
-        name = str(named if isinstance(named, str | Path) else getattr(named, "name", "the list"))
-        decoder = LineDecoder(self._encoding, self._errors, name)
-        if self._recipient is None:
-            if fields or self._key is not None:
-                raise LocalProtocolError(
-                    "a list with one number a line has no columns", field="recipient"
-                )
-            return decoder, LineRows(self._tidied)
-        rows = CsvRows(self._recipient, self._key, fields, self._tidied, self._header)
-        return decoder, rows
+                yield row
 
     async def _rows(self, fields: Sequence[str]) -> AsyncGenerator[ListRow, None]:
-        decoder, rows = self._parsers(fields)
         with self._open() as file:
+            if is_spreadsheet(file):
+                cells = await asyncio.to_thread(sheet_rows, file, self._sheet)
+                for row in self._cells(cells, fields):
+                    yield row
+                return
+            decoder, rows = self._parsers(fields)
             async with aclosing(chunks_as_they_come(file)) as several:
                 async for chunk in several:
                     for row in rows.feed(decoder.feed(chunk)):
                         yield row
-        rows.end()
+            rows.end()
+
+    def _parsers(self, fields: Sequence[str]) -> tuple[LineDecoder, LineRows | CsvRows]:
+        named = self._source
+        name = str(named if isinstance(named, str | Path) else getattr(named, "name", "the list"))
+        decoder = LineDecoder(self._encoding, name)
+        if self._recipient is not None:
+            return decoder, CsvRows(self._table(self._recipient, fields), self._multiline)
+        if fields or self._key is not None:
+            raise LocalProtocolError(
+                "a list with one number a line has no columns", field="recipient"
+            )
+        return decoder, LineRows(self._read_number)
+
+    def _cells(self, rows: Sequence[list[str]], fields: Sequence[str]) -> Iterator[ListRow]:
+        """Give the rows of a spreadsheet's cells."""
+        if self._recipient is None:
+            raise LocalProtocolError(
+                'name the column of the numbers in the spreadsheet, such as recipient="1"'
+            )
+        table = self._table(self._recipient, fields)
+        for line, cells in enumerate(rows, 1):
+            yield from table.add(line, cells)
+        table.end()
+
+    def _table(self, recipient: str, fields: Sequence[str]) -> TableRows:
+        return TableRows(recipient, self._key, fields, self._read_number, self._header)
 
     @contextmanager
     def _open(self) -> Iterator[io.BufferedIOBase]:
@@ -133,7 +192,12 @@ class NumberList:
         yield self._source
 
 
-def _message(template: str | Message, sender: str | None) -> Message:
+def message_of(template: str | Message, sender: str | None) -> Message:
+    """Make the message of a template.
+
+    Raises:
+        LocalProtocolError: a text has no sender, or a message gets a second one.
+    """
     if not isinstance(template, str):
         if sender is not None:
             raise LocalProtocolError("the message has one of its own", field="sender")
@@ -145,6 +209,8 @@ def _message(template: str | Message, sender: str | None) -> Message:
 
 def _filler(message: Message) -> Callable[[ListRow], Message]:
     """Make what fills a message's text with the cells of a row, quicker than `attrs.evolve`."""
+    if isinstance(message, BinaryMessage) or not {"{", "}"} & set(message.text):
+        return lambda _: message
     kind = type(message)
     values = {field.name: getattr(message, field.name) for field in attrs.fields(kind)}
     template = values.pop("text")
@@ -160,10 +226,11 @@ def read_list(
     header: bool = True,
     normalise: bool = False,
     country: str | None = None,
-    encoding: str = "utf-8",
-    errors: str = "strict",
+    encoding: str | None = None,
+    multiline: bool = False,
+    sheet: str | None = None,
 ) -> NumberList:
-    """Read a list of numbers or people: one number a line, or the rows of a CSV.
+    """Read a list of numbers or people: one number a line, a CSV, or a spreadsheet (``.xlsx``).
 
     ::
 
@@ -172,37 +239,48 @@ def read_list(
             print(result.item.row.line, result.outcome)
 
     Nothing is read before the list is iterated. The delimiter of a CSV is found by itself: comma,
-    semicolon, tab or vertical bar.
+    semicolon, tab or vertical bar, or as its first line says (``sep=;``). Its cells are quoted as
+    RFC 4180 has it; a quotation mark elsewhere makes rows uncertain, and the list is refused.
 
     Args:
         source: the path of a file, or a file or pipe that was opened to read octets.
-        recipient: the column of the numbers in a CSV, by name or by number from 1; None for a
-            list with one number a line.
+        recipient: the column of the numbers in a CSV or a spreadsheet, by name or by number from
+            1; None for a list with one number a line.
         key: the column of the keys, which tell the rows of a job from each other.
-        header: whether the first line of a CSV names its columns; without, they have numbers.
-        normalise: write numbers as the gateway wants them: without ``+``, ``00``, blanks and
-            punctuation. What is no number stays as it is, for the gateway to judge.
+        header: whether the first row names the columns; without, they have numbers.
+        normalise: read numbers as people write them, see `infobip_async.numbering.normalise`. A
+            row whose number cannot be read has a fault.
         country: normalise, and read national numbers as of this country, such as ``HR``.
-        encoding: of the text.
-        errors: what becomes of octets that are not of this encoding: ``strict`` refuses them,
-            ``replace`` puts U+FFFD in their place.
+        encoding: of a text; by default UTF-16 where its byte order mark is there, else UTF-8.
+        multiline: whether a quoted cell may have a line that looks like a row of the list.
+        sheet: the name of the sheet in a spreadsheet that has several.
 
     Raises:
         LocalProtocolError: the encoding or the country is not known. Later, from the iteration: a
             column is missing, or the list cannot be read, and which line it is.
     """
     try:
-        "a".encode(encoding)
+        "a".encode(encoding or "utf-8")
     except (LookupError, UnicodeError):
         raise LocalProtocolError(f"{encoding!r} is no encoding", field="encoding") from None
-    tidied: Callable[[str], str] = str
-    if normalise or country is not None:
-        check_country(country)
-        tidied = partial(tidy, country=country)
+    check_country(country)
     start = None
     if not isinstance(source, str | Path) and source.seekable():
         start = source.tell()
-    return NumberList(source, recipient, key, header, tidied, encoding, errors, start)
+    read = _read_as_written
+    if normalise or country is not None:
+        read = partial(_read_normalised, country)
+    return NumberList(
+        source=source,
+        recipient=recipient,
+        key=key,
+        header=header,
+        read_number=read,
+        encoding=encoding,
+        multiline=multiline,
+        sheet=sheet,
+        start=start,
+    )
 
 
 def check_country(country: str | None) -> None:
@@ -212,15 +290,26 @@ def check_country(country: str | None) -> None:
         LocalProtocolError: they cannot.
     """
     try:
-        normalised("0", country=country)
+        normalise("0", country=country)
     except LocalProtocolError as fault:
         if fault.field == "country":
             raise
 
 
-def tidy(number: str, country: str | None) -> str:
-    """Write a number as the gateway wants it; what is no number stays, for the gateway to judge."""
+def _read_as_written(number: str) -> tuple[str, str, str]:
+    if not number:
+        return number, _MISSING, ""
+    return number, fault_of_spreadsheet(number), ""
+
+
+def _read_normalised(country: str | None, number: str) -> tuple[str, str, str]:
+    if not number:
+        return number, _MISSING, ""
     try:
-        return normalised(number, country=country)
-    except LocalProtocolError:
-        return number
+        reading = read_number(number, country)
+    except LocalProtocolError as fault:
+        return number, str(fault.args[0]).removeprefix(f"{number!r} "), ""
+    return reading.msisdn, "", reading.guess
+
+
+_MISSING = "is missing: the row has no number"

@@ -1,43 +1,49 @@
 """Octets in, rows out, without input or output: lines are decoded, and the rows of a CSV found.
 
-A quoted cell of a CSV may go on in the next lines. The first line names the columns; without such
-a header, columns have numbers. What cannot be read raises `LocalProtocolError`, which names the
-line: a row that is passed over in silence would be a person who gets nothing.
+A quoted cell of a CSV may go on in the next lines (RFC 4180). The first row names the columns;
+without such a header, columns have numbers. A list whose rows cannot be told apart raises
+`LocalProtocolError`, which names the line: a row that is passed over in silence would be a person
+who gets nothing. A row that can be told from the others, but not sent to, has a fault.
 """
 
 import codecs
-import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Final
 
 import attrs
 
 from infobip_async.errors import LocalProtocolError
+from infobip_async.lists.rows import Header, ListRow, ReadNumber
+from infobip_async.numbering.national import looks_like_number
 
 _LONGEST_LINE: Final = 1 << 20
-_NUMBER: Final = re.compile(r"\+?[0-9][0-9 ()./-]{5,}")
-_FIELD: Final = re.compile(r"\{([^{}]+)\}")
 _LINE_END: Final = re.compile("\r\n|\r|\n")
 _DELIMITERS: Final = (",", ";", "\t", "|")
+_SEPARATED: Final = re.compile(r'[,;\t|"]')
+_SEP_LINE: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+"""The first line of some spreadsheets' CSV, which names the delimiter."""
+_BEGINNING: Final = re.compile(r"[\W\d_]*")
+"""The beginning of a line, up to its first letter."""
+_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class LineDecoder:
     """Decodes octets to lines, as they come.
 
     Args:
-        encoding: of the text. A byte order mark in front of UTF-8 is dropped.
-        errors: what becomes of octets that are not of this encoding, as `open` has it.
+        encoding: of the text; None for UTF-16 where its byte order mark is there, else UTF-8. A
+            byte order mark in front of UTF-8 is dropped.
         name: of the source, for the text of faults.
     """
 
-    def __init__(self, encoding: str, errors: str, name: str) -> None:
+    def __init__(self, encoding: str | None, name: str) -> None:
         self._encoding = encoding
         self._name = name
-        codec = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
-        octets = codecs.getincrementaldecoder(codec)(errors)
-        self._decoder = io.IncrementalNewlineDecoder(octets, translate=True)
+        self._decoder: io.IncrementalNewlineDecoder | None = None
+        self._first = b""
         self._rest = ""
         self._lines = 0
 
@@ -50,10 +56,28 @@ class LineDecoder:
         Raises:
             LocalProtocolError: the octets are not of the encoding, or a line is too long.
         """
+        if self._decoder is None:
+            self._first += chunk
+            if len(self._first) < len(_MARKS[0]) and chunk:
+                return []
+            self._decoder, first = self._choose(), self._first
+            return self._decode(first, final=not chunk)
+        return self._decode(chunk, final=not chunk)
+
+    def _choose(self) -> io.IncrementalNewlineDecoder:
+        """Choose the codec by the first octets, where no encoding is given."""
+        if self._encoding is None:
+            self._encoding = "utf-16" if self._first.startswith(_MARKS) else "utf-8"
+        utf8 = codecs.lookup(self._encoding).name == "utf-8"
+        octets = codecs.getincrementaldecoder("utf-8-sig" if utf8 else self._encoding)()
+        return io.IncrementalNewlineDecoder(octets, translate=True)
+
+    def _decode(self, octets: bytes, *, final: bool) -> list[str]:
+        assert self._decoder is not None  # noqa: S101 - for mypy
         try:
-            text = self._rest + self._decoder.decode(chunk, final=not chunk)
+            text = self._rest + self._decoder.decode(octets, final=final)
         except UnicodeDecodeError as fault:
-            read = fault.object[: fault.start].decode(self._encoding, "ignore")
+            read = fault.object[: fault.start].decode(self._encoding or "utf-8", "ignore")
             line = self._lines + len(_LINE_END.split(read))
             raise LocalProtocolError(
                 f"{self._name}, line {line} is not {self._encoding}; give another encoding",
@@ -63,76 +87,7 @@ class LineDecoder:
         if len(self._rest) > _LONGEST_LINE:
             raise LocalProtocolError(f"{self._name} has a line that does not end; is it a text?")
         self._lines += len(lines)
-        return lines if chunk else [*lines, self._rest]
-
-
-@attrs.frozen
-class Header:
-    """The columns of a list.
-
-    Attributes:
-        names: of the columns, in their order; their numbers from 1 where no line names them.
-        delimiter: between two cells of a row.
-    """
-
-    names: tuple[str, ...] = ()
-    delimiter: str = ","
-    _known: dict[str, int | None] = attrs.field(factory=dict, init=False, eq=False, repr=False)
-
-    def place(self, column: str) -> int | None:
-        """Find a column by its name, in any case of letters, or else by its number from 1."""
-        if column not in self._known:
-            self._known[column] = self._look_for(column.strip().casefold())
-        return self._known[column]
-
-    def _look_for(self, wanted: str) -> int | None:
-        for place, name in enumerate(self.names):
-            if name.casefold() == wanted:
-                return place
-        number = int(wanted) if wanted.isdecimal() else 0
-        return number - 1 if 0 < number <= len(self.names) else None
-
-    def cell(self, values: Sequence[str], column: str) -> str:
-        """The text of a column; empty where the row is too short."""
-        place = self.place(column)
-        return "" if place is None or place >= len(values) else values[place]
-
-
-@attrs.frozen
-class ListRow:
-    """One row of a list.
-
-    Attributes:
-        line: the line of the source that it begins in, from 1.
-        position: its number among the rows, from 1; the header and blank lines do not count.
-        msisdn: the number, without blanks around it, and normalised where that was asked for.
-        key: what stands in the column of keys; None without such a column.
-    """
-
-    line: int
-    position: int
-    msisdn: str
-    key: str | None = None
-    _values: Sequence[str] = attrs.field(default=(), eq=False, repr=False)
-    _header: Header = attrs.field(default=Header(), eq=False, repr=False)
-
-    @property
-    def cells(self) -> dict[str, str]:
-        """The text of each column by its name; empty where the row is too short."""
-        return {name: self.cell(name) for name in self._header.names}
-
-    def cell(self, column: str) -> str:
-        """The text of a column, by its name or its number from 1; empty where there is none."""
-        return self._header.cell(self._values, column)
-
-    def fill(self, template: str) -> str:
-        """Put the text of columns in the place of their names in braces."""
-        return _FIELD.sub(lambda field: self.cell(field[1]), template)
-
-
-def fields_of(template: str) -> list[str]:
-    """The columns that a template names in braces."""
-    return _FIELD.findall(template)
+        return [*lines, self._rest] if final else lines
 
 
 @attrs.define
@@ -140,20 +95,30 @@ class LineRows:
     """The rows of a list that has one number a line; blank lines are passed over.
 
     Attributes:
-        tidied: what is done to each number.
+        read_number: reads each number.
     """
 
-    tidied: Callable[[str], str]
+    read_number: ReadNumber
     _line: int = attrs.field(default=0, init=False)
     _position: int = attrs.field(default=0, init=False)
 
     def feed(self, lines: Iterable[str]) -> Iterator[ListRow]:
-        """Give the rows of the next lines."""
+        """Give the rows of the next lines.
+
+        Raises:
+            LocalProtocolError: a line has several cells.
+        """
         for line in lines:
             self._line += 1
-            if number := line.strip():
-                self._position += 1
-                yield ListRow(self._line, self._position, self.tidied(number))
+            if not (number := line.strip()):
+                continue
+            if found := _SEPARATED.search(number):
+                raise LocalProtocolError(
+                    f"line {self._line} has a {found[0]!r}, as the rows of a CSV have:"
+                    ' name the column of the numbers, such as recipient="1"'
+                )
+            self._position += 1
+            yield ListRow.of(self._line, self._position, number, self.read_number)
 
     def end(self) -> None:
         """End the list."""
@@ -161,26 +126,20 @@ class LineRows:
 
 @attrs.define
 class CsvRows:
-    """The rows of a CSV; empty ones are passed over.
+    """The rows of a CSV, whose cells are quoted as RFC 4180 has it; empty rows are passed over.
 
     Attributes:
-        recipient: the column of the numbers, by name or by number from 1.
-        key: the column of the keys; None where there is none.
-        fields: further columns that there must be.
-        tidied: what is done to each number.
-        named: whether the first line names the columns.
+        table: makes rows of cells.
+        multiline: whether a quoted cell may have a line in it that looks like a row.
     """
 
-    recipient: str
-    key: str | None
-    fields: Sequence[str]
-    tidied: Callable[[str], str]
-    named: bool
-    _header: Header | None = attrs.field(default=None, init=False)
+    table: "TableRows"
+    multiline: bool = False
+    _delimiter: str | None = attrs.field(default=None, init=False)
     _line: int = attrs.field(default=0, init=False)
-    _position: int = attrs.field(default=0, init=False)
-    _record: str = attrs.field(default="", init=False)
-    _begun: int = attrs.field(default=0, init=False)  # the line that the record begins in
+    _record: list[str] = attrs.field(factory=list, init=False)
+    _length: int = attrs.field(default=0, init=False)
+    _open: bool = attrs.field(default=False, init=False)  # whether a quoted cell goes on
 
     def feed(self, lines: Iterable[str]) -> Iterator[ListRow]:
         """Give the rows of the next lines.
@@ -190,84 +149,187 @@ class CsvRows:
         """
         for line in lines:
             self._line += 1
-            if self._header is None:
-                self._header = self._find(line)
-                if self.named:
-                    continue
-            values = self._add(line, self._header.delimiter)
-            if values:
-                yield self._row(values, self._header)
+            if self._line == 1 and (named := _SEP_LINE.fullmatch(line)):
+                self._delimiter = named[1]
+                continue
+            self._add(line)
+            if not self._open:
+                record, self._record, self._length = "\n".join(self._record), [], 0
+                yield from self._rows(record)
 
     def end(self) -> None:
         """End the list.
 
         Raises:
-            LocalProtocolError: it ends within a quoted cell.
+            LocalProtocolError: it ends within a quoted cell, or has no header.
         """
-        if self._record:
-            near = self._record[:40]
-            raise LocalProtocolError(
-                f"a quotation mark in line {self._begun} is not closed, near {near!r}"
-            )
+        if self._open:
+            self._refuse_open_cell()
+        self.table.end()
 
-    def _row(self, values: list[str], header: Header) -> ListRow:
-        self._position += 1
-        number = self.tidied(header.cell(values, self.recipient).strip())
-        key = None if self.key is None else header.cell(values, self.key)
-        return ListRow(self._begun, self._position, number, key, values, header)
-
-    def _add(self, line: str, delimiter: str) -> list[str] | None:
-        """Add a line to the record; its cells once it is complete, else None."""
-        within = bool(self._record)
-        if not within:
-            self._begun = self._line
-        self._record += line + "\n"
-        # Only a quotation mark ends a cell that one has begun: without it, nothing is parsed anew.
-        if within and '"' not in line and len(self._record) < _LONGEST_LINE:
-            return None
-        if "\0" in self._record:
+    def _add(self, line: str) -> None:
+        """Add a line to the record, which is whole once its quotation marks are even."""
+        if "\0" in line:
             raise LocalProtocolError(f"there is a NUL in line {self._line}")
-        values = _cells(self._record, delimiter)
-        if values is not None:
-            self._record = ""
-        return values
+        self._record.append(line)
+        self._length += len(line)
+        if line.count('"') % 2:
+            self._open = not self._open
+        if self._open and self._length > _LONGEST_LINE:
+            self._refuse_open_cell()
 
-    def _find(self, first: str) -> Header:
-        """Find the delimiter, by which the first line has all columns that are wanted."""
-        missing = ""
-        wanted = [self.recipient, *(() if self.key is None else (self.key,)), *self.fields]
-        for delimiter in sorted(_DELIMITERS, key=first.count, reverse=True):
-            cells = [cell.strip() for cell in _cells(first, delimiter) or ()]
-            numbers = map(str, range(1, len(cells) + 1))
-            header = Header(tuple(cells if self.named else numbers), delimiter)
-            lost = [column for column in wanted if header.place(column) is None]
-            if not lost:
-                self._check(header)
-                return header
-            missing = missing or lost[0]
-        raise LocalProtocolError(f"no column {missing!r} in the first line, {first!r}")
+    def _refuse_open_cell(self) -> None:
+        begun = self._line - len(self._record) + 1
+        raise LocalProtocolError(
+            f"a quotation mark in line {begun} is not closed: close it, or double it within a"
+            " quoted cell"
+        )
+
+    def _rows(self, record: str) -> Iterator[ListRow]:
+        begun = self._line - record.count("\n")
+        if self._delimiter is None:
+            if not record.strip():
+                return
+            self._delimiter = self._find(record, begun)
+        cells = split(record, self._delimiter, begun)
+        if "\n" in record and not self.multiline:
+            self._look_for_rows(cells, begun)
+        yield from self.table.add(begun, cells)
+
+    def _find(self, record: str, line: int) -> str:
+        """Find the delimiter, by which the first row has all columns that are wanted."""
+        fault: LocalProtocolError | None = None
+        for delimiter in sorted(_DELIMITERS, key=record.count, reverse=True):
+            try:
+                self.table.header_of(split(record, delimiter, line))
+            except LocalProtocolError as found:
+                fault = fault or found
+            else:
+                return delimiter
+        raise fault or LocalProtocolError("no delimiter is known")
+
+    def _look_for_rows(self, cells: Sequence[str], begun: int) -> None:
+        """Refuse a cell with lines that look like rows, which a stray quotation mark swallows."""
+        for cell in cells:
+            for count, text in enumerate(cell.split("\n") if "\n" in cell else ()):
+                pieces = text.split(self._delimiter)
+                if count:
+                    pieces.append(_BEGINNING.match(text)[0])  # type: ignore[index]  # always matches
+                elif len(pieces) == 1:
+                    continue
+                if any(looks_like_number(piece.strip(' "')) for piece in pieces):
+                    raise LocalProtocolError(
+                        f"a quoted cell of the row in line {begun} has a line with a number, as if"
+                        " a stray quotation mark took rows for text; multiline=True takes them"
+                    )
+
+
+@cache
+def _cell(delimiter: str) -> re.Pattern[str]:
+    return re.compile(
+        rf'(?:"((?:[^"]|"")*)"|([^"{re.escape(delimiter)}]*))({re.escape(delimiter)}|\Z)'
+    )
+
+
+def split(record: str, delimiter: str, line: int) -> list[str]:
+    """Take a record of a CSV apart, strictly as RFC 4180 says.
+
+    Args:
+        record: its lines.
+        delimiter: between two cells.
+        line: the line that the record begins in, for the text of the fault.
+
+    Raises:
+        LocalProtocolError: a quotation mark stands where none can.
+    """
+    if '"' not in record:
+        return record.split(delimiter)
+    cells, position, more = [], 0, True
+    while more:
+        found = _cell(delimiter).match(record, position)
+        if found is None:
+            at = line + record.count("\n", 0, position)
+            raise LocalProtocolError(
+                f"a quotation mark in line {at} is neither around a cell nor doubled within one:"
+                ' write "..." around the cell, and "" for a mark in it'
+            )
+        quoted, plain, end = found.groups()
+        cells.append(plain if quoted is None else quoted.replace('""', '"'))
+        position, more = found.end(), bool(end)
+    return cells
+
+
+@attrs.define
+class TableRows:
+    """The rows of a table, made of cells; empty rows are passed over.
+
+    Attributes:
+        recipient: the column of the numbers, by name or by number from 1.
+        key: the column of the keys; None where there is none.
+        fields: further columns that there must be.
+        read_number: reads each number.
+        named: whether the first row names the columns.
+    """
+
+    recipient: str
+    key: str | None
+    fields: Sequence[str]
+    read_number: Callable[[str], tuple[str, str, str]]
+    named: bool
+    _header: Header | None = attrs.field(default=None, init=False)
+    _position: int = attrs.field(default=0, init=False)
+
+    def add(self, line: int, cells: list[str]) -> Iterator[ListRow]:
+        """Give the row of some cells, unless it is the header, or empty.
+
+        Raises:
+            LocalProtocolError: a column is missing, or stands twice, or the row is no header.
+        """
+        if not any(map(str.strip, cells)):
+            return
+        if self._header is None:
+            self._header = self.header_of(cells)
+            if self.named:
+                self._check(self._header)
+                return
+        self._position += 1
+        yield ListRow.of(
+            line,
+            self._position,
+            self._header.cell(cells, self.recipient).strip(),
+            self.read_number,
+            key=None if self.key is None else self._header.cell(cells, self.key),
+            values=cells,
+            header=self._header,
+        )
+
+    def end(self) -> None:
+        """End the list.
+
+        Raises:
+            LocalProtocolError: there was no header.
+        """
+        if self._header is None and self.named:
+            raise LocalProtocolError(f"no column {self.recipient!r}: the list is empty")
+
+    def header_of(self, cells: Sequence[str]) -> Header:
+        """Make the header of the first row.
+
+        Raises:
+            LocalProtocolError: a column is missing, or stands twice.
+        """
+        names = [cell.strip() for cell in cells]
+        header = Header(tuple(names if self.named else map(str, range(1, len(names) + 1))))
+        for column in (self.recipient, *(() if self.key is None else (self.key,)), *self.fields):
+            if header.place(column) is None:
+                raise LocalProtocolError(f"no column {column!r} in the first line, {cells!r}")
+        return header
 
     def _check(self, header: Header) -> None:
-        """Refuse a first line that is no header: the person in it would be passed over."""
+        """Refuse a first row that is no header: the person in it would be passed over."""
         name = header.names[header.place(self.recipient) or 0]
-        if self.named and _NUMBER.fullmatch(name):
+        if looks_like_number(name):
             raise LocalProtocolError(
                 f"the first line looks like a recipient, {name!r};"
                 " give the list a header line, or header=False"
             )
-
-
-def _cells(record: str, delimiter: str) -> list[str] | None:
-    """Read the lines of one record; None where it goes on in the next line."""
-
-    def lines() -> Iterator[str]:
-        yield record
-        raise EOFError
-
-    try:
-        return next(csv.reader(lines(), delimiter=delimiter))
-    except EOFError:
-        return None
-    except csv.Error as error:
-        near = record[:40]
-        raise LocalProtocolError(f"the CSV cannot be read, near {near!r}: {error}") from None

@@ -5,7 +5,6 @@ import io
 import os
 import stat
 from collections.abc import AsyncGenerator, Iterator
-from functools import partial
 from typing import Final
 
 _CHUNK: Final = 1 << 16
@@ -51,11 +50,3 @@ async def _readable(pipe: int) -> None:
     finally:
         loop.remove_reader(pipe)
 
-
-def count_lines(file: io.BufferedIOBase) -> int:
-    """Count the lines from where a file stands to its end."""
-    lines, last = 0, b"\n"
-    for block in iter(partial(file.read, _CHUNK), b""):
-        lines += block.count(b"\n")
-        last = block[-1:]
-    return lines + (last != b"\n")

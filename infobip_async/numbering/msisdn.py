@@ -6,6 +6,7 @@ that carries them. Only if that fails, the number at fault is looked for.
 
 import re
 from collections.abc import Sequence
+from typing import Self
 
 from infobip_async.errors import LocalProtocolError
 
@@ -31,8 +32,35 @@ _MAX_NUMERIC_SENDER = 14
 _MAX_ALPHANUMERIC_SENDER = 11
 
 
+class MarkedNumber(str):
+    """A number that may say why nothing is to be sent to it, whatever its digits are.
+
+    Attributes:
+        fault: the reason; empty where nothing is wrong.
+    """
+
+    __slots__ = ("fault",)
+    fault: str
+
+    def __new__(cls, number: str, fault: str) -> Self:
+        """Mark a number."""
+        marked = super().__new__(cls, number)
+        marked.fault = fault
+        return marked
+
+
+def _mark_of(number: str) -> str:
+    return number.fault if isinstance(number, MarkedNumber) else ""
+
+
+def _any_marked(numbers: Sequence[str]) -> bool:
+    return {*map(type, numbers)} != {str} and any(map(_mark_of, numbers))
+
+
 def _fault_of(msisdn: str) -> str:
     """Say what is wrong with a destination that did not match, and the right one if it is clear."""
+    if mark := _mark_of(msisdn):
+        return mark
     bare = re.sub(r"[\s()./-]", "", msisdn)
     international = re.sub(r"^(?:\+|00)", "", bare)
     if not msisdn:
@@ -57,7 +85,7 @@ def check_destination(msisdn: str, *, field: str = "recipients") -> str:
         LocalProtocolError: it is anything else.
     """
     try:
-        if _ONE_DESTINATION.fullmatch(msisdn):
+        if _ONE_DESTINATION.fullmatch(msisdn) and not _mark_of(msisdn):
             return msisdn
     except TypeError:
         raise LocalProtocolError(f"{msisdn!r} is not a string", field=field) from None
@@ -80,7 +108,8 @@ def check_destinations(msisdns: Sequence[str], *, field: str = "recipients") -> 
     if not msisdns:
         raise LocalProtocolError("no destination is given", field=field, section=_SENDING)
     joined = _joined(msisdns, field)
-    if not _MANY_DESTINATIONS.fullmatch(joined) or joined.count(";") >= len(msisdns):
+    good = _MANY_DESTINATIONS.fullmatch(joined) and joined.count(";") < len(msisdns)
+    if not good or _any_marked(msisdns):
         raise _first_fault(msisdns, field)
     if len(set(msisdns)) < len(msisdns):
         raise _first_duplicate(msisdns, field)
@@ -99,7 +128,7 @@ def _first_fault(msisdns: Sequence[str], field: str) -> LocalProtocolError:
     place, msisdn = next(
         (place, msisdn)
         for place, msisdn in enumerate(msisdns, 1)
-        if not _ONE_DESTINATION.fullmatch(msisdn)
+        if not _ONE_DESTINATION.fullmatch(msisdn) or _mark_of(msisdn)
     )
     what = f"number {place} of {len(msisdns)}, {msisdn!r}, {_fault_of(msisdn)}"
     return LocalProtocolError(what, field=field, section=_SENDING)
@@ -173,10 +202,11 @@ def check_lookup_destination(destination: str) -> str:
     """
     if not isinstance(destination, str):
         raise LocalProtocolError(f"{destination!r} is not a string", field="destinations")
-    if destination and not _UNCARRIABLE.search(destination):
+    mark = _mark_of(destination)
+    if destination and not mark and not _UNCARRIABLE.search(destination):
         return destination
     what = "has a ';', a line break or a control character" if destination else "is empty"
-    raise LocalProtocolError(f"{destination!r} {what}", field="destinations", section=_LOOKUP)
+    raise LocalProtocolError(f"{destination!r} {mark or what}", field="destinations", section=_LOOKUP)
 
 
 def check_lookup_destinations(destinations: Sequence[str]) -> None:
@@ -191,7 +221,8 @@ def check_lookup_destinations(destinations: Sequence[str]) -> None:
     if not destinations:
         raise LocalProtocolError("no number is given", field="destinations", section=_LOOKUP)
     joined = _joined(destinations, "destinations")
-    if _MANY_DIGITS.fullmatch(joined) and joined.count(";") < len(destinations):
+    plain = _MANY_DIGITS.fullmatch(joined) and joined.count(";") < len(destinations)
+    if plain and not _any_marked(destinations):
         return
     for destination in destinations:
         check_lookup_destination(destination)
