@@ -159,6 +159,7 @@ def lowest(session: nox.Session) -> None:
     project = PROJECT["project"]
     extras = project["optional-dependencies"]
     every = [*project["dependencies"], *extras["cli"], *extras["nats"], *extras["phonenumbers"]]
+    every += extras["xlsx"]
     pinned = [re.sub(r">=", "==", requirement) for requirement in every]
     install(session, "test")
     session.install("-q", *pinned)

@@ -46,7 +46,7 @@ from infobip_async import (
     WapBookmark,
     preview,
 )
-from infobip_async.lists import read_list
+from infobip_async.lists import ListRemark, read_exclusions, read_list, survey
 from infobip_async.simulator import Simulator
 from infobip_async.webhook import callback_urls, webhook_app
 
@@ -151,6 +151,12 @@ async def lists(client: InfobipClient) -> None:
         assert_type(result, SendResult)
 
     read_list("people.csv", column="number")  # type: ignore[call-arg]
+    exclude: frozenset[str] = read_exclusions("stop.txt", country="HR")
+    found = await survey(people, "Hi {name}", sender="Shop", exclude=exclude)
+    assert_type(found.parts, int)
+    assert_type(people.faults, tuple[ListRemark, ...])
+    async for number in people.numbers():
+        assert_type(number.row.position, int)
     people.messages(b"Hi", sender="Shop")  # type: ignore[arg-type]
 
 

@@ -10,9 +10,9 @@ import attrs
 import click
 from rich.console import Console
 
-from infobip_async import HlrResult, OnUnknown, Router
-from infobip_async.cli.list_options import check_country, header_option
-from infobip_async.cli.output import Form, Output, PlacedNumber, check_output, open_output
+from infobip_async import HlrResult, LocalProtocolError, OnUnknown, Router
+from infobip_async.cli.list_options import ListOptions, list_options
+from infobip_async.cli.output import Form, Output, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.receiving import (
     public_url_option,
@@ -28,7 +28,7 @@ from infobip_async.cli.running import (
     runs,
 )
 from infobip_async.jetstream import HlrJob, JobResult, NatsJournal, ReportFeed
-from infobip_async.lists import read_list
+from infobip_async.lists import ListNumber, ListRow
 
 _POSSIBLY_REPEATED: Final = "may have been looked up more than once"
 _NUMBERS_PER_UPDATE: Final = 1_000  # of the progress bar
@@ -61,9 +61,6 @@ def _job_options(subcommand: Callable[..., None]) -> Callable[..., None]:
 @click.argument("file", type=click.File("rb"))
 @_job_options
 @click.option("--column", help="The column of a CSV, by name or by number from 1.")
-@header_option
-@click.option("--normalise", is_flag=True, help="Take away +, 00, blanks and punctuation.")
-@click.option("--country", callback=check_country, help="Normalise, and read national numbers.")
 @click.option(
     "--chunk-size",
     type=click.IntRange(1, 5_000),
@@ -71,6 +68,7 @@ def _job_options(subcommand: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Numbers per query.",
 )
+@list_options
 @runs
 async def load(
     *,
@@ -78,9 +76,7 @@ async def load(
     job: str,
     file: io.BufferedReader,
     column: str | None,
-    header: bool,
-    normalise: bool,
-    country: str | None,
+    reading: ListOptions,
     chunk_size: int,
 ) -> None:
     """Put the numbers in FILE into a job; - is standard input.
@@ -88,28 +84,32 @@ async def load(
     The same command with the same numbers goes on after a crash, and puts no number into the job
     twice.
     """
-    numbers = read_list(
-        file,
-        recipient=column,
-        header=header,
-        normalise=normalise,
-        country=country,
-        errors="replace",
-    )
-    bar = ProgressBar(Console(stderr=True), numbers.count_lines(), hidden=False)
+    if reading.key_column or reading.keep:
+        raise click.UsageError("the job keeps numbers only: no --key-column, no --keep")
+    people = reading.read(file, column)
+    if people.can_be_read_again:
+        for fault in people.faults:
+            raise LocalProtocolError(f"the number in line {fault.line} {fault.reason}")
+    bar = ProgressBar(Console(stderr=True), None, hidden=False)
     async with HlrJob(cluster, job) as shared:
         with bar:
-            total = await shared.load(_counted(numbers.numbers(), bar), chunk_size=chunk_size)
+            total = await shared.load(_counted(people.numbers(), bar), chunk_size=chunk_size)
     click.echo(f"{total.numbers:,} numbers, in {total.chunks:,} chunks", err=True)
 
 
 async def _counted(
-    numbers: AsyncGenerator[str, None], bar: ProgressBar
+    numbers: AsyncGenerator[ListNumber, None], bar: ProgressBar
 ) -> AsyncGenerator[str, None]:
-    """Yield numbers, and show how many there were."""
+    """Yield numbers, and show how many there were.
+
+    Raises:
+        LocalProtocolError: nothing can be sent to a number.
+    """
     count = 0
     async with aclosing(numbers):
         async for number in numbers:
+            if number.fault:
+                raise LocalProtocolError(f"the number in line {number.row.line} {number.fault}")
             yield number
             count += 1
             if count % _NUMBERS_PER_UPDATE == 0:
@@ -165,7 +165,8 @@ def _placed(one: JobResult) -> HlrResult:
     result, reason = one.result, one.result.reason
     if one.possibly_repeated:
         reason = "; ".join(filter(None, (reason, _POSSIBLY_REPEATED)))
-    destination = PlacedNumber(result.destination, one.position + 1)
+    place = one.position + 1
+    destination = ListNumber(ListRow(place, place, result.destination))
     return attrs.evolve(result, destination=destination, reason=reason)
 
 

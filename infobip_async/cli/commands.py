@@ -1,5 +1,7 @@
 """The group of all commands; each has a module of its own, loaded when it is called."""
 
+import io
+import sys
 from importlib import import_module
 from typing import NoReturn
 
@@ -57,4 +59,11 @@ Exit codes: 0 done, 1 something else failed, 2 wrong usage (nothing was sent),
 @click.group(cls=_Lazy, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="infobip-async")
 def infobip_async() -> None:
-    """Have one of the commands run."""
+    """Have one of the commands run, with streams that can express every character.
+
+    Files and pipes get UTF-8; a terminal gets what it cannot show as an escape.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            encoding = None if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")

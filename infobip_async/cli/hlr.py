@@ -1,15 +1,16 @@
 """``infobip-async hlr`` (§4, §5): numbers in, one judged answer per number out."""
 
 import io
+import logging
 import sys
-from collections.abc import AsyncGenerator, AsyncIterable
-from contextlib import ExitStack, aclosing
+from collections import Counter
+from collections.abc import AsyncIterable, Iterator
+from contextlib import ExitStack, aclosing, contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 import click
-from rich.console import Console
 
 from infobip_async import (
     DeliveryReport,
@@ -22,15 +23,8 @@ from infobip_async import (
     Run,
     RunStats,
 )
-from infobip_async.cli.list_options import check_country, header_option
-from infobip_async.cli.output import (
-    Form,
-    Output,
-    PlacedNumber,
-    check_files,
-    check_output,
-    open_output,
-)
+from infobip_async.cli.list_options import ListOptions, list_options
+from infobip_async.cli.output import Form, Output, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.receiving import (
     public_url_option,
@@ -47,7 +41,9 @@ from infobip_async.cli.running import (
     options_of,
     runs,
 )
-from infobip_async.lists import NumberList, read_list
+from infobip_async.cli.tables import counted
+from infobip_async.cli.talk import Talk, talk_options
+from infobip_async.lists import NumberList
 from infobip_async.numbering import NumberRanges
 
 if TYPE_CHECKING:
@@ -150,23 +146,60 @@ _settings_options = options_of(
 )
 
 
-async def _placed(people: NumberList) -> AsyncGenerator[PlacedNumber, None]:
-    position = 0
+async def _look_through(people: NumberList, talk: Talk) -> int:
+    """Read a file once, count its rows, and say which of them will not be looked up."""
+    rows, refused = 0, Counter[str]()
     async with aclosing(people.numbers()) as numbers:
         async for number in numbers:
-            position += 1
-            yield PlacedNumber(number, position)
+            rows += 1
+            if number.fault:
+                refused[number.fault] += 1
+                if talk.verbose:
+                    talk.say(f"line {number.row.line} {number.fault}")
+    talk.say(counted(rows, "number"))
+    for reason, count in refused.most_common():
+        talk.say(f"{counted(count, 'number')} will not be looked up: {reason}")
+    return rows
 
 
-async def _has_numbers(people: NumberList) -> bool:
-    """Whether there is anything to look up; raises what is wrong with the first rows of a file."""
-    async with aclosing(people.numbers()) as numbers:
-        return await anext(numbers, None) is not None
+class _NotTakenError(InfobipError):
+    """Has the gateway send an event again, to whoever takes it."""
 
 
-async def _refuse(event: object) -> NoReturn:
-    """Refuse other events, so that the gateway sends them again."""
-    raise InfobipError(f"{type(event).__name__} is not taken here")
+@attrs.define
+class _Refusals:
+    """Refuses other events, so that the gateway sends them again, and says so once.
+
+    Attributes:
+        bar: where it is said.
+    """
+
+    bar: ProgressBar
+    _told: bool = attrs.field(default=False, init=False)
+
+    async def refuse(self, event: object) -> NoReturn:
+        """Refuse an event."""
+        if not self._told:
+            self._told = True
+            self.bar.say(f"pushed here, and left to the gateway: {type(event).__name__}")
+        raise _NotTakenError(f"{type(event).__name__} is not taken here")
+
+    @contextmanager
+    def unlogged(self) -> Iterator[None]:
+        """Keep the receiver from logging each refusal with its traceback."""
+        logger = logging.getLogger("infobip_async.receiver")
+        logger.addFilter(_is_worth_a_log)
+        try:
+            yield
+        finally:
+            logger.removeFilter(_is_worth_a_log)
+
+
+def _is_worth_a_log(record: logging.LogRecord) -> bool:
+    fault = record.exc_info[1] if record.exc_info else None
+    if isinstance(fault, ExceptionGroup):
+        return fault.split(_NotTakenError)[1] is not None
+    return not isinstance(fault, _NotTakenError)
 
 
 async def _look_up(
@@ -178,33 +211,27 @@ async def _look_up(
     *,
     job: str | None,
 ) -> None:
-    router = Router()
-    router.on(DeliveryReport)(_refuse)
-    router.on(InboundSms)(_refuse)
+    router, others = Router(), _Refusals(runner.bar)
+    router.on(DeliveryReport)(others.refuse)
+    router.on(InboundSms)(others.refuse)
     address, secret, public = receiver.receive, receiver.secret, receiver.public_url
-    async with (
-        # The lookups wait for what is out, unless it is left at once; nobody takes what is later.
-        account.client(stop_timeout=0) as client,
-        receiving(router, address, secret=secret, public=public) as urls,
-        settings.lookups(client, router) as lookups,
-        aclosing(_placed(people)) as numbers,
-    ):
-        if people.can_be_read_again:
-            await settings.run(lookups, people.numbers(), job).check()
-        runner.bar.say(f"Enter in the account's profile page: {urls.hlr_reports}")
-        await runner.run(settings.run(lookups, numbers, job))
+    with others.unlogged():
+        async with (
+            # The lookups wait for what is out, unless it is left at once.
+            account.client(stop_timeout=0) as client,
+            receiving(router, address, secret=secret, public=public) as urls,
+            settings.lookups(client, router) as lookups,
+            aclosing(people.numbers()) as numbers,
+        ):
+            if people.can_be_read_again:
+                await settings.run(lookups, people.numbers(), job).check()
+            runner.bar.say(f"Enter in the account's profile page: {urls.hlr_reports}")
+            await runner.run(settings.run(lookups, numbers, job))
 
 
 @click.command("hlr")
 @click.argument("file", type=click.File("rb"))
 @click.option("--column", help="The column of a CSV, by name or by number from 1.")
-@header_option
-@click.option("--normalise", is_flag=True, help="Take away +, 00, blanks and punctuation.")
-@click.option(
-    "--country",
-    callback=check_country,
-    help="Normalise, and read national numbers as of this country, such as HR.",
-)
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file.")
 @click.option(
     "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True
@@ -223,18 +250,21 @@ async def _look_up(
 @click.option("--ranges", is_flag=True, help="Judge what is ported; needs the extra phonenumbers.")
 @_receiver_options
 @_settings_options
+@list_options
 @account_options
+@talk_options
+@click.option("--dry-run", is_flag=True, help="Look FILE through, and look no number up.")
 @runs
 async def command(
     *,
     account: Account,
     receiver: Receiver,
     settings: Settings,
+    reading: ListOptions,
+    talk: Talk,
     file: io.BufferedReader,
     column: str | None,
-    header: bool,
-    normalise: bool,
-    country: str | None,
+    dry_run: bool,
     output: str | None,
     form: Form,
     job: str | None,
@@ -250,31 +280,34 @@ async def command(
     """
     check_files(getattr(file, "name", None), output, job)
     check_output(output)
-    console = Console(stderr=True)
-    people = read_list(
-        file,
-        recipient=column,
-        header=header,
-        normalise=normalise,
-        country=country,
-        errors="replace",
-    )
+    people = reading.read(file, column)
+    total = await _look_through(people, talk) if people.can_be_read_again else None
+    if dry_run:
+        return
     with ExitStack() as stack:
         out = Output(
             open=lambda: stack.enter_context(open_output(output)),
             form=form,
             meanings=meanings,
             ranges=_ranges() if ranges else None,
+            reading=reading,
         )
         hidden = output in {None, "-"} and sys.stdout.isatty()
-        bar = ProgressBar(console, people.count_lines(), hidden=hidden)
-        runner: Runner[HlrResult] = Runner(write=out.write, bar=bar, note=_note)
-        if not people.can_be_read_again or await _has_numbers(people):
+        runner: Runner[HlrResult] = Runner(
+            write=out.write,
+            bar=ProgressBar(talk.console, total, hidden=hidden),
+            note=_note,
+            unwritten=lambda: out.rows.fault,
+        )
+        if total != 0:
             await _look_up(account, receiver, settings, people, runner, job=job)
         out.write(())
-    out.summary.show(console)
+    out.summary.show(talk.console)
     if (stats := runner.stats) is not None:
-        click.echo(f"{stats.units:,} numbers went out in {stats.requests:,} queries", err=True)
+        queries = counted(stats.requests, "query", "queries")
+        talk.say(f"{counted(stats.units, 'number')} went out in {queries}")
+    if runner.resumed:
+        talk.say(f"{counted(runner.resumed, 'result is', 'results are')} of an earlier run")
     done = bool(out.summary.looked_up)
     leave(runner, job=job is not None, done=done, code=out.summary.exit_code)
 

@@ -4,19 +4,22 @@ import asyncio
 import csv
 import json
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Generic, Literal, Self, TextIO, TypeVar
+from typing import Final, Generic, Literal, TextIO, TypeVar
 
 import attrs
 import click
 
 from infobip_async import HlrResult
+from infobip_async.cli.list_options import ListOptions, check_kept
 from infobip_async.cli.summary import Summary
+from infobip_async.lists import ListNumber
 from infobip_async.numbering import NumberRanges, interpret
 
 Form = Literal["csv", "jsonl"]
@@ -35,21 +38,40 @@ _RANGES: Final = ("number_type", "range_holder")
 
 @attrs.define
 class RowWriter:
-    """Writes rows of values.
+    """Writes rows of values, until the output takes no more.
 
     Attributes:
         open: opens what is written to; called when there is something to write.
         form: CSV with a header, or a JSON object on each line.
         names: of the columns.
+        fault: why the output takes no more, such as a full disk; rows are dropped then, so that
+            those which they tell of are at least counted.
     """
 
     open: Callable[[], TextIO]
     form: Form
     names: tuple[str, ...]
+    fault: OSError | None = attrs.field(default=None, init=False)
     _stream: TextIO | None = attrs.field(default=None, init=False)
 
     def write(self, rows: Sequence[Sequence[object]]) -> None:
-        """Write rows, and hand them on to whoever reads; without any, just a header."""
+        """Write rows, and hand them on to whoever reads; without any, just a header.
+
+        Raises:
+            BrokenPipeError: nobody reads any more.
+        """
+        if self.fault is not None:
+            return
+        try:
+            self._write(rows)
+        except BrokenPipeError:
+            raise
+        except OSError as fault:
+            self.fault = fault
+            if self._stream is not None:
+                _give_up(self._stream)
+
+    def _write(self, rows: Sequence[Sequence[object]]) -> None:
         started = self._stream is not None
         stream = self._stream = self._stream or self.open()
         if self.form == "csv":
@@ -59,6 +81,13 @@ class RowWriter:
             for row in rows:
                 fields = dict(zip(self.names, row, strict=True))
                 stream.write(json.dumps(fields, ensure_ascii=False) + "\n")
+        stream.flush()
+
+
+def _give_up(stream: TextIO) -> None:
+    """Drop what a stream still holds, since Python would try again to write that at its end."""
+    with suppress(OSError), Path(os.devnull).open("w") as nothing:
+        os.dup2(nothing.fileno(), stream.fileno())
         stream.flush()
 
 
@@ -94,12 +123,17 @@ def _note(writing: "asyncio.Future[None]") -> None:
         writing.exception()
 
 
-def open_output(path: str | None, mode: Literal["w", "a"] = "w") -> AbstractContextManager[TextIO]:
-    """Open a file, to be written over or appended to, or standard output where there is none."""
-    stream: AbstractContextManager[Any] = click.open_file(
-        path or "-", mode, encoding="utf-8" if path else None
-    )
-    return stream
+@contextmanager
+def open_output(path: str | None, mode: Literal["w", "a"] = "w") -> Iterator[TextIO]:
+    """Open a file, to be written over or appended to, or standard output where there is none.
+
+    A file is UTF-8. What that cannot express, such as half a character, is escaped.
+    """
+    if path in {None, "-"}:
+        yield sys.stdout
+        return
+    with Path(str(path)).open(mode, encoding="utf-8", errors="backslashreplace") as file:
+        yield file
 
 
 def check_output(path: str | None) -> None:
@@ -118,23 +152,6 @@ def check_files(*paths: str | None) -> None:
         raise click.UsageError("the source, the output and the job are the same file")
 
 
-class PlacedNumber(str):
-    """A number that knows its position in the source.
-
-    Attributes:
-        position: the position, from 1.
-    """
-
-    __slots__ = ("position",)
-    position: int
-
-    def __new__(cls, number: str, position: int) -> Self:
-        """Make one of a number."""
-        placed = super().__new__(cls, number)
-        placed.position = position
-        return placed
-
-
 @attrs.define(kw_only=True)
 class Output:
     """Writes results, and counts them.
@@ -144,6 +161,8 @@ class Output:
         form: CSV with a header, or a JSON object on each line.
         meanings: whether there are columns for what a report means.
         ranges: the holders of number ranges, which "ported" is judged by.
+        reading: says which columns of the list are passed through.
+        rows: what writes.
         summary: counts.
     """
 
@@ -151,9 +170,10 @@ class Output:
     form: Form
     meanings: bool = True
     ranges: NumberRanges | None = None
+    reading: ListOptions | None = None
+    rows: RowWriter = attrs.field(init=False)
     summary: Summary = attrs.field(factory=Summary, init=False)
     _said: tuple[str, ...] = attrs.field(init=False)
-    _lines: RowWriter = attrs.field(init=False)
 
     @_said.default
     def _columns_of_meanings(self) -> tuple[str, ...]:
@@ -161,21 +181,28 @@ class Output:
             return ()
         return _MEANINGS + (_RANGES if self.ranges else ())
 
-    @_lines.default
-    def _lines_of_all_columns(self) -> RowWriter:
-        return RowWriter(self.open, self.form, _COLUMNS + self._said)
+    def __attrs_post_init__(self) -> None:
+        key = ("key",) if self.reading is not None and self.reading.key_column else ()
+        names = _COLUMNS[:2] + key + _COLUMNS[2:] + self._said
+        kept = () if self.reading is None else self.reading.keep
+        check_kept(kept, names)
+        self.rows = RowWriter(self.open, self.form, names + kept)
 
     def write(self, results: Sequence[HlrResult]) -> None:
         """Write results, and hand them on to whoever reads; without any, just a header."""
-        self._lines.write([self._line(result) for result in results])
+        self.rows.write([self._line(result) for result in results])
 
     def _line(self, result: HlrResult) -> list[object]:
         report = result.report
         said = None if report is None else interpret(report, ranges=self.ranges)
         self.summary.add(result, said)
+        number = result.destination
+        row = number.row if isinstance(number, ListNumber) else None
+        reading = self.reading
         return [
-            result.destination.position if isinstance(result.destination, PlacedNumber) else None,
-            result.destination,
+            row and row.position,
+            number,
+            *([row and row.key] if reading is not None and reading.key_column else []),
             result.outcome.value,
             result.lookup_id,
             report and report.raw_status,
@@ -184,6 +211,7 @@ class Output:
             report and report.error_code,
             result.reason,
             *(said and _plain(getattr(said, name)) for name in self._said),
+            *([] if reading is None else reading.kept(row)),
         ]
 
 

@@ -1,27 +1,10 @@
-"""A progress bar on the terminal, of how many numbers are done."""
+"""A progress bar on the terminal, of how many rows are done."""
 
+from datetime import timedelta
 from typing import Self
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
-
-
-class _Rate(ProgressColumn):
-    """Numbers per second."""
-
-    def render(self, task: Task) -> Text:
-        """Show it as soon as it is known."""
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 
 class ProgressBar:
@@ -29,36 +12,57 @@ class ProgressBar:
 
     Args:
         console: where; if it is no terminal, there is no bar.
-        total: numbers altogether, where that is known.
+        total: rows altogether, where that is known.
         hidden: there is no bar anyway.
     """
 
     def __init__(self, console: Console, total: int | None, *, hidden: bool) -> None:
+        self._total = total
         self._bar = Progress(
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
-            _Rate(),
+            TextColumn("{task.fields[pace]}"),
             TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
             console=console,
             auto_refresh=False,
             transient=True,
             redirect_stdout=False,
             disable=hidden or not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=total, note="")
+        self._task = self._bar.add_task("", total=total, note="", pace="")
+        self._now = console.get_time
+        self._started = self._now()
 
     def __enter__(self) -> Self:
+        self._started = self._now()
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def show(self, done: int, note: str) -> None:
-        """Move on to so many numbers that are done, and say something about it."""
-        self._bar.update(self._task, completed=done, note=note, refresh=True)
+    def show(self, done: int, note: str, *, resumed: int = 0) -> None:
+        """Move on to so many rows that are done, and say something about the progress.
+
+        Args:
+            done: rows.
+            note: what to say.
+            resumed: rows of them that an earlier run had done, which say nothing of the pace.
+        """
+        pace = self._pace(done, resumed)
+        self._bar.update(self._task, completed=done, note=note, pace=pace, refresh=True)
+
+    def _pace(self, done: int, resumed: int) -> str:
+        """Rows per second, the time so far, and the time that is left."""
+        seconds = self._now() - self._started
+        so_far = str(timedelta(seconds=int(seconds)))
+        rate = (done - resumed) / seconds if seconds else 0
+        if not rate:
+            return so_far
+        left = ""
+        if self._total is not None and self._total >= done:
+            left = f", {timedelta(seconds=int((self._total - done) / rate))} left"
+        return f"{rate:,.0f}/s {so_far}{left}"
 
     def say(self, what: str) -> None:
         """Print a line, above the bar if there is one."""

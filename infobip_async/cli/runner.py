@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Final, Generic, NoReturn, TypeVar
@@ -38,7 +38,10 @@ class Runner(Generic[Result]):
         write: writes results; it may block.
         bar: shows how far it is.
         note: says something about the progress.
+        unwritten: says why the output takes no more, such as a full disk; the run is stopped then.
+        cut_off: ends the requests that are in flight when the last wait is over.
         signals: the numbers of the signals that came.
+        resumed: results that an earlier run knew.
         fault: what ended the run before its source did, or came in place of the rest of it.
         stats: how far the run came; None before that.
     """
@@ -48,7 +51,10 @@ class Runner(Generic[Result]):
     )
     bar: ProgressBar
     note: Callable[[RunStats], str]
+    unwritten: Callable[[], OSError | None] = lambda: None
+    cut_off: Callable[[], Awaitable[None]] | None = None
     signals: list[int] = attrs.field(factory=list, init=False)
+    resumed: int = attrs.field(default=0, init=False)
     fault: InfobipError | None = attrs.field(default=None, init=False)
     stats: RunStats | None = attrs.field(default=None, init=False)
     _ready: list[Result] = attrs.field(factory=list, init=False)
@@ -70,15 +76,19 @@ class Runner(Generic[Result]):
     async def _take_and_write(self, run: Run[Result]) -> None:
         taking = asyncio.create_task(self._take(run))
         stopping: asyncio.Task[None] | None = None
+        signalled = False
         try:
             while not taking.done():
                 try:
                     await asyncio.wait([taking], timeout=_TICK)
                     await self._flush(run.stats)
                 except asyncio.CancelledError:
-                    if stopping is not None or len(self.signals) != 1:  # two may come as one
+                    if signalled or len(self.signals) != 1:  # two may come as one
                         raise
-                    stopping = asyncio.create_task(run.stop())
+                    signalled = True
+                    stopping = stopping or asyncio.create_task(self._stop(run))
+                if stopping is None and self.unwritten() is not None:
+                    stopping = asyncio.create_task(self._stop(run))
             try:
                 await taking
             except InfobipError as fault:
@@ -92,19 +102,28 @@ class Runner(Generic[Result]):
                 task.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
 
+    async def _stop(self, run: Run[Result]) -> None:
+        """Wait a little for what is out, and end what is still out then."""
+        await run.stop()
+        if self.cut_off is not None:
+            await self.cut_off()
+
     async def _take(self, run: Run[Result]) -> None:
         async for result in run:
             self._ready.append(result)
+            self.resumed += getattr(result, "resumed", False)
             if len(self._ready) >= _MOST:
                 await self._flush(run.stats)
 
     async def _flush(self, stats: RunStats) -> None:
         """Write what has come, and show how far it is."""
+        waiting = "the gateway does not answer, waiting; " if stats.waiting else ""
+        waiting += "waiting for the hour; " if stats.paused else ""
+        before = f"{self.resumed:,} done before; " if self.resumed else ""
+        self.bar.show(stats.finished, waiting + before + self.note(stats), resumed=self.resumed)
         ready, self._ready = self._ready, []
         if ready:
             await self.write(ready)
-        waiting = "the gateway does not answer, waiting; " if stats.waiting else ""
-        self.bar.show(stats.finished, waiting + self.note(stats))
 
 
 def _tell(bar: ProgressBar, signals: int) -> None:
@@ -125,6 +144,10 @@ def leave(runner: Runner[Result], *, job: bool, done: bool, code: int) -> NoRetu
         code: of a run that came to its end.
     """
     goes_on = "the same command goes on" if job else "with --job, the same command could go on"
+    if (unwritten := runner.unwritten()) is not None:
+        why = f"the outcomes cannot be written ({unwritten.strerror}), so the run was stopped"
+        click.secho(f"{why}; {goes_on} where it was", fg="red", err=True)
+        sys.exit(PARTLY if done else 1)
     if runner.signals:
         click.echo(f"stopped; {goes_on} where it was", err=True)
         sys.exit(SIGNALLED + runner.signals[0])

@@ -49,6 +49,8 @@ _SPELLINGS: Final = {
     "allow_insecure=True": "--allow-insecure",
     "header=False": "--no-header",
     'on_unknown="repeat"': "--on-unknown repeat",
+    'recipient="1"': "--column 1",
+    "multiline=True": "--multiline",
     "max_parts": "--max-parts",
     "max_numbers": "--max-numbers",
 }
@@ -208,7 +210,8 @@ def options_of(
     def decorate(command: Command) -> Command:
         @wraps(command)
         def collect(**values: Any) -> None:  # noqa: ANN401 - whatever options the command has
-            fields = {field.name: values.pop(field.name) for field in attrs.fields(kind)}
+            given = [field.name for field in attrs.fields(kind) if field.init]
+            fields = {given_name: values.pop(given_name) for given_name in given}
             command(**{name: kind(**fields)}, **values)
 
         made: Command = collect

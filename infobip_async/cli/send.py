@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
-from rich.console import Console
 
 from infobip_async import (
     BinaryMessage,
@@ -18,6 +17,8 @@ from infobip_async import (
     WapBookmark,
     preview,
 )
+from infobip_async.cli.list_options import ListOptions, list_options
+from infobip_async.cli.look import MOST_PARTS, Look
 from infobip_async.cli.preview import show
 from infobip_async.cli.running import (
     PARTLY,
@@ -27,7 +28,9 @@ from infobip_async.cli.running import (
     cancelled_by_signals,
     runs,
 )
-from infobip_async.cli.send_csv import Options, options, send_csv
+from infobip_async.cli.send_csv import CsvSend, Options, options
+from infobip_async.cli.tables import counted
+from infobip_async.cli.talk import Talk, talk_options
 from infobip_async.numbering import check_sender
 
 if TYPE_CHECKING:
@@ -68,15 +71,20 @@ def _message(
     return TextMessage(text or "", sender, flash=flash)
 
 
-def _announce(message: Message, *, yes: bool) -> None:
+def _announce(message: Message, recipients: int, look: Look) -> None:
     """Show what costs more than one part before it is sent, and let a person think again."""
-    if not isinstance(message, TextMessage):
-        return
-    parts = preview(message)
-    if len(parts.parts) > 1:
-        show(Console(stderr=True), message.text, parts)
-        if sys.stdin.isatty() and not yes:
-            click.confirm("Send it?", abort=True, err=True)
+    parts = 1
+    if isinstance(message, TextMessage):
+        shown = preview(message)
+        parts = len(shown.parts)
+        if parts > 1 or look.dry_run:
+            show(look.talk.console, message.text, shown)
+    whole = parts * recipients
+    if look.dry_run:
+        look.talk.say(f"{counted(whole, 'part')} to {counted(recipients, 'recipient')}")
+        sys.exit(0)
+    if (parts > 1 or whole > MOST_PARTS) and sys.stdin.isatty() and not look.yes:
+        click.confirm(f"Send {counted(whole, 'part')}?", abort=True, err=True)
 
 
 def _print(receipt: SendReceipt | str) -> int:
@@ -138,14 +146,19 @@ async def _stoppable(client: "InfobipClient", sending: "asyncio.Task[object]") -
 @click.option("--get", is_flag=True, help="By GET, which gives the gateway's id; one recipient.")
 @click.option("--plain", is_flag=True, help="Without delivery reports.")
 @click.option("--ucs2", type=click.Choice(["binary", "text"]), default="binary")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before several parts.")
+@click.option("-y", "--yes", is_flag=True, help="Answer the question before many parts with yes.")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
 @options
+@list_options
 @account_options
+@talk_options
 @runs
 async def command(
     *,
     account: Account,
     many: Options,
+    reading: ListOptions,
+    talk: Talk,
     recipients: tuple[str, ...],
     sender: str,
     text: str | None,
@@ -159,10 +172,12 @@ async def command(
     get: bool,
     plain: bool,
     yes: bool,
+    dry_run: bool,
 ) -> None:
     """Send a message, and print each number with the message id that its report will name.
 
-    With --csv, the message goes to everyone in the file, and a line is written for each. With
+    With --csv, the message goes to everyone in the file, and a line is written for each. Before
+    more than 10 parts, a person at a terminal sees what it takes, and is asked. With
     --job, too, what was intended and what became of it is kept: the same command goes on where
     it was after a crash or Ctrl-C, and sends nothing twice.
     """
@@ -178,14 +193,23 @@ async def command(
     )
     form = Ucs2Form[ucs2.upper()]
     check_sender(sender)
-    many.check(text, single=bool(recipients) or get or plain)
+    many.check(text, reading, single=bool(recipients) or get or plain)
+    look = Look(talk=talk, price=many.price, yes=yes, dry_run=dry_run)
     if many.csv is not None:
         template = make(many.template(text))
-        await send_csv(account, many, many.csv, template, ucs2=form, yes=yes)
+        await CsvSend(
+            account=account,
+            options=many,
+            reading=reading,
+            template=template,
+            look=look,
+            talk=talk,
+            ucs2=form,
+        ).run(many.csv)
     message = make(text)
     if get and len(recipients) != 1:
         raise click.UsageError("--get takes one recipient")
-    _announce(message, yes=yes)
+    _announce(message, len(recipients), look)
     client = account.client(ucs2=form, stop_timeout=_LAST_WAIT)
     sending = asyncio.create_task(_send(client, message, recipients, get=get, plain=plain))
     signals = await _stoppable(client, sending)

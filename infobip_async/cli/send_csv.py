@@ -6,17 +6,14 @@ from collections import Counter
 from collections.abc import AsyncIterable, Sequence
 from contextlib import ExitStack, aclosing
 from decimal import Decimal
-from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import attrs
 import click
-from rich.console import Console
-from rich.table import Column, Table
 
 from infobip_async import (
     DeliveryReport,
-    LocalProtocolError,
     Message,
     OnUnknown,
     Router,
@@ -25,20 +22,23 @@ from infobip_async import (
     SendOutcome,
     SendResult,
     Ucs2Form,
-    preview,
 )
-from infobip_async.cli.list_options import check_country, check_encoding, header_option
+from infobip_async.cli.list_options import ListOptions, check_kept
+from infobip_async.cli.look import Look
 from infobip_async.cli.output import Form, RowWriter, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
-from infobip_async.cli.run_options import run_options
-from infobip_async.cli.runner import Runner, leave
+from infobip_async.cli.run_options import Credits, run_options
+from infobip_async.cli.runner import LAST_WAIT, Runner, leave
 from infobip_async.cli.running import (
     PARTLY,
     Account,
     as_json,
     options_of,
 )
-from infobip_async.lists import ListItem, NumberList, read_list
+from infobip_async.cli.tables import counted, ranking
+from infobip_async.cli.talk import Talk
+from infobip_async.lists import ListItem, read_exclusions, survey
+from infobip_async.numbering import countries_of
 
 if TYPE_CHECKING:
     from infobip_async import InfobipClient
@@ -60,11 +60,9 @@ class Options:
     csv: io.BufferedReader | None
     recipient_column: str
     text_column: str | None
-    key_column: str | None
-    encoding: str
-    header: bool
-    normalise: bool
-    country: str | None
+    exclude: str | None
+    exclude_column: str | None
+    price: Decimal | None
     job: str | None
     on_unknown: OnUnknown
     reconcile: bool
@@ -79,20 +77,21 @@ class Options:
     output: str | None
     form: Form
 
-    def check(self, text: str | None, *, single: object) -> None:
+    def check(self, text: str | None, reading: ListOptions, *, single: object) -> None:
         """Refuse options that contradict each other, or that do nothing.
 
         Args:
             text: of the option ``--text``.
+            reading: the options of the list.
             single: whether there is anything that is not for a CSV.
 
         Raises:
             click.UsageError: naming them.
         """
-        of_csv = ("text_column", "key_column", "normalise", "country", "job", "rate", "output")
-        given = [name.replace("_", "-") for name in of_csv if getattr(self, name)]
+        of_csv = ("text_column", "exclude", "job", "rate", "output")
+        given = [*(name for name in of_csv if getattr(self, name)), *reading.given]
         if self.csv is None and given:
-            raise click.UsageError(f"--{given[0]} goes with --csv")
+            raise click.UsageError(f"--{given[0].replace('_', '-')} goes with --csv")
         if self.csv is None and not single:
             raise click.UsageError("Missing argument 'RECIPIENTS...', or --csv.")
         if self.csv is not None and single:
@@ -110,22 +109,22 @@ class Options:
         """
         return text if self.text_column is None else f"{{{self.text_column}}}"
 
-    def people(self, source: io.BufferedReader) -> NumberList:
-        """The list to send to."""
-        return read_list(
-            source,
-            recipient=self.recipient_column,
-            key=self.key_column,
-            header=self.header,
-            normalise=self.normalise,
-            country=self.country,
-            encoding=self.encoding,
-        )
+    def excluded(self, country: str | None) -> frozenset[str]:
+        """The numbers that get nothing."""
+        if self.exclude is None:
+            return frozenset()
+        return read_exclusions(Path(self.exclude), recipient=self.exclude_column, country=country)
 
-    def run(self, client: "InfobipClient", items: AsyncIterable[ListItem]) -> Run[SendResult]:
+    def run(
+        self,
+        client: "InfobipClient",
+        items: AsyncIterable[ListItem],
+        exclude: frozenset[str],
+    ) -> Run[SendResult]:
         """Send the items."""
         return client.send_many(
             items,
+            exclude=exclude or None,
             job=self.job,
             on_unknown=self.on_unknown,
             rate=self.rate,
@@ -136,7 +135,7 @@ class Options:
             unreachable_timeout=self.unreachable_timeout,
             between=self.between,
             between_zone=self.between_zone,
-            stop_timeout=0,  # what is in flight ends anyway; a second signal leaves at once
+            stop_timeout=LAST_WAIT,
         )
 
 
@@ -146,8 +145,9 @@ options: Final = options_of(
     click.option(
         "--csv",
         type=click.File("rb"),
-        help="Send to everyone in a CSV, whose first line is a header that names its columns;"
-        " --text can have {columns}. - is standard input.",
+        help="Send to everyone in a CSV or a spreadsheet (.xlsx), whose first row is a header that"
+        " names its columns; --text can have {columns}, and {{ writes a brace. - is standard"
+        " input.",
     ),
     click.option(
         "--recipient-column",
@@ -156,22 +156,14 @@ options: Final = options_of(
         help="Of the CSV, by name or by number from 1.",
     ),
     click.option("--text-column", help="In place of --text."),
-    click.option("--key-column", help="What tells rows apart in a job, in place of their order."),
     click.option(
-        "--encoding",
-        default="utf-8",
-        show_default=True,
-        callback=check_encoding,
-        is_eager=True,  # before the file is opened
-        help="Of the CSV, such as cp1252.",
+        "--exclude",
+        type=click.Path(exists=True, dir_okay=False),
+        help="Send nothing to the numbers in this file, one a line in any form that --normalise"
+        " reads.",
     ),
-    header_option,
-    click.option("--normalise", is_flag=True, help="Take +, 00, blanks and punctuation away."),
-    click.option(
-        "--country",
-        callback=check_country,
-        help="Normalise, and read national numbers as of this country, such as HR.",
-    ),
+    click.option("--exclude-column", help="Of a CSV of such numbers, by name or by number."),
+    click.option("--price", type=Credits(), help="Credits a part, to say what it will cost."),
     click.option(
         "--job",
         type=click.Path(dir_okay=False),
@@ -190,43 +182,39 @@ options: Final = options_of(
 )
 
 
-async def _survey(people: NumberList, template: Message) -> Counter[int]:
-    """Count the items by their parts; by 0 those that break a rule."""
-    parts: Counter[int] = Counter()
-    async for item in people.messages(template):
-        parts[_parts(item.message)] += 1
-    return parts
+@attrs.define
+class _Outcomes:
+    """Writes outcomes, and counts those that were sent by country.
 
+    Attributes:
+        rows: writes.
+        reading: says which columns are passed through.
+        countries: numbers that were sent to.
+    """
 
-@lru_cache(maxsize=1_000)
-def _parts(message: Message) -> int:
-    try:
-        return len(preview(message).parts)
-    except LocalProtocolError:
-        return 0
+    rows: RowWriter
+    reading: ListOptions
+    countries: Counter[str] = attrs.field(factory=Counter, init=False)
 
+    def write(self, results: Sequence[SendResult]) -> None:
+        """Write results."""
+        self.rows.write([self._row(result) for result in results])
 
-def _announce(parts: Counter[int], *, yes: bool) -> None:
-    """Say what it takes before it is sent, and let a person think again."""
-    counts = [
-        f"{items:,} in {number} part{'s' * (number > 1)}"
-        for number, items in sorted(parts.items())
-        if number
-    ]
-    if parts[0]:
-        counts.append(f"{parts[0]:,} that cannot be sent")
-    whole = sum(number * items for number, items in parts.items())
-    listed = ", ".join(counts) or "none"
-    click.echo(f"{parts.total():,} messages: {listed}; {whole:,} parts", err=True)
-    if max(parts, default=0) > 1 and sys.stdin.isatty() and not yes:
-        click.confirm("Send them?", abort=True, err=True)
-
-
-def _row(result: SendResult) -> Sequence[object]:
-    item = result.item
-    position = item.row.position if isinstance(item, ListItem) else None
-    ids = " ".join(result.message_ids)
-    return position, item.recipient, item.key, result.outcome.value, ids, result.reason
+    def _row(self, result: SendResult) -> Sequence[object]:
+        item = result.item
+        row = item.row if isinstance(item, ListItem) else None
+        if result.outcome is SendOutcome.SENT:
+            found = countries_of(str(item.recipient))
+            self.countries[found[0] if len(found) == 1 else "unknown"] += 1
+        return (
+            row and row.position,
+            item.recipient,
+            item.key,
+            result.outcome.value,
+            " ".join(result.message_ids),
+            result.reason,
+            *self.reading.kept(row),
+        )
 
 
 async def _reconcile(client: "InfobipClient", job: str) -> None:
@@ -241,58 +229,93 @@ async def _reconcile(client: "InfobipClient", job: str) -> None:
     click.echo(f"{len(proven):,} reports on what was unknown", err=True)
 
 
-async def send_csv(
-    account: Account,
-    options: Options,
-    source: io.BufferedReader,
-    template: Message,
-    *,
-    ucs2: Ucs2Form,
-    yes: bool,
-) -> NoReturn:
-    """Send to everyone in a CSV, and leave with the exit code that tells what came of it."""
-    people, total = options.people(source), None
-    check_files(getattr(source, "name", None), options.output, options.job)
-    check_output(options.output)
-    if source.seekable():
-        parts = await _survey(people, template)
-        total = parts.total()
-        _announce(parts, yes=yes)
-    with ExitStack() as stack:
-        rows = RowWriter(
-            lambda: stack.enter_context(open_output(options.output)), options.form, _COLUMNS
-        )
-        hidden = options.output in {None, "-"} and sys.stdout.isatty()
-        bar = ProgressBar(Console(stderr=True), total, hidden=hidden)
+@attrs.frozen(kw_only=True)
+class CsvSend:
+    """A send to everyone in a file.
 
-        def write(results: Sequence[SendResult]) -> None:
-            rows.write([_row(result) for result in results])
+    Attributes:
+        account: who sends.
+        options: to whom, how, and where the outcomes go.
+        reading: how the file is read.
+        template: what is sent.
+        look: shows what the send takes.
+        talk: says the rest.
+        ucs2: how UCS-2 is written.
+    """
 
-        runner: Runner[SendResult] = Runner(write=write, bar=bar, note=_note)
-        async with account.client(ucs2=ucs2, stop_timeout=0) as client:
+    account: Account
+    options: Options
+    reading: ListOptions
+    template: Message
+    look: Look
+    talk: Talk
+    ucs2: Ucs2Form
+
+    async def run(self, source: io.BufferedReader) -> NoReturn:
+        """Send, and leave with the exit code that tells what came of it."""
+        options = self.options
+        check_files(getattr(source, "name", None), options.output, options.job)
+        check_kept(self.reading.keep, _COLUMNS)
+        check_output(options.output)
+        with ExitStack() as stack:
+            outcomes = _Outcomes(
+                RowWriter(
+                    lambda: stack.enter_context(open_output(options.output)),
+                    options.form,
+                    _COLUMNS + self.reading.keep,
+                ),
+                self.reading,
+            )
+            runner = await self._send(source, outcomes)
+            outcomes.rows.write(())
+        self._end(runner, outcomes)
+
+    async def _send(self, source: io.BufferedReader, outcomes: _Outcomes) -> Runner[SendResult]:
+        options, template = self.options, self.template
+        people = self.reading.read(source, options.recipient_column)
+        exclude, total = options.excluded(self.reading.country), None
+        found = None
+        if people.can_be_read_again:
+            found = await survey(people, template, exclude=exclude)
+            total = found.rows
+        async with self.account.client(ucs2=self.ucs2, stop_timeout=0) as client:
+            if found is not None:
+                await self.look.show(found, people, client)
+            if self.look.dry_run:
+                sys.exit(0)
             if options.reconcile and options.job:
                 await _reconcile(client, options.job)
             if people.can_be_read_again:
-                await options.run(client, people.messages(template)).check()
-            async with aclosing(people.messages(template)) as items:
-                await runner.run(options.run(client, items))
-        rows.write(())
-    _end(runner, options)
+                await options.run(client, people.messages(template), exclude).check()
+            hidden = options.output in {None, "-"} and sys.stdout.isatty()
+            runner: Runner[SendResult] = Runner(
+                write=outcomes.write,
+                bar=ProgressBar(self.talk.console, total, hidden=hidden),
+                note=_note,
+                unwritten=lambda: outcomes.rows.fault,
+                cut_off=client.aclose,
+            )
+            holes = found is not None or self.look.yes
+            async with aclosing(people.messages(template, holes=holes)) as items:
+                await runner.run(options.run(client, items, exclude))
+        return runner
+
+    def _end(self, runner: Runner[SendResult], shown: _Outcomes) -> NoReturn:
+        outcomes = Counter(runner.stats.outcomes if runner.stats else ())
+        console = self.talk.console
+        console.print(ranking("outcome", "messages", outcomes))
+        if len(shown.countries) > 1:
+            console.print(ranking("country", "messages", shown.countries))
+        if runner.resumed:
+            earlier = counted(runner.resumed, "outcome is", "outcomes are")
+            self.talk.say(f"{earlier} of an earlier run")
+        several = len(outcomes) > 1
+        alone = next(iter(outcomes), SendOutcome.SENT.value)
+        done = any(outcomes[one.value] for one in (SendOutcome.SENT, SendOutcome.UNKNOWN))
+        code = PARTLY if several else _IF_ALONE[SendOutcome(alone)]
+        leave(runner, job=self.options.job is not None, done=done, code=code)
 
 
 def _note(stats: RunStats) -> str:
     counts = (f"{stats.outcomes.get(name, 0):,} {name}" for name in ("sent", "refused", "unknown"))
     return ", ".join(counts)
-
-
-def _end(runner: Runner[SendResult], options: Options) -> NoReturn:
-    outcomes = Counter(runner.stats.outcomes if runner.stats else ())
-    summary = Table("outcome", Column("messages", justify="right"))
-    for outcome, count in outcomes.most_common():
-        summary.add_row(outcome, f"{count:,}")
-    Console(stderr=True).print(summary)
-    several = len(outcomes) > 1
-    alone = next(iter(outcomes), SendOutcome.SENT.value)
-    done = any(outcomes[one.value] for one in (SendOutcome.SENT, SendOutcome.UNKNOWN))
-    code = PARTLY if several else _IF_ALONE[SendOutcome(alone)]
-    leave(runner, job=options.job is not None, done=done, code=code)

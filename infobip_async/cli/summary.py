@@ -4,18 +4,15 @@ from collections import Counter, defaultdict
 from typing import Final
 
 import attrs
-from rich import box
 from rich.console import Console
-from rich.progress_bar import ProgressBar
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from infobip_async import HlrOutcome, HlrResult
 from infobip_async.cli.running import PARTLY
+from infobip_async.cli.tables import MOST, bar, ranking, table
 from infobip_async.numbering import Answer, Interpretation, countries_of
 
-_MOST: Final = 10
-_BAR_WIDTH: Final = 30
 _UNKNOWN: Final = "unknown"
 _LOOKED_UP: Final = (HlrOutcome.REPORTED, HlrOutcome.TIMED_OUT, HlrOutcome.UNKNOWN)
 _IF_ALONE: Final = {
@@ -83,21 +80,18 @@ class Summary:
 
     def show(self, console: Console) -> None:
         """Print it, with bars."""
-        numbers = self.outcomes.total()
-        outcomes = _table("outcome", _right("numbers"), "")
-        for outcome, count in self.outcomes.most_common():
-            outcomes.add_row(outcome.value, f"{count:,}", _bar(count, numbers))
-        console.print(outcomes)
+        outcomes = {outcome.value: count for outcome, count in self.outcomes.items()}
+        console.print(ranking("outcome", "numbers", outcomes))
         if self.operators:
             console.print(self._answers())
-            console.print(_ranking("country", self.countries))
-            console.print(_ranking("operator", self.operators))
+            console.print(_reachable("country", self.countries))
+            console.print(_reachable("operator", self.operators))
 
     def _answers(self) -> Table:
-        table = _table("of the reports", *map(_right, ("yes", "no", _UNKNOWN)))
-        for question, answers in self.answers.items():
-            table.add_row(question, *(f"{answers[answer]:,}" for answer in Answer))
-        return table
+        answers = table("of the reports", "yes", "no", _UNKNOWN)
+        for question, counts in self.answers.items():
+            answers.add_row(question, *(f"{counts[answer]:,}" for answer in Answer))
+        return answers
 
 
 def _country(result: HlrResult, said: Interpretation | None) -> str:
@@ -113,26 +107,14 @@ def _operator(said: Interpretation) -> str:
     return f"{name} ({said.imsi_country})" if said.imsi_country else name
 
 
-def _table(*columns: Column | str) -> Table:
-    return Table(*columns, box=box.SIMPLE_HEAD)
-
-
-def _right(header: str) -> Column:
-    return Column(header, justify="right")
-
-
-def _bar(count: int, whole: int) -> ProgressBar:
-    return ProgressBar(total=whole, completed=count, width=_BAR_WIDTH)
-
-
-def _ranking(title: str, tallies: dict[str, _Tally]) -> Table:
+def _reachable(title: str, tallies: dict[str, _Tally]) -> Table:
     """The largest of them, and the others in one row."""
     ranked = sorted(tallies.items(), key=lambda item: -item[1].numbers)
     whole = sum(tally.numbers for tally in tallies.values())
-    table = _table(title, _right("numbers"), _right("reachable"), "")
-    rest = [tally for _, tally in ranked[_MOST:]]
+    shown = table(title, "numbers", "reachable", "")
+    rest = [tally for _, tally in ranked[MOST:]]
     others = _Tally(sum(one.numbers for one in rest), sum(one.reachable for one in rest))
-    for name, tally in [*ranked[:_MOST], *([(f"{len(rest)} others", others)] if rest else [])]:
-        bar = _bar(tally.numbers, whole)
-        table.add_row(Text(name), f"{tally.numbers:,}", f"{tally.reachable:,}", bar)
-    return table
+    for name, tally in [*ranked[:MOST], *([(f"{len(rest)} others", others)] if rest else [])]:
+        share = bar(tally.numbers, whole)
+        shown.add_row(Text(name), f"{tally.numbers:,}", f"{tally.reachable:,}", share)
+    return shown

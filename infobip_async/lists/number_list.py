@@ -2,10 +2,11 @@
 
 import asyncio
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import attrs
 
@@ -16,7 +17,11 @@ from infobip_async.lists.rows import ListNumber, ListRemark, ListRow, ReadNumber
 from infobip_async.lists.sources import chunks, chunks_as_they_come
 from infobip_async.lists.spreadsheet import is_spreadsheet, sheet_rows
 from infobip_async.models import BinaryMessage, Message, TextMessage
+from infobip_async.numbering.msisdn import MarkedNumber
 from infobip_async.numbering.national import fault_of_spreadsheet, normalise, read_number
+
+_MISSING: Final = "is missing: the row has no number"
+_TOO_SHORT: Final = "stands in a row that is too short for the text"
 
 
 @attrs.frozen
@@ -45,6 +50,7 @@ class NumberList:
     _source: str | Path | io.BufferedIOBase
     _recipient: str | None
     _key: str | None
+    _columns: tuple[str, ...]
     _header: bool
     _read_number: ReadNumber
     _encoding: str | None
@@ -108,7 +114,7 @@ class NumberList:
                 yield ListNumber(row)
 
     async def messages(
-        self, template: str | Message, *, sender: str | None = None
+        self, template: str | Message, *, sender: str | None = None, holes: bool = True
     ) -> AsyncGenerator[ListItem, None]:
         """Give a message to everyone in the list, as `InfobipClient.send_many` takes them.
 
@@ -117,6 +123,8 @@ class NumberList:
                 ``{{`` and ``}}`` are braces of the text. A `BinaryMessage` goes to everyone as it
                 is.
             sender: of a text: 1 to 11 characters, or 1 to 14 digits.
+            holes: whether a row that is too short for a column of the text gets a text with a
+                hole, or has a fault.
 
         Raises:
             LocalProtocolError: a column is missing, or the list cannot be read.
@@ -126,7 +134,10 @@ class NumberList:
         fill = _filler(message)
         async with aclosing(self._checked(fields)) as rows:
             async for row in rows:
-                yield ListItem(fill(row), row.msisdn, row.key, row=row)
+                number = row.msisdn
+                if not holes and row.lacks(fields):
+                    number = MarkedNumber(number, _TOO_SHORT)
+                yield ListItem(fill(row), number, row.key, row=row)
 
     # --- reading ---
 
@@ -160,7 +171,7 @@ class NumberList:
         decoder = LineDecoder(self._encoding, name)
         if self._recipient is not None:
             return decoder, CsvRows(self._table(self._recipient, fields), self._multiline)
-        if fields or self._key is not None:
+        if fields or self._columns or self._key is not None:
             raise LocalProtocolError(
                 "a list with one number a line has no columns", field="recipient"
             )
@@ -178,7 +189,8 @@ class NumberList:
         table.end()
 
     def _table(self, recipient: str, fields: Sequence[str]) -> TableRows:
-        return TableRows(recipient, self._key, fields, self._read_number, self._header)
+        wanted = (*self._columns, *fields)
+        return TableRows(recipient, self._key, wanted, self._read_number, self._header)
 
     @contextmanager
     def _open(self) -> Iterator[io.BufferedIOBase]:
@@ -223,6 +235,7 @@ def read_list(
     *,
     recipient: str | None = None,
     key: str | None = None,
+    columns: Iterable[str] = (),
     header: bool = True,
     normalise: bool = False,
     country: str | None = None,
@@ -247,6 +260,7 @@ def read_list(
         recipient: the column of the numbers in a CSV or a spreadsheet, by name or by number from
             1; None for a list with one number a line.
         key: the column of the keys, which tell the rows of a job from each other.
+        columns: further columns that there must be.
         header: whether the first row names the columns; without, they have numbers.
         normalise: read numbers as people write them, see `infobip_async.numbering.normalise`. A
             row whose number cannot be read has a fault.
@@ -274,6 +288,7 @@ def read_list(
         source=source,
         recipient=recipient,
         key=key,
+        columns=tuple(columns),
         header=header,
         read_number=read,
         encoding=encoding,
@@ -310,6 +325,3 @@ def _read_normalised(country: str | None, number: str) -> tuple[str, str, str]:
     except LocalProtocolError as fault:
         return number, str(fault.args[0]).removeprefix(f"{number!r} "), ""
     return reading.msisdn, "", reading.guess
-
-
-_MISSING = "is missing: the row has no number"

@@ -133,9 +133,7 @@ class ListRow:
 
     def fill(self, template: str) -> str:
         """Put the text of columns in the place of their names in braces; ``{{`` is a brace."""
-        return _BRACES.sub(
-            lambda found: self.cell(found[1]) if found[1] else found[0][0], template
-        )
+        return _BRACES.sub(lambda found: self.cell(found[1]) if found[1] else found[0][0], template)
 
 
 class ListNumber(MarkedNumber):

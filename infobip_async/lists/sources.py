@@ -49,4 +49,3 @@ async def _readable(pipe: int) -> None:
         await ready.wait()
     finally:
         loop.remove_reader(pipe)
-

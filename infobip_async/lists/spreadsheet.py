@@ -36,9 +36,7 @@ def sheet_rows(file: io.BufferedIOBase, sheet: str | None) -> list[list[str]]:
     try:
         import python_calamine as calamine  # noqa: PLC0415 - an extra
     except ImportError:
-        raise LocalProtocolError(
-            "a spreadsheet needs: pip install 'infobip-async[xlsx]'"
-        ) from None
+        raise LocalProtocolError("a spreadsheet needs: pip install 'infobip-async[xlsx]'") from None
     try:
         book = calamine.CalamineWorkbook.from_filelike(file)
         names = book.sheet_names if sheet is None else [sheet]

@@ -206,7 +206,9 @@ def check_lookup_destination(destination: str) -> str:
     if destination and not mark and not _UNCARRIABLE.search(destination):
         return destination
     what = "has a ';', a line break or a control character" if destination else "is empty"
-    raise LocalProtocolError(f"{destination!r} {mark or what}", field="destinations", section=_LOOKUP)
+    raise LocalProtocolError(
+        f"{destination!r} {mark or what}", field="destinations", section=_LOOKUP
+    )
 
 
 def check_lookup_destinations(destinations: Sequence[str]) -> None:

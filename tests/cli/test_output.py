@@ -6,11 +6,12 @@ import json
 import pytest
 
 from infobip_async import HlrOutcome, HlrReport, HlrResult, HlrStatus
-from infobip_async.cli.output import Output, PlacedNumber
+from infobip_async.cli.output import Output
+from infobip_async.lists import ListNumber, ListRow
 from infobip_async.numbering import NumberingPlan, NumberRanges
 
 REPORTED = HlrResult(
-    PlacedNumber("38598514674", 1),
+    ListNumber(ListRow(2, 1, "38598514674")),
     HlrOutcome.REPORTED,
     "id-1",
     HlrReport(
@@ -23,7 +24,7 @@ REPORTED = HlrResult(
         "0",
     ),
 )
-REFUSED = HlrResult(PlacedNumber("n/a", 8), HlrOutcome.REFUSED, reason="status 'FAILED'")
+REFUSED = HlrResult(ListNumber(ListRow(9, 8, "n/a")), HlrOutcome.REFUSED, reason="status 'FAILED'")
 PLAIN = "position,destination,outcome,lookup_id,status,imsi,serving_msc,error_code,reason"
 MEANINGS = (
     "reachable,roaming,ported,mcc,mnc,ambiguous,assumed,operator"

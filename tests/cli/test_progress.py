@@ -9,20 +9,27 @@ from rich.console import Console
 from infobip_async.cli.progress import ProgressBar
 
 
-def _shown(*, terminal: bool = True, hidden: bool = False, total: int | None = 200) -> str:
-    seconds = itertools.count()
+def _shown(
+    *,
+    terminal: bool = True,
+    hidden: bool = False,
+    total: int | None = 200,
+    seconds: float = 0.001,
+    resumed: int = 0,
+) -> str:
+    clock = itertools.count()
     console = Console(
         file=io.StringIO(),
         force_terminal=terminal,
         width=120,
         no_color=True,
-        get_time=lambda: next(seconds) / 1000,
+        get_time=lambda: seconds if next(clock) > 2 else 0,
     )
     bar = ProgressBar(console, total, hidden=hidden)
     bar.say("before [it]")
     with bar:
         bar.show(50, "20 in flight")
-        bar.show(100, "1,000 in flight")
+        bar.show(100, "1,000 in flight", resumed=resumed)
     return console.file.getvalue()
 
 
@@ -33,6 +40,13 @@ def test_it_shows_how_far_it_is() -> None:
     assert "1,000 in flight" in shown
     assert "/s" in shown
     assert "0:00:00" in shown
+    assert "left" in shown
+
+
+def test_what_an_earlier_run_did_says_nothing_of_the_pace() -> None:
+    """A run that goes on is as fast as what it does itself."""
+    assert "10/s" in _shown(seconds=1, resumed=90)
+    assert "100/s" in _shown(seconds=1)
 
 
 def test_it_can_do_without_a_length() -> None:

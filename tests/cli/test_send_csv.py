@@ -74,9 +74,11 @@ def test_everyone_gets_a_text(send: Run, gateway: Any) -> None:
     assert ids == {message.message_id for message in gateway.simulator.messages}
     assert (rows["2"]["recipient"], rows["2"]["key"]) == ("41793026727", "2")
     assert (rows["3"]["recipient"], rows["3"]["outcome"]) == ("n/a", "refused")
-    assert "characters other than the digits" in rows["3"]["reason"]
+    assert rows["3"]["reason"] == "recipients: 'n/a' is no telephone number (§2/1.2)"
     assert result.exit_code == 6
-    assert "4 messages: 4 in 1 part; 4 parts" in result.stderr
+    assert "4 rows, 3 messages: 3 in 1 part; 3 parts" in result.stderr
+    assert "not sent  1 number: is no telephone number (line 4)" in result.stderr
+    assert "repeated  1 row with a number that stood before" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -137,9 +139,9 @@ def test_requests_are_as_large_as_asked_for(send: Run, gateway: Any) -> None:
 
 @pytest.mark.parametrize(
     ("length", "options", "answer", "sent"),
-    [(161, [], "y", True), (161, [], "n", False), (161, ["-y"], "n", True), (160, [], "n", True)],
+    [(500, [], "y", True), (500, [], "n", False), (500, ["-y"], "n", True), (160, [], "n", True)],
 )
-def test_a_person_is_asked_before_long_texts_are_sent(  # noqa: PLR0917 - fixtures
+def test_a_person_is_asked_before_many_parts_are_sent(  # noqa: PLR0917 - fixtures
     send: Run,
     gateway: Any,
     terminal: None,
@@ -148,10 +150,15 @@ def test_a_person_is_asked_before_long_texts_are_sent(  # noqa: PLR0917 - fixtur
     answer: str,
     sent: bool,
 ) -> None:
-    """Unless all of them are short, or one said yes before."""
-    result = send("-t", "{id}" + "." * (length - 1), *options, stdin=answer)
-    expected = "4 in 2 parts; 8 parts" if length > 160 else "4 in 1 part; 4 parts"
-    assert f"4 messages: {expected}" in result.stderr
+    """What it takes is shown, with the first texts; unless it is little, or yes was said before."""
+    price = ("--price", "0.5")
+    result = send("-t", "{id}" + "." * (length - 1), *price, *options, stdin=answer)
+    expected = "3 in 4 parts; 12 parts" if length > 160 else "3 in 1 part; 3 parts"
+    assert f"3 messages: {expected}" in result.stderr
+    asked = length > 160 and not options
+    assert ("balance      1000000 credits" in result.stderr) is asked
+    assert ("cost         6.0 at 0.5 a part" in result.stderr) is asked
+    assert ("41793026727  2....." in result.stderr) is asked
     assert bool(gateway.simulator.messages) is sent
 
 
@@ -159,7 +166,8 @@ def test_texts_that_cannot_be_sent_are_counted(send: Run, gateway: Any, people: 
     """They are refused, and cost nothing."""
     people.write_text(PEOPLE.replace("Beat", ""), encoding="utf-8")
     result = send("--text-column", "name")
-    assert "4 messages: 3 in 1 part, 1 that cannot be sent; 3 parts" in result.stderr
+    assert "4 rows, 2 messages: 2 in 1 part; 2 parts" in result.stderr
+    assert "not sent  1 number: is empty (line 3)" in result.stderr
     assert _rows(result.stdout)["2"]["outcome"] == "refused"
 
 

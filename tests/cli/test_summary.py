@@ -87,7 +87,7 @@ def test_bars_show_shares() -> None:
     console = Console(file=io.StringIO(), width=120)
     summary.show(console)
     bars = [line.count("━") for line in console.file.getvalue().splitlines() if "━" in line]
-    assert bars[:2] == [22, 7]
+    assert bars[:2] == [15, 5]
 
 
 def test_nothing_is_shown_of_nothing() -> None:

@@ -73,7 +73,9 @@ def test_a_first_line_that_is_a_recipient_is_no_header(first: str) -> None:
 @pytest.mark.parametrize("line", [f"{GOOD};Ana", f"Ana,{GOOD}", f'"{GOOD}"', f"{GOOD}\tAna", "1|2"])
 def test_a_line_with_cells_is_no_number(line: str) -> None:
     """Names and codes are not looked up: the list is refused, and the option is named."""
-    assert 'line 2 has a .*recipient="1"'.split(".*")[1] in _refused(f"{GOOD}\n{line}\n", None)
+    refusal = _refused(f"{GOOD}\n{line}\n", None)
+    assert "line 2 has a" in refusal
+    assert 'recipient="1"' in refusal
 
 
 def test_a_row_with_too_many_cells_has_a_fault() -> None:
@@ -200,7 +202,7 @@ async def test_a_survey_says_what_simple_characters_would_save() -> None:
 
 def test_exclusions_are_read_in_every_form() -> None:
     """One that cannot be read would get something, so the list is refused."""
-    people = io.BytesIO("+385 98 514 674\n\n098 303 174\n41793026727".encode())
+    people = io.BytesIO(b"+385 98 514 674\n\n098 303 174\n41793026727")
     assert read_exclusions(people, country="HR") == {GOOD, "38598303174", "41793026727"}
     with pytest.raises(LocalProtocolError, match="number in line 2 is no telephone number"):
         read_exclusions(io.BytesIO(b"41793026727\nn/a\n"))
@@ -252,9 +254,7 @@ async def test_a_spreadsheet_is_read(book: Path) -> None:
         ({"recipient": "1", "sheet": "empty"}, "the list is empty"),
     ],
 )
-def test_a_spreadsheet_that_is_not_read(
-    book: Path, options: dict[str, str], reason: str
-) -> None:
+def test_a_spreadsheet_that_is_not_read(book: Path, options: dict[str, str], reason: str) -> None:
     """The reason says what to do."""
     pytest.importorskip("python_calamine")
     with pytest.raises(LocalProtocolError, match=reason):
