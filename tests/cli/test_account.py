@@ -38,6 +38,11 @@ def test_the_balance_is_shown(run: Run, gateway: Any) -> None:
         (["--proxy", "foo"], 2, "--proxy"),
         (["--proxy", "http://[x"], 2, "--proxy"),
         (["--proxy", "http://a b"], 2, "--proxy"),
+        (["--proxy", "user:secret@host:3128"], 2, "--proxy"),
+        (["--proxy", "socks5://user:secret@host:1080"], 2, "--proxy"),
+        (["--base-url", "http://127.0.0.1:1\r"], 2, "--base-url"),
+        (["--base-url", "http://user:secret@127.0.0.1:1"], 2, "--base-url"),
+        (["--ca-file", "/no/such/file"], 2, "/no/such/file cannot be read"),
         (["--timeout", "-1"], 2, "--timeout"),
         (["--timeout", "nan"], 2, "no finite number"),
         (["--timeout", "inf"], 2, "no finite number"),
@@ -51,6 +56,7 @@ def test_an_account_has_options(
     result = run("credits", *options)
     assert result.exit_code == code
     assert why in result.stderr
+    assert "secret" not in result.stderr
 
 
 def test_insecure_addresses_can_be_allowed(

@@ -134,6 +134,14 @@ def test_requests_are_as_large_as_asked_for(send: Run, gateway: Any) -> None:
     assert gateway.simulator.counts.requests == {"send": 3}
 
 
+def test_hours_that_are_none(send: Run, gateway: Any) -> None:
+    """Are refused before anything is sent; with a zone, too."""
+    for options in (["--between", "25:00-26:00"], ["--between-zone", "Europe/Zagreb"]):
+        result = send("--text", "Hi", "--yes", *options)
+        assert (result.exit_code, "between" in result.stderr) == (2, True)
+    assert not _sent(gateway)
+
+
 # --- before and after -------------------------------------------------------------------------
 
 

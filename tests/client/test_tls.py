@@ -9,7 +9,13 @@ from pathlib import Path
 import httpcore
 import pytest
 
-from infobip_async import Endpoints, NotSentError, OutcomeUnknownError
+from infobip_async import (
+    Endpoints,
+    InfobipClient,
+    LocalProtocolError,
+    NotSentError,
+    OutcomeUnknownError,
+)
 from infobip_async.client.connections import SocketNetwork, SocketStream
 from jumping import PATIENCE, turns, until
 from platforms import OPENSSL, needs_openssl
@@ -63,6 +69,41 @@ async def test_the_ssl_context_is_used(secured, connect, trusting, call) -> None
     for _ in range(3):
         assert call.result in repr(await call.make(client))
     assert secured.connections == 1
+
+
+@pytest.mark.parametrize("kind_of_path", [str, Path])
+async def test_the_certificates_of_a_file_are_trusted(
+    secured, connect, certificate, call, kind_of_path
+) -> None:
+    """Such as those of a company."""
+    assert call.result in repr(await call.make(connect(ca_file=kind_of_path(certificate))))
+
+
+async def test_the_certificates_of_a_file_are_trusted_behind_a_proxy(
+    gateway, connect, serving, certificate
+) -> None:
+    """The gateway's, in the tunnel."""
+    url, gateway.tls = gateway.url, serving
+    endpoints = Endpoints.at("https://gateway.example")
+    client = connect(proxy=url, endpoints=endpoints, ca_file=certificate)
+    assert str(await client.credits()) == "7.16"
+
+
+async def test_a_file_for_all_programs(secured, monkeypatch, certificate) -> None:
+    """A client that is made of the environment trusts it, unless it is told what to trust."""
+    monkeypatch.setenv("INFOBIP_USERNAME", "user")
+    monkeypatch.setenv("INFOBIP_PASSWORD", "password")
+    monkeypatch.setenv("INFOBIP_BASE_URL", secured.url)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with InfobipClient.from_env() as client:
+        assert str(await client.credits()) == "7.16"
+    strict = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    async with InfobipClient.from_env(ssl_context=strict) as client:
+        with pytest.raises(NotSentError, match="CERTIFICATE_VERIFY_FAILED"):
+            await client.credits()
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
+    with pytest.raises(LocalProtocolError, match="/no/such/file cannot be read"):
+        InfobipClient.from_env()
 
 
 async def test_an_unknown_certificate_is_refused(secured, connect, call) -> None:
