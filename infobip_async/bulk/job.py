@@ -17,20 +17,18 @@ from collections.abc import (
 from itertools import chain
 from pathlib import Path
 from secrets import token_hex
-from typing import Final, Self
+from typing import Final
 
 import attrs
 
 from infobip_async.bulk.groups import Entry, Key
 from infobip_async.bulk.items import Outgoing, SendOutcome
 from infobip_async.concurrency.sqlite_file import FileKind
-from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models import DeliveryReport, Recipient
-from infobip_async.runs.job import SCHEMA, changed, open_identity, text_of
+from infobip_async.runs.job import JobFile, text_of
 
-_SCHEMA: Final = f"""
-{SCHEMA}
+_TABLES: Final = """
 create table if not exists items (
     key primary key, digest blob not null, run text not null, message_ids text not null default '',
     outcome text, answered integer not null default 0, reason text
@@ -73,53 +71,23 @@ class Record:
 _MET: Final = Record(own=True)
 
 
-class SendJob:
-    """Remembers the items of a bulk send by their keys, over crashes.
+class SendJob(JobFile):
+    """Remembers the items of a bulk send by their keys, over crashes; see `JobFile`."""
 
-    Args:
-        path: the file; made where there is none. Only one process can have it open.
-        account: whose job it is; None to take it as it is.
-
-    Raises:
-        LocalProtocolError: on entry: the file is no such job, or another account's.
-        StorageUnavailableError: by every method: the file cannot be read or written, and nothing
-            of what was to be written is.
-    """
+    kind = FileKind.SEND_JOB
+    tables = _TABLES
+    last_position = "select max(key) from items where typeof(key) = 'integer'"
+    rows = "rows"
 
     def __init__(self, path: str | Path, account: str | None = None) -> None:
-        self.path = Path(path)
-        self._account = account
-        self._thread = SqliteThread(path, FileKind.SEND_JOB, _SCHEMA)
+        super().__init__(path, account)
         self._run = token_hex(8)
-
-    async def __aenter__(self) -> Self:
-        await self._thread.__aenter__()
-        account = self._account
-        try:
-            if account is not None:
-                self._identity = await self._thread.do(
-                    lambda connection: open_identity(connection, account, self.path)
-                )
-        except BaseException:
-            await self._thread.aclose()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._thread.aclose()
 
     async def meet(
         self, items: Sequence[tuple[Key, Outgoing]]
     ) -> tuple[list[Record | None], LocalProtocolError | None]:
-        """Make items known to the job, in the order of the source, up to one that differs.
-
-        Args:
-            items: with their keys.
-
-        Returns:
-            What is known of each item, None where it is new; and the difference, if there is one:
-            the item behind those is another than the job has under its key.
-        """
+        """Make items known to the job, up to one that differs; see `runs.screening.Job`."""
+        assert self._identity is not None  # noqa: S101 - an account is given for this
         seen = [(key, self._identity.digest(*_content(item))) for key, item in items]
 
         def work(connection: sqlite3.Connection) -> list[Record | None]:
@@ -151,25 +119,7 @@ class SendJob:
             return records, None
         key = seen[len(records)][0]
         row = f"row {key + 1}" if isinstance(key, int) else f"the row with the key {key!r}"
-        return records, changed(self.path, f"{row} has another number or another message there")
-
-    async def check_end(self, rows: int) -> LocalProtocolError | None:
-        """Tell of a source that ends before the job does.
-
-        Args:
-            rows: rows of the source whose key is their position.
-        """
-
-        def read(connection: sqlite3.Connection) -> int:
-            last: int | None = connection.execute(
-                "select max(key) from items where typeof(key) = 'integer'"
-            ).fetchone()[0]
-            return 0 if last is None else last + 1
-
-        known = await self._thread.do(read)
-        if rows >= known:
-            return None
-        return changed(self.path, f"it ends after {rows:,} rows, and the job has {known:,}")
+        return records, self._changed(f"{row} has another number or another message there")
 
     async def intend(self, entries: Iterable[Entry]) -> None:
         """Write down what is about to be sent, in place of what was known of it."""
@@ -188,9 +138,6 @@ class SendJob:
         await self._change(
             "update items set outcome = ?, answered = ?, reason = ? where key = ?", rows
         )
-
-    async def _change(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        await self._thread.do(lambda connection: connection.executemany(statement, rows).rowcount)
 
     async def in_doubt(self) -> AsyncGenerator[dict[Key, tuple[str, ...]], None]:
         """Page through the items that may have been sent: their message ids by key."""

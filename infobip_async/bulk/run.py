@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterable, Container, Iterable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Container, Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -10,8 +10,7 @@ import attrs
 
 from infobip_async.bulk.groups import Entry, Group, Groups, Key, MessageIds
 from infobip_async.bulk.items import Outgoing, SendOutcome, SendResult
-from infobip_async.bulk.job import SendJob, number_of
-from infobip_async.bulk.screening import Exclude, Screening
+from infobip_async.bulk.job import Record, SendJob, number_of
 from infobip_async.concurrency.rate import RateLimiter
 from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.concurrency.window import Window, in_chunks
@@ -28,6 +27,7 @@ from infobip_async.protocol.send_xml import MAX_RECIPIENTS
 from infobip_async.runs.flow_control import ClosedError, FlowControl
 from infobip_async.runs.outcomes import concerns_account, outcome_of
 from infobip_async.runs.run import Run
+from infobip_async.runs.screening import Screening, check_source
 from infobip_async.runs.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ Given = Outgoing | tuple[Message, str | Recipient]
 Source = Iterable[Given] | AsyncIterable[Given]
 """Any source of items, of any length."""
 
+Exclude = Container[str] | Callable[[str], Awaitable[bool]]
+"""Numbers that nothing is sent to, or a coroutine function that knows whether a number is one."""
+
+_MAY_HAVE_LEFT: Final = {SendOutcome.SENT, SendOutcome.UNKNOWN}
 
 _CHUNK: Final = 1_000
 """Items that are compared with a job at once."""
@@ -116,10 +120,10 @@ class BulkSend:
             most_parts=limiter.largest or (MAX_RECIPIENTS if self.flow.budget.limited else None),
         )
         self._job = None if settings.job is None else SendJob(settings.job, client.username)
-        self._screening: Screening | None = None
-        asks = None if isinstance(exclude, Container) else exclude
-        if self._job is not None or asks is not None:  # each item is waited for
-            self._screening = Screening(self, self.flow, self._job, asks, settings.on_unknown)
+        self._asks = None if isinstance(exclude, Container) else exclude
+        self._screening: Screening[tuple[Key, Outgoing], Record] | None = None
+        if self._job is not None or self._asks is not None:  # each item is waited for
+            self._screening = Screening(self, self._job)
         self._requests = TaskSet(self._ended)
         self._positions = itertools.count()
         self._rows = 0
@@ -136,15 +140,10 @@ class BulkSend:
 
     async def check(self) -> None:
         """Compare the source with the job; see `Run.check`."""
-        if self._job is None or not self._job.path.exists():
-            return
-        async with self._job as job:
-            async for given in in_chunks(self.window.source, _CHUNK):
-                _, difference = await job.meet(list(map(self._keyed, given)))
-                if difference is not None:
-                    raise difference
-            if (difference := await job.check_end(self._rows)) is not None:
-                raise difference
+        if self._job is not None:
+            chunks = in_chunks(self.window.source, _CHUNK)
+            keyed = (list(map(self._keyed, chunk)) async for chunk in chunks)
+            await check_source(self._job, keyed, lambda: self._rows)
 
     async def close(self) -> None:
         """Read and send nothing more, and leave no request behind."""
@@ -178,11 +177,12 @@ class BulkSend:
         return position, item
 
     def _take(self, items: Sequence[Given]) -> None:
-        for key, item in map(self._keyed, items):
-            if self._screening is not None:
-                self._screening.add(key, item)
-            else:
-                self.admit(key, item)
+        keyed = map(self._keyed, items)
+        if self._screening is not None:
+            self._screening.add(list(keyed))
+        else:
+            for key, item in keyed:
+                self._admit(key, item)
 
     def _finish(self) -> None:
         if self._screening is not None:
@@ -194,16 +194,42 @@ class BulkSend:
         """Send what waits for others, since none will come."""
         self._groups.close()
 
-    def admit(self, key: Key, item: Outgoing) -> None:
+    async def take(self, keyed: tuple[Key, Outgoing], record: Record | None) -> None:
+        """Send an item, unless the job knows what became of it, or its number is excluded."""
+        key, item = keyed
+        if record is not None and self._is_settled(key, item, record):
+            return
+        asks = None if self.flow.closed else self._asks
+        number = number_of(item)
+        if asks is not None and number is not None and await asks(number):
+            self._emit(SendResult(item, SendOutcome.EXCLUDED))
+        else:
+            self._admit(key, item)
+
+    def _is_settled(self, key: Key, item: Outgoing, record: Record) -> bool:
+        """Whether an item needs nothing more, since the job knows what became of it."""
+        if record.own:
+            self._refuse(item, LocalProtocolError(f"{key!r} stands for another item", field="key"))
+        elif record.answered or (record.in_doubt and self._settings.on_unknown == "report"):
+            self._emit(_known(item, record))
+        else:
+            return False
+        return True
+
+    def leave_out(self, keyed: tuple[Key, Outgoing], why: InfobipError) -> None:
+        """Report an item that is not sent, since the source is not the job's."""
+        self._emit(SendResult(keyed[1], SendOutcome.NOT_SENT, (), why, str(why)))
+
+    def _admit(self, key: Key, item: Outgoing) -> None:
         """Put an item into the group of its message, unless its number is excluded."""
         number = number_of(item)
         if self._excluded is not None and number is not None and number in self._excluded:
-            self.emit(SendResult(item, SendOutcome.EXCLUDED))
+            self._emit(SendResult(item, SendOutcome.EXCLUDED))
             return
         try:
             self._groups.add(item, key)
         except LocalProtocolError as error:
-            self.refuse(item, error)
+            self._refuse(item, error)
 
     # --- from groups to requests ---
 
@@ -285,15 +311,14 @@ class BulkSend:
         outcome, error = verdict.outcome, verdict.error
         reason = None if error is None else str(error)
         for entry in entries:
-            ids = entry.message_ids if _may_have_left(outcome) else ()
-            self.emit(SendResult(entry.item, outcome, ids, error, reason))
+            ids = entry.message_ids if outcome in _MAY_HAVE_LEFT else ()
+            self._emit(SendResult(entry.item, outcome, ids, error, reason))
 
-    def refuse(self, item: Outgoing, error: LocalProtocolError) -> None:
+    def _refuse(self, item: Outgoing, error: LocalProtocolError) -> None:
         """Report an item that breaks a rule."""
-        self.emit(SendResult(item, SendOutcome.REFUSED, (), error, str(error)))
+        self._emit(SendResult(item, SendOutcome.REFUSED, (), error, str(error)))
 
-    def emit(self, result: SendResult) -> None:
-        """Report an item."""
+    def _emit(self, result: SendResult) -> None:
         self.outcomes[result.outcome.value] += 1
         self.window.emit(result)
 
@@ -310,5 +335,11 @@ def _verdict_on(error: InfobipError) -> _Verdict:
     return _Verdict(SendOutcome[outcome_of(error)], error, answered)
 
 
-def _may_have_left(outcome: SendOutcome) -> bool:
-    return outcome in {SendOutcome.SENT, SendOutcome.UNKNOWN}
+def _known(item: Outgoing, record: Record) -> SendResult:
+    """The result of an item of which nothing new is found out."""
+    outcome, reason = record.outcome, record.reason
+    if outcome is None:
+        outcome = SendOutcome.UNKNOWN
+        reason = "an earlier run ended before the outcome was known"
+    ids = record.message_ids if outcome in _MAY_HAVE_LEFT else ()
+    return SendResult(item, outcome, ids, None, reason, resumed=True)

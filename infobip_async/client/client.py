@@ -13,8 +13,7 @@ import httpx
 
 from infobip_async.bulk.items import SendResult
 from infobip_async.bulk.job import settle_doubts
-from infobip_async.bulk.run import BulkSend, Source
-from infobip_async.bulk.screening import Exclude
+from infobip_async.bulk.run import BulkSend, Exclude, Source
 from infobip_async.client.composer import NO_COPIES, Composer
 from infobip_async.client.connections import make_sender
 from infobip_async.client.environment import complete_options

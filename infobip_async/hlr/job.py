@@ -10,19 +10,17 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import attrs
 
 from infobip_async.concurrency.sqlite_file import FileKind
-from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
-from infobip_async.runs.job import SCHEMA, changed, open_identity
+from infobip_async.runs.job import JobFile
 
-_SCHEMA: Final = f"""
-{SCHEMA}
+_TABLES: Final = """
 create table if not exists numbers (
     position integer primary key, destination text not null, intended integer not null default 0,
     lookup_id text, deadline real,
@@ -76,76 +74,52 @@ class OpenLookup:
     seconds: float
 
 
-class HlrJobFile:
-    """Remembers the numbers of a run by their positions, over crashes.
+class HlrJobFile(JobFile):
+    """Remembers the numbers of a run by their positions, over crashes; see `JobFile`.
 
     Args:
-        path: the file; made where there is none. Only one process can have it open.
+        path: the file.
         account: whose job it is.
         clock: gives the time in seconds, which must go on over restarts.
-
-    Raises:
-        LocalProtocolError: on entry: the file is no such job, or another account's.
-        StorageUnavailableError: by every method: the file cannot be read or written, and nothing
-            of what was to be written is.
     """
+
+    kind = FileKind.LOOKUP_JOB
+    tables = _TABLES
+    last_position = "select max(position) from numbers"
+    rows = "numbers"
 
     def __init__(
         self, path: str | Path, account: str, clock: Callable[[], float] = time.time
     ) -> None:
-        self.path = Path(path)
-        self._account = account
+        super().__init__(path, account)
         self._clock = clock
-        self._thread = SqliteThread(path, FileKind.LOOKUP_JOB, _SCHEMA)
-
-    async def __aenter__(self) -> Self:
-        await self._thread.__aenter__()
-        try:
-            await self._thread.do(
-                lambda connection: open_identity(connection, self._account, self.path)
-            )
-        except BaseException:
-            await self._thread.aclose()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._thread.aclose()
 
     async def meet(
-        self, first: int, numbers: Sequence[str]
+        self, items: Sequence[tuple[int, str]]
     ) -> tuple[list[Record | None], LocalProtocolError | None]:
-        """Make numbers known to the job, in the order of the source, up to one that differs.
+        """Make numbers known to the job, up to one that differs; see `runs.screening.Job`.
 
         Args:
-            first: the position of the first of them.
-            numbers: those that were read.
-
-        Returns:
-            What is known of each number, None where it was not submitted; and the difference, if
-            there is one: the number behind those is another than the job has at its position.
+            items: numbers that follow each other in the source, with their positions.
         """
-        texts = [_text(number) for number in numbers]
+        texts = [(position, _text(number)) for position, number in items]
 
         def work(connection: sqlite3.Connection) -> list[Record | None]:
-            rows = connection.execute(_READ, (first, first + len(numbers) - 1)).fetchall()
+            rows = connection.execute(_READ, (items[0][0], items[-1][0])).fetchall()
             records: list[Record | None] = []
-            for number, text, row in zip(numbers, texts, rows, strict=False):
+            for (_, number), (_, text), row in zip(items, texts, rows, strict=False):
                 if row[0] != text:
                     return records
                 records.append(_record(number, row))
-            new = range(first + len(rows), first + len(numbers))
-            connection.executemany(
-                "insert into numbers (position, destination) values (?, ?)",
-                zip(new, texts[len(rows) :], strict=True),
-            )
+            new = texts[len(rows) :]
+            connection.executemany("insert into numbers (position, destination) values (?, ?)", new)
             return records + [None] * len(new)
 
         records = await self._thread.do(work)
-        if len(records) == len(numbers):
+        if len(records) == len(items):
             return records, None
-        row = f"number {first + len(records) + 1:,} is another one there"
-        return records, changed(self.path, row)
+        number = f"number {items[len(records)][0] + 1:,}"
+        return records, self._changed(f"{number} is another one there")
 
     async def open_lookups(self) -> list[OpenLookup]:
         """The lookups of earlier runs whose deadline has not passed, by their deadlines."""
@@ -155,22 +129,6 @@ class HlrJobFile:
             return [OpenLookup(*row) for row in connection.execute(_OPEN, (now, now))]
 
         return await self._thread.do(read)
-
-    async def check_end(self, numbers: int) -> LocalProtocolError | None:
-        """Tell of a source that ends before the job does.
-
-        Args:
-            numbers: how many the source has.
-        """
-
-        def read(connection: sqlite3.Connection) -> int:
-            last: int | None = connection.execute("select max(position) from numbers").fetchone()[0]
-            return 0 if last is None else last + 1
-
-        known = await self._thread.do(read)
-        if numbers >= known:
-            return None
-        return changed(self.path, f"it ends after {numbers:,} numbers, and the job has {known:,}")
 
     async def intend(self, sequences: Sequence[int]) -> None:
         """Write down that numbers are about to be submitted."""
@@ -205,9 +163,6 @@ class HlrJobFile:
             "update numbers set intended = 0, lookup_id = null, outcome = null where position = ?",
             rows,
         )
-
-    async def _change(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        await self._thread.do(lambda connection: connection.executemany(statement, rows).rowcount)
 
 
 def _values(position: int, result: HlrResult) -> tuple[object, ...]:

@@ -3,22 +3,21 @@
 import asyncio
 import copy
 from collections.abc import Iterable, Sequence
-from itertools import count, groupby, islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Protocol
 
-import attrs
-
 from infobip_async.concurrency.batching import Batcher
+from infobip_async.errors import InfobipError
 from infobip_async.hlr.job import HlrJobFile, OpenLookup, Record
 from infobip_async.hlr.pending import MAX_BATCH, Batch
 from infobip_async.hlr.queries import Queries
 from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.runs.flow_control import FlowControl
+from infobip_async.runs.screening import Screening
 from infobip_async.runs.settings import OnUnknown
 
 if TYPE_CHECKING:
     from infobip_async.concurrency.window import Window
-    from infobip_async.errors import LocalProtocolError
 
 
 class Resumed(Protocol):
@@ -39,14 +38,6 @@ class Resumed(Protocol):
 
     def fail(self, fault: BaseException) -> None:
         """End the run with something that is no outcome."""
-
-
-@attrs.frozen
-class _Read:
-    """Numbers that were read; None behind the last ones."""
-
-    first: int
-    numbers: Sequence[str] | None
 
 
 class Resuming:
@@ -73,14 +64,14 @@ class Resuming:
     ) -> None:
         self._job = job
         self._queries = queries
-        self._flow = flow
+        self.flow = flow
+        self.window = stream.window
         self._stream = stream
         self._repeats = on_unknown == "repeat"
-        self._differs = False
         # Numbers that were not read yet, and whose lookup an earlier run has made: their result,
         # once it has come.
         self._ahead: dict[int, HlrResult | None] = {}
-        self._reading: Batcher[_Read] = Batcher(self._screen)
+        self._screening = Screening(self, job)
         self._recording: Batcher[tuple[int, HlrResult]] = Batcher(self._record)
         self._recorded = asyncio.Event()
         self._recorded.set()
@@ -110,7 +101,7 @@ class Resuming:
 
     async def drain(self, seconds: float) -> None:
         """Look at the numbers that were read, for up to so many seconds."""
-        await self._reading.aclose(seconds)
+        await self._screening.aclose(seconds)
 
     async def flush(self, seconds: float) -> None:
         """Write down the results that came, for up to so many seconds."""
@@ -124,42 +115,31 @@ class Resuming:
 
     def read(self, first: int, numbers: Sequence[str]) -> None:
         """Have numbers looked at."""
-        self._reading.add(_Read(first, numbers))
+        self._screening.add(list(enumerate(numbers, first)))
 
     def end(self, numbers: int) -> None:
         """Have the end of the source noticed, behind so many numbers."""
-        self._stream.window.hold()
-        self._reading.add(_Read(numbers, None))
+        self._screening.end(numbers)
 
-    async def _screen(self, several: Sequence[_Read]) -> None:
-        """Look at numbers in their order, as many at once as were read meanwhile."""
-        try:
-            numbers = [number for one in several for number in one.numbers or ()]
-            if numbers:
-                await self._compare(several[0].first, numbers)
-            if several[-1].numbers is None:
-                await self._end(several[-1].first)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, the run ends with it
-            self._stream.fail(fault)
-        finally:
-            if several[-1].numbers is None:
-                self._stream.window.free()
+    async def take(self, placed: tuple[int, str], record: Record | None) -> None:
+        """Look a number up, unless its result is known, or its report may come."""
+        sequence, number = placed
+        if record is None or not self._is_settled(sequence, number, record):
+            self._stream.fill(sequence, (number,))
 
-    async def _compare(self, first: int, numbers: Sequence[str]) -> None:
-        known: list[Record | None] = []
-        difference: LocalProtocolError | None = None
-        if not self._differs:  # what is read behind a difference must not become known
-            known, difference = await self._job.meet(first, numbers)
-        for sequence, number, record in zip(count(first), numbers, known, strict=False):
-            if record is None or not self._is_settled(sequence, number, record):
-                self._stream.fill(sequence, (number,))
-        if difference is not None:
-            self._differs = True
-            self._flow.end(difference)
-        for sequence, number in enumerate(numbers[len(known) :], first + len(known)):
-            why = self._flow.why
-            result = HlrResult(number, HlrOutcome.NOT_SENT, None, None, why, str(why))
-            self._stream.arrange(sequence, result)
+    def leave_out(self, placed: tuple[int, str], why: InfobipError) -> None:
+        """Report a number that is not looked up, since the source is not the job's."""
+        sequence, number = placed
+        result = HlrResult(number, HlrOutcome.NOT_SENT, None, None, why, str(why))
+        self._stream.arrange(sequence, result)
+
+    def finish(self) -> None:
+        """Send off what waits for others, since none will come."""
+        self._stream.submit()
+
+    def fail(self, fault: BaseException) -> None:
+        """End the run with something that is no outcome."""
+        self._stream.fail(fault)
 
     def _is_settled(self, sequence: int, number: str, record: Record) -> bool:
         """Whether a number needs no new lookup: its result is known, or its report may come."""
@@ -179,13 +159,6 @@ class Resuming:
         self._stream.arrange(sequence, result)
         return True
 
-    async def _end(self, numbers: int) -> None:
-        if not self._flow.closed:  # else the source was not read to its end
-            difference = await self._job.check_end(numbers)
-            if difference is not None:
-                self._flow.end(difference)
-        self._stream.submit()
-
     # --- results ---
 
     def _take_adopted(self, batch: Batch, position: int, result: HlrResult) -> None:
@@ -193,7 +166,7 @@ class Resuming:
         sequence = batch.sequences[position]
         if result.outcome is not HlrOutcome.TIMED_OUT or not self._repeats:
             self.keep(sequence, result)
-        elif sequence in self._ahead or self._flow.closed:
+        elif sequence in self._ahead or self.flow.closed:
             self._pass_on(sequence, result)
         else:
             self._stream.fill(sequence, (result.destination,))
@@ -204,7 +177,7 @@ class Resuming:
         Where nothing goes out any more, a lookup may be given up before its deadline: the next run
         waits for its report again.
         """
-        if result.outcome is HlrOutcome.TIMED_OUT and self._flow.closed:
+        if result.outcome is HlrOutcome.TIMED_OUT and self.flow.closed:
             self._pass_on(sequence, result)
         else:
             self._recorded = self._recording.add((sequence, result))

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterable, Iterable, Sequence
-from itertools import compress
+from itertools import compress, count
 from typing import Final, cast
 
 import attrs
@@ -22,6 +22,7 @@ from infobip_async.models import HlrStatus
 from infobip_async.numbering.msisdn import check_lookup_destination, check_lookup_destinations
 from infobip_async.runs.flow_control import FlowControl
 from infobip_async.runs.run import Run
+from infobip_async.runs.screening import check_source
 from infobip_async.runs.settings import RunSettings
 
 Numbers = Iterable[str] | AsyncIterable[str]
@@ -135,17 +136,11 @@ class Stream:
 
     async def check(self) -> None:
         """Compare the source with the job; see `Run.check`."""
-        if self._job is None or not self._job.path.exists():
-            return
-        read = 0
-        async with self._job as job:
-            async for numbers in in_chunks(self.window.source, MAX_BATCH):
-                _, difference = await job.meet(read, numbers)
-                if difference is not None:
-                    raise difference
-                read += len(numbers)
-            if (difference := await job.check_end(read)) is not None:
-                raise difference
+        if self._job is not None:
+            positions = count()
+            chunks = in_chunks(self.window.source, MAX_BATCH)
+            placed = ([(next(positions), number) for number in chunk] async for chunk in chunks)
+            await check_source(self._job, placed, lambda: next(positions))
 
     async def close(self) -> None:
         """Read and send nothing more, and leave no query behind."""

@@ -6,18 +6,20 @@ same file must bring the same items: rows may be appended, and with keys of one'
 
 import hmac
 import sqlite3
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_bytes
-from typing import Final
+from typing import ClassVar, Final, Self
 
 import attrs
 
+from infobip_async.concurrency.sqlite_file import FileKind
+from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.errors import LocalProtocolError
 
-SCHEMA: Final = "create table if not exists source (salt blob not null, account blob not null);"
-"""The table of the identity, for the schema of each kind of job."""
+_SCHEMA: Final = "create table if not exists source (salt blob not null, account blob not null);"
 
 _OCTETS: Final = 16
 
@@ -45,39 +47,98 @@ class Identity:
         return keyed.digest()
 
 
-def open_identity(connection: sqlite3.Connection, account: str, path: str | Path) -> Identity:
-    """Read the identity of a job, or make one at its first use.
+class JobFile:
+    """The file of a job: whose it is, and how far its source goes.
+
+    Each kind of job derives from it, and adds its table of items.
+
+    Args:
+        path: the file; made where there is none. Only one process can have it open.
+        account: whose job it is; None to take it as it is.
 
     Raises:
-        LocalProtocolError: the job is another account's.
+        LocalProtocolError: on entry: the file is no such job, or another account's.
+        StorageUnavailableError: by every method: the file cannot be read or written, and nothing
+            of what was to be written is.
     """
-    row = connection.execute("select salt, account from source").fetchone()
-    if row is None:
-        identity = Identity(token_bytes(_OCTETS))
-        values = (identity.salt, identity.digest(account))
-        connection.execute("insert into source values (?, ?)", values)
+
+    kind: ClassVar[FileKind]
+    tables: ClassVar[str]
+    """The statements that make the table of items."""
+    last_position: ClassVar[str]
+    """The query for the position of the last item that has one."""
+    rows: ClassVar[str]
+    """What an item of the source is called in messages, in the plural."""
+
+    def __init__(self, path: str | Path, account: str | None = None) -> None:
+        self.path = Path(path)
+        self._account = account
+        self._thread = SqliteThread(path, self.kind, _SCHEMA + self.tables)
+
+    async def __aenter__(self) -> Self:
+        await self._thread.__aenter__()
+        try:
+            self._identity = await self._thread.do(self._identify)
+        except BaseException:
+            await self._thread.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._thread.aclose()
+
+    def _identify(self, connection: sqlite3.Connection) -> Identity | None:
+        """Read the identity of the job, or make one at its first use."""
+        if self._account is None:
+            return None
+        row = connection.execute("select salt, account from source").fetchone()
+        if row is None:
+            identity = Identity(token_bytes(_OCTETS))
+            values = (identity.salt, identity.digest(self._account))
+            connection.execute("insert into source values (?, ?)", values)
+            return identity
+        identity = Identity(row[0])
+        if not hmac.compare_digest(row[1], identity.digest(self._account)):
+            raise LocalProtocolError(f"{self.path} is a job of another account", field="job")
         return identity
-    identity = Identity(row[0])
-    if not hmac.compare_digest(row[1], identity.digest(account)):
-        raise LocalProtocolError(f"{path} is a job of another account", field="job")
-    return identity
+
+    async def exists(self) -> bool:
+        """Whether there is a file."""
+        return self.path.exists()
+
+    async def check_end(self, rows: int) -> LocalProtocolError | None:
+        """Tell of a source that ends before the job does.
+
+        Args:
+            rows: rows of the source whose key is their position.
+        """
+
+        def read(connection: sqlite3.Connection) -> int:
+            last: int | None = connection.execute(self.last_position).fetchone()[0]
+            return 0 if last is None else last + 1
+
+        known = await self._thread.do(read)
+        if rows >= known:
+            return None
+        return self._changed(f"it ends after {rows:,} {self.rows}, and the job has {known:,}")
+
+    def _changed(self, row: str) -> LocalProtocolError:
+        """Make the error for a source that is not the job's.
+
+        Args:
+            row: the first row that differs, and how.
+        """
+        return LocalProtocolError(
+            f"this is not the source of the job {self.path}: {row}; nothing from there on was sent:"
+            f" {WAYS_OUT}",
+            field="job",
+        )
+
+    async def _change(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        await self._thread.do(lambda connection: connection.executemany(statement, rows).rowcount)
 
 
 @lru_cache(maxsize=1_000)
 def text_of(content: object) -> str:
     """All that a value says, as its repr; cached, since many items share a message."""
     return repr(content)
-
-
-def changed(path: str | Path, row: str) -> LocalProtocolError:
-    """Make the error for a source that is not the job's.
-
-    Args:
-        path: the job.
-        row: the first row that differs, and how.
-    """
-    return LocalProtocolError(
-        f"this is not the source of the job {path}: {row}; nothing from there on was sent: "
-        f"{WAYS_OUT}",
-        field="job",
-    )

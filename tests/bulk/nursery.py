@@ -14,7 +14,7 @@ from typing import Any
 
 from infobip_async import Endpoints, InfobipClient, Outgoing, TextMessage
 from infobip_async.bulk.job import SendJob
-from infobip_async.bulk.screening import Screening
+from infobip_async.bulk.run import BulkSend
 
 POINTS = {
     "intent": (SendJob, "intend"),
@@ -25,7 +25,7 @@ POINTS = {
 
 PROTECTIONS = {
     "intent": (SendJob, "intend"),
-    "refusal to repeat": (Screening, "_is_settled"),
+    "refusal to repeat": (BulkSend, "_is_settled"),
     "outcome": (SendJob, "record"),
 }
 """What can be taken away, and the method that it is."""

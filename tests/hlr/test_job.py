@@ -56,7 +56,7 @@ def outcomes(results: Sequence[HlrResult]) -> list[HlrOutcome]:
 async def earlier_run(job, *, accepted: int, seconds: float = 600.0) -> None:
     """Leave what a run leaves that dies when so many of its lookups were accepted."""
     async with HlrJobFile(job, "user") as file:
-        await file.meet(0, NUMBERS)
+        await file.meet(list(enumerate(NUMBERS)))
         await file.intend(range(len(NUMBERS)))
         await file.accept(range(accepted), ACCEPTED[:accepted], seconds)
 
