@@ -1,0 +1,81 @@
+"""What Prometheus and Grafana ask the example's metrics, asked of a real Prometheus."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from children import start_child_async
+from infobip_async.simulator import Simulator
+from infobip_async.webhook import callback_urls
+from ports import reserved_port
+
+FOLDER = Path(__file__).parent.parent / "examples" / "observability"
+SECRET = "long-random-string"
+LIMIT = 60.0
+
+needs_prometheus = pytest.mark.skipif(
+    not shutil.which("prometheus"), reason="needs Prometheus: apt-get install prometheus"
+)
+
+
+def queries() -> list[str]:
+    """The queries of the dashboard, as Grafana sends them."""
+    dashboard = json.loads((FOLDER / "dashboard.json").read_text(encoding="utf-8"))
+    return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+
+
+def metrics_of(queries: list[str]) -> set[str]:
+    """The metrics that queries name; other words of ours are their labels."""
+    return set(re.findall(r"\b\w+_(?:total|count|bucket|waiting)\b", " ".join(queries)))
+
+
+@pytest.mark.proof
+@needs_prometheus
+async def test_dashboard_and_alerts_are_answered(simulator: Simulator, tmp_path: Path) -> None:
+    """Each query of the dashboard is one that Prometheus can answer, of metrics that are there."""
+    with reserved_port() as port, reserved_port() as metrics, reserved_port() as prometheus:
+        ports = {"PORT": str(port), "METRICS_PORT": str(metrics)}
+    simulator.callbacks = callback_urls(f"http://127.0.0.1:{port}/infobip", secret=SECRET)
+    config = (FOLDER / "prometheus.yml").read_text(encoding="utf-8")
+    config = config.replace("9464", str(metrics)).replace("15s", "1s")
+    (tmp_path / "prometheus.yml").write_text(config, encoding="utf-8")
+    shutil.copy(FOLDER / "alerts.yml", tmp_path)
+    service = await start_child_async(
+        sys.executable, str(FOLDER / "service.py"), env={**os.environ, **ports}
+    )
+    server = await start_child_async(
+        "prometheus",
+        f"--config.file={tmp_path}/prometheus.yml",
+        f"--storage.tsdb.path={tmp_path}/data",
+        f"--web.listen-address=127.0.0.1:{prometheus}",
+        "--log.level=error",
+    )
+    try:
+        async with asyncio.timeout(LIMIT), httpx.AsyncClient() as http:
+            ask = f"http://127.0.0.1:{prometheus}/api/v1"
+            present: set[str] = set()
+            while not present.issuperset(metrics_of(queries())):
+                await asyncio.sleep(0.2)
+                try:
+                    names = await http.get(f"{ask}/label/__name__/values")
+                    present = set(names.json()["data"])
+                except httpx.TransportError:
+                    continue
+            for query in queries():
+                reply = (await http.get(f"{ask}/query?query={quote(query)}")).json()
+                assert (query, reply["status"]) == (query, "success")
+            rules = (await http.get(f"{ask}/rules")).json()["data"]["groups"][0]["rules"]
+            assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
+            assert len(rules) == len((FOLDER / "alerts.yml").read_text().split("- alert:")) - 1
+    finally:
+        for child in (service, server):
+            child.terminate()
+            await child.wait()
