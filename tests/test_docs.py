@@ -15,7 +15,8 @@ PAGES = {str(page.relative_to(DOCS)): page for page in sorted(DOCS.rglob("*.md")
 WITH_BLOCKS = [name for name, page in PAGES.items() if python_blocks(page)]
 
 PUBLIC = (
-    *("infobip_async", "infobip_async.webhook", "infobip_async.simulator", "infobip_async.lists"),
+    *("infobip_async", "infobip_async.webhook", "infobip_async.asgi", "infobip_async.simulator"),
+    "infobip_async.lists",
     *("infobip_async.journal", "infobip_async.jetstream", "infobip_async.numbering"),
     *("infobip_async.telemetry", "infobip_async.testing"),
 )
