@@ -10,7 +10,7 @@ import attrs
 import click
 
 from infobip_async.cli.running import PARTLY, as_json, runs
-from infobip_async.journal import SetAside, SqliteJournal, StoredPush
+from infobip_async.journal import SetAside, SqliteJournal, StoredPush, salvage
 
 _file = click.argument("file", type=click.Path(exists=True, dir_okay=False))
 
@@ -103,6 +103,24 @@ async def discard(file: str, ids: tuple[str, ...], *, every: bool) -> None:
         _tell(await journal.discard(chosen), "discarded", ids)
 
 
+@command.command("salvage")
+@_file
+@click.argument("new", type=click.Path())
+@runs
+async def salvage_(file: str, new: str) -> None:
+    """Copy what can be read of a damaged journal into a NEW one.
+
+    Stop the receiver first, and have it serve the new one then.
+    """
+    found = await salvage(file, new)
+    lost = "an unknown number" if found.lost is None else found.lost
+    click.echo(f"{found.pushes} pushes copied, {lost} cannot be read", err=True)
+    if not found.complete:
+        click.echo("some events that were handled may be handled again", err=True)
+    if found.lost != 0:
+        raise SystemExit(PARTLY)
+
+
 def _chosen(ids: tuple[str, ...], *, every: bool) -> tuple[str, ...] | None:
     if bool(ids) == every:
         raise click.UsageError("name ids, or give --all")
@@ -133,14 +151,17 @@ def _summary(stored: StoredPush) -> dict[str, object]:
 
 def _details(one: SetAside) -> dict[str, object]:
     """Describe an event that was set aside, with its content as far as it can be read."""
+    push = one.push
     details: dict[str, object] = {
         "id": one.id,
-        "kind": one.push.kind.value,
-        "received_at": _time(one.push.received_at),
+        "kind": push and push.kind.value,
+        "received_at": push and _time(push.received_at),
         "since": _time(one.at),
         "attempts": one.attempts,
         "reason": one.reason,
     }
+    if push is None:
+        return details
     if event := one.read():
         return details | {"event": json.loads(as_json(event))}
-    return details | {"raw": one.push.body.decode(errors="backslashreplace") or one.push.query}
+    return details | {"raw": push.body.decode(errors="backslashreplace") or push.query}

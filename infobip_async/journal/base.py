@@ -127,7 +127,7 @@ class SetAside:
     Attributes:
         id: names it when it is put back: the id of its push and, unless the push as a whole could
             not be read, its number.
-        push: the push that brought it.
+        push: the push that brought it; None if what the file has of it makes no push.
         number: its number in the push, or `WHOLE_PUSH`.
         attempts: how often its handlers were tried.
         reason: why it was set aside; it may quote the event.
@@ -135,7 +135,7 @@ class SetAside:
     """
 
     id: str
-    push: RawPush
+    push: RawPush | None
     number: int
     attempts: int
     reason: str
@@ -147,7 +147,7 @@ class SetAside:
         Returns:
             The event; None if it cannot be read, or if the push as a whole could not be read.
         """
-        if self.number == WHOLE_PUSH:
+        if self.number == WHOLE_PUSH or self.push is None:
             return None
         try:
             return decode(self.push, PushFormat())[self.number]

@@ -57,12 +57,8 @@ class SharedStorage(Storage, Protocol):
     async def stop_listening(self) -> None:
         """Keep nothing for this process any more."""
 
-    async def sweep(self, now: float) -> None:
-        """Forget what was kept for long enough.
-
-        Args:
-            now: seconds since the epoch.
-        """
+    async def sweep(self) -> None:
+        """Forget what was kept for long enough."""
 
 
 @attrs.define(eq=False)
@@ -148,7 +144,7 @@ class Turns:
                 if monotonic() - swept >= _SECONDS_BETWEEN_SWEEPS:
                     swept = monotonic()
                     with suppress(StorageUnavailableError):
-                        await self.storage.sweep(self.settings.clock())
+                        await self.storage.sweep()
                 await self._pause(_SECONDS_BETWEEN_LOOKS_AT_THE_TURN)
 
     async def _pause(self, seconds: float) -> None:

@@ -17,7 +17,7 @@ from infobip_async.concurrency.batching import Batcher
 from infobip_async.concurrency.file_lock import FileLock
 from infobip_async.concurrency.sqlite_file import FileKind
 from infobip_async.concurrency.sqlite_thread import SqliteThread
-from infobip_async.errors import InfobipError, LocalProtocolError, StorageUnavailableError
+from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal import sqlite_tables, sqlite_upkeep
 from infobip_async.journal.base import (
     DEDUP_WINDOW,
@@ -34,6 +34,7 @@ from infobip_async.journal.base import (
 )
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.sharing import Turns
+from infobip_async.journal.sqlite_tables import UnreadablePush
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.router import Router
 
@@ -54,14 +55,21 @@ _Decision = Callable[[sqlite3.Connection, Sequence[tuple[int, int]]], None]
 class _Storage:
     """Pushes and states in a file; see `infobip_async.journal.base.Storage`."""
 
-    def __init__(self, thread: SqliteThread, dedup_window: float, keep: float | None) -> None:
+    def __init__(
+        self,
+        thread: SqliteThread,
+        dedup_window: float,
+        keep: float | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._clock = clock
         self._thread = thread
         self._dedup_window = dedup_window
         self._keep = keep
         self._puts: Batcher[RawPush] = Batcher(self._insert)
         self._news = asyncio.Event()
         self._after = 0
-        self._readable = True  # as far as is known
+        self._faults: dict[str, Exception] = {}  # of what the worker could not do, by its name
         self._listener = token_hex(8)
         self._heard: int | None = None  # up to which push this process has listened
         self._told = (0, -math.inf)  # what the file knows of that, and since when
@@ -74,34 +82,61 @@ class _Storage:
 
     async def _insert(self, pushes: Sequence[RawPush]) -> None:
         try:
-            if not self._readable:
-                await self._look(1)  # what nobody can read must not be acknowledged
+            await self._check_readable()
             await self._thread.do(partial(sqlite_tables.insert, pushes=pushes))
-        except StorageUnavailableError:
-            raise
-        except Exception as fault:  # noqa: BLE001 - whatever it is, it may go again
-            reason = fault if isinstance(fault, InfobipError) else type(fault).__name__
-            raise StorageUnavailableError(f"the journal cannot be used: {reason}") from None
+        except LocalProtocolError as fault:  # another file came to the path; it may go again
+            raise StorageUnavailableError(str(fault)) from None
         self._news.set()
 
-    async def take(self, limit: int) -> Sequence[StoredPush]:
-        self._news.clear()
-        pushes = await self._look(limit)
-        if pushes:
-            self._after = pushes[-1].id
-        return pushes
+    async def _check_readable(self) -> None:
+        """Refuse to store what nobody could handle.
 
-    async def _look(self, limit: int) -> Sequence[StoredPush]:
+        Raises:
+            StorageUnavailableError: pushes cannot be read, or not be done with.
+        """
+        for fault in self._faults.values():
+            if not isinstance(fault, StorageUnavailableError):
+                raise StorageUnavailableError(f"the journal cannot be used: {type(fault).__name__}")
+        if self._faults:  # the file could not be used a moment ago
+            await self._read(sqlite_tables.read_open, self._after, 1)
+
+    async def _do(self, name: str, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Do work for the worker, and remember for `put` whether it could be done."""
         try:
-            pushes = await self._read(sqlite_tables.read_open, self._after, limit)
-        except Exception:
-            self._readable = False
+            result = await self._thread.do(run, writes=name != "take", anywhere=True)
+        except Exception as fault:
+            self._faults[name] = fault
             raise
-        self._readable = True
-        return pushes
+        self._faults.pop(name, None)
+        return result
 
     async def _read(self, ask: Callable[..., T], *args: object) -> T:
         return await self._thread.do(lambda file: ask(file, *args), writes=False, anywhere=True)
+
+    async def take(self, limit: int) -> Sequence[StoredPush]:
+        pushes: list[StoredPush] = []
+        while not pushes:
+            self._news.clear()
+            found = await self._do(
+                "take", partial(sqlite_tables.read_open, after=self._after, limit=limit)
+            )
+            if not found:
+                break
+            pushes = [one for one in found if isinstance(one, StoredPush)]
+            if len(pushes) < len(found):
+                await self._quarantine([one for one in found if not isinstance(one, StoredPush)])
+            self._after = found[-1].id
+        return pushes
+
+    async def _quarantine(self, unreadable: Sequence[UnreadablePush]) -> None:
+        """Set rows aside that make no push, so that they hold up nothing behind them."""
+        _logger.error("%d rows of the journal are in its quarantine", len(unreadable))
+        now = self._clock()
+        states = [
+            EventState(one.id, WHOLE_PUSH, State.QUARANTINED, 0, one.reason, now, closes=True)
+            for one in unreadable
+        ]
+        await self.record(states)
 
     async def wait(self) -> None:
         """Wait for pushes of this process, and look for those of others."""
@@ -116,10 +151,10 @@ class _Storage:
 
     async def claim(self, claims: Sequence[RowDigests]) -> Sequence[frozenset[int]]:
         work = partial(sqlite_tables.claim, claims=claims, seconds=self._dedup_window)
-        return await self._thread.do(work, anywhere=True)
+        return await self._do("claim", work)
 
     async def record(self, states: Sequence[EventState]) -> None:
-        await self._thread.do(partial(sqlite_tables.record, states=states), anywhere=True)
+        await self._do("record", partial(sqlite_tables.record, states=states))
 
     async def listen(self) -> Sequence[RawPush]:
         ask = sqlite_upkeep.read_listened_for
@@ -144,10 +179,11 @@ class _Storage:
             work = partial(sqlite_upkeep.stop_listening, name=self._listener)
             await self._thread.do(work, anywhere=True)
 
-    async def sweep(self, now: float) -> None:
+    async def sweep(self) -> None:
         await self._thread.do(sqlite_upkeep.forget_listened_for)
         if self._keep is not None:
-            await self._thread.do(partial(sqlite_upkeep.sweep, before=now - self._keep))
+            before = self._clock() - self._keep
+            await self._thread.do(partial(sqlite_upkeep.sweep, before=before))
 
     async def decide(
         self, states: Iterable[State], places: Sequence[tuple[int, int]], decision: _Decision
@@ -210,7 +246,7 @@ class SqliteJournal:
     ) -> None:
         self._thread = SqliteThread(path, FileKind.JOURNAL, sqlite_tables.SCHEMA, shared=True)
         self._turn = FileLock(Path(f"{path}-lock"))
-        self._storage = _Storage(self._thread, dedup_window, keep)
+        self._storage = _Storage(self._thread, dedup_window, keep, settings.clock)
         self._settings = settings
 
     async def __aenter__(self) -> Self:
@@ -264,7 +300,8 @@ class SqliteJournal:
             partial(sqlite_tables.read_open, after=after, limit=_AT_ONCE), writes=False
         ):
             for push in pushes:
-                yield push
+                if isinstance(push, StoredPush):  # a receiver sets the others aside
+                    yield push
             after = pushes[-1].id
 
     async def counts(self) -> JournalCounts:

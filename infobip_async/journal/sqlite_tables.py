@@ -13,6 +13,8 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, Final
 
+import attrs
+
 from infobip_async.journal.base import (
     WHOLE_PUSH,
     EventState,
@@ -97,6 +99,8 @@ def push_of(kind: str, query: bytes, body: bytes, received_at: float, trace: str
     Raises:
         Exception: no version of ours has written the row so.
     """
+    if {type(query), type(body)} != {bytes}:
+        raise TypeError("the columns have other types")
     text = query.decode("utf-8", "surrogatepass")
     return RawPush(PushKind(kind), text, body, received_at, json.loads(trace) if trace else {})
 
@@ -120,7 +124,22 @@ def has_open(connection: sqlite3.Connection, after: int) -> bool:
     return connection.execute(ask, (after,)).fetchone() is not None
 
 
-def read_open(connection: sqlite3.Connection, after: int, limit: int) -> list[StoredPush]:
+@attrs.frozen
+class UnreadablePush:
+    """A push whose row no version of ours has written so.
+
+    Attributes:
+        id: its id.
+        reason: why it cannot be read; it may quote the row.
+    """
+
+    id: int
+    reason: str
+
+
+def read_open(
+    connection: sqlite3.Connection, after: int, limit: int
+) -> list[StoredPush | UnreadablePush]:
     """Read the next pushes that are not closed, in order.
 
     Args:
@@ -136,22 +155,31 @@ def read_open(connection: sqlite3.Connection, after: int, limit: int) -> list[St
     )
     if not rows:
         return []
-    states: defaultdict[int, dict[int, EventState]] = defaultdict(dict)
-    for push_id, number, state, attempts in connection.execute(
+    states = defaultdict(list)
+    for push_id, *state in connection.execute(
         "select push, number, state, attempts from states where push between ? and ?",
         (rows[0][0], rows[-1][0]),
     ).fetchall():
-        states[push_id][number] = EventState(push_id, number, State(state), attempts)
-    return [
-        StoredPush(
+        states[push_id].append(state)
+    return [_stored(row, states[row[0]]) for row in rows]
+
+
+def _stored(row: Sequence[Any], states: Iterable[Sequence[Any]]) -> StoredPush | UnreadablePush:
+    """Make what is known of a push of the columns that `read_open` asks for."""
+    push_id, *columns, origin, wanted = row
+    try:
+        return StoredPush(
             push_id,
-            push_of(*push),
+            push_of(*columns),
             origin,
             wanted and frozenset(json.loads(wanted)),
-            states[push_id],
+            {
+                number: EventState(push_id, number, State(state), attempts)
+                for number, state, attempts in states
+            },
         )
-        for push_id, *push, origin, wanted in rows
-    ]
+    except Exception as fault:  # noqa: BLE001 - whatever it is, the pushes behind it can be read
+        return UnreadablePush(push_id, f"the row cannot be read: {fault!r}")
 
 
 def claim(
@@ -260,7 +288,7 @@ def read_set_aside(
     return [
         SetAside(
             set_aside_id(push_id, number),
-            push_of(*push),
+            _readable(push),
             number,
             attempts,
             reason,
@@ -268,6 +296,13 @@ def read_set_aside(
         )
         for push_id, number, attempts, reason, at, *push in rows
     ]
+
+
+def _readable(columns: Sequence[Any]) -> RawPush | None:
+    try:
+        return push_of(*columns)
+    except Exception:  # noqa: BLE001 - why it cannot be read is in the reason
+        return None
 
 
 def find_set_aside(

@@ -174,6 +174,16 @@ def test_counts(run: Run, path: Path) -> None:
     assert octets >= path.stat().st_size
 
 
+def test_salvaging(run: Run, path: Path, tmp_path: Path) -> None:
+    """What a new journal has is counted, and what is lost, which is in the exit code as well."""
+    whole = run("journal", "salvage", str(path), str(tmp_path / "new"))
+    assert (whole.exit_code, whole.stderr) == (0, "4 pushes copied, 0 cannot be read\n")
+    assert (
+        run("journal", "list", str(tmp_path / "new")).stdout
+        == run("journal", "list", str(path)).stdout
+    )
+
+
 def test_serving_with_a_journal(
     run: Run, gateway: Any, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -187,10 +187,11 @@ async def test_what_was_kept_for_long_enough(bench):
     await journal.put(bench.inbound("nonsense"))
     await bench.emptied(journal)
     await bench.stop()
+    bench.time.now += 100
     for keep, left in ((None, (1, 1)), (100.0, (1, 1)), (99.0, (0, 0))):
         bench.settings["keep"] = keep
         async with bench.journal() as journal:
-            await journal._storage.sweep(bench.time() + 100)
+            await journal._storage.sweep()
             counts = await journal.counts()
             assert (counts.dead, counts.quarantined) == left
 
@@ -231,7 +232,7 @@ async def test_what_cannot_be_read_is_not_taken(bench, monkeypatch):
     got = bench.record(DeliveryReport)
     journal = await bench.start()
     read = tables.read_open
-    monkeypatch.setattr(tables, "read_open", lambda *_: 1 / 0)
+    monkeypatch.setattr(tables, "read_open", lambda *_, **__: 1 / 0)
     await journal.put(bench.reports("a"))
     await bench.pause(1)
     with pytest.raises(StorageUnavailableError, match="cannot be used: ZeroDivisionError"):
