@@ -281,9 +281,6 @@ async def command(
     check_files(getattr(file, "name", None), output, job)
     check_output(output)
     people = reading.read(file, column)
-    total = await _look_through(people, talk) if people.can_be_read_again else None
-    if dry_run:
-        return
     with ExitStack() as stack:
         out = Output(
             open=lambda: stack.enter_context(open_output(output)),
@@ -292,6 +289,9 @@ async def command(
             ranges=_ranges() if ranges else None,
             reading=reading,
         )
+        total = await _look_through(people, talk) if people.can_be_read_again else None
+        if dry_run:
+            return
         hidden = output in {None, "-"} and sys.stdout.isatty()
         runner: Runner[HlrResult] = Runner(
             write=out.write,
