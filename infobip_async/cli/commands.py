@@ -3,12 +3,25 @@
 import io
 import sys
 from importlib import import_module
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
+from infobip_async.cli.examples import epilog_of
+
 _COMMANDS = (
-    *("cluster", "credits", "demo", "hlr", "journal", "preview", "reports", "send", "serve"),
+    *(
+        "cluster",
+        "completion",
+        "credits",
+        "demo",
+        "hlr",
+        "journal",
+        "preview",
+        "reports",
+        "send",
+        "serve",
+    ),
     "simulate",
 )
 
@@ -29,7 +42,18 @@ class _Lazy(click.Group):
                 raise
             return _unavailable(cmd_name, "nats")
         command: click.Command = module.command
+        command.epilog = epilog_of(cmd_name)
+        _name_variables(command)
         return command
+
+
+def _name_variables(command: click.Command) -> None:
+    """Have the help of each option say which variable of the environment sets that option."""
+    for option in command.params:
+        if isinstance(option, click.Option):
+            option.show_envvar = True
+    for subcommand in command.commands.values() if isinstance(command, click.Group) else ():
+        _name_variables(subcommand)
 
 
 def _unavailable(name: str, extra: str) -> click.Command:
@@ -47,7 +71,8 @@ _HELP = """Send SMS and look numbers up over the HTTP interface.
 
 The account is taken from options or from INFOBIP_USERNAME, INFOBIP_PASSWORD and
 INFOBIP_BASE_URL; a password that is not set is asked for, and is no option, since
-arguments can be seen by others on the machine.
+arguments can be seen by others on the machine. Every option can be set by the
+variable that its help names.
 
 \b
 Exit codes: 0 done, 1 something else failed, 2 wrong usage (nothing was sent),
@@ -56,7 +81,10 @@ Exit codes: 0 done, 1 something else failed, 2 wrong usage (nothing was sent),
 """
 
 
-@click.group(cls=_Lazy, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "INFOBIP"}
+
+
+@click.group(cls=_Lazy, help=_HELP, context_settings=_SETTINGS)
 @click.version_option(package_name="infobip-async")
 def infobip_async() -> None:
     """Have one of the commands run, with streams that can express every character.

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,12 +19,24 @@ import pytest
 from click.testing import Result
 
 from infobip_async.cli.commands import infobip_async
+from infobip_async.cli.examples import EXAMPLES
 from infobip_async.cli.running import cancelled_by_signals, runs, until_stopped
 from platforms import needs_dev_full, needs_signals
 
 Run = Callable[..., Result]
 COMMANDS = [
-    *("cluster", "credits", "demo", "hlr", "journal", "preview", "reports", "send", "serve"),
+    *(
+        "cluster",
+        "completion",
+        "credits",
+        "demo",
+        "hlr",
+        "journal",
+        "preview",
+        "reports",
+        "send",
+        "serve",
+    ),
     "simulate",
 ]
 
@@ -43,6 +58,54 @@ def test_each_command_has_help(run: Run, name: str) -> None:
     """Both ways to ask for it work."""
     result = run(name, "-h")
     assert (result.exit_code, result.stdout) == (0, run(name, "--help").stdout)
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_each_help_has_examples_that_can_be_pasted(run: Run, name: str) -> None:
+    """Their options are known, and none of them is broken by the width of the terminal."""
+    shown = run(name, "-h").stdout
+    commands = EXAMPLES[name].replace("\\\n", "").strip().splitlines()
+    for line in commands:
+        words = shlex.split(line, comments=True)
+        subcommand = [words[2]] if name in {"cluster", "journal"} else []
+        known = run(name, *subcommand, "-h").stdout
+        assert not [word for word in words if word[:2] == "--" and f"{word} " not in known]
+    assert all(line in shown for line in EXAMPLES[name].strip().splitlines())
+
+
+def test_each_option_names_its_variable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And takes its value from there."""
+    shown = " ".join(run("preview", "-h").stdout.split())
+    assert "[env var: INFOBIP_PREVIEW_SIMPLIFIED]" in shown
+    monkeypatch.setenv("INFOBIP_PREVIEW_SIMPLIFIED", "1")
+    assert "GSM-7" in run("preview", "“Hi”").stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_commands(run: Run, shell: str) -> None:
+    """By a script that asks the program itself."""
+    if not shutil.which("bash"):
+        pytest.skip("needs bash, whose version click asks for")
+    result = run("completion", shell)
+    assert result.exit_code == 0
+    assert "_INFOBIP_ASYNC_COMPLETE" in result.stdout
+
+
+def test_the_program_says_what_comes_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options included, of a command that is loaded when it is needed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "infobip_async"],
+        env={
+            **os.environ,
+            "_INFOBIP_ASYNC_COMPLETE": "bash_complete",
+            "COMP_WORDS": "infobip-async send --excl",
+            "COMP_CWORD": "2",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["plain,--exclude", "plain,--exclude-column"]
 
 
 def test_an_unknown_command_is_refused(run: Run) -> None:
