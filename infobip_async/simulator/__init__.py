@@ -3,11 +3,13 @@
 from infobip_async.simulator.clock import Clock, ManualClock, SystemClock
 from infobip_async.simulator.faults import Fault, Faults
 from infobip_async.simulator.gateway import Gateway
+from infobip_async.simulator.handset import HandsetMessage
 from infobip_async.simulator.records import (
     Counts,
     HlrAnswer,
     Lookup,
     Operation,
+    Phone,
     PushAttempt,
     SentMessage,
 )
@@ -19,10 +21,12 @@ __all__ = [
     "Fault",
     "Faults",
     "Gateway",
+    "HandsetMessage",
     "HlrAnswer",
     "Lookup",
     "ManualClock",
     "Operation",
+    "Phone",
     "PushAttempt",
     "SentMessage",
     "Simulator",

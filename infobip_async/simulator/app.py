@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
@@ -13,14 +13,18 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from infobip_async.protocol.exchange import HttpReply, HttpRequest
+from infobip_async.simulator.addresses import operation_of
 from infobip_async.simulator.clock import Clock
 from infobip_async.simulator.faults import REPLY_FAULTS, Fault, Faults, Rule
-from infobip_async.simulator.gateway import Gateway, operation_of
-from infobip_async.simulator.records import Exchange, Operation
+from infobip_async.simulator.gateway import Gateway
+from infobip_async.simulator.records import Arrival, Exchange, Operation
 
 _STOP_TIMEOUT: Final = 0.1
 _LONGEST_LINE: Final = 1 << 20
 """Octets of a URL: an HLR query by GET has all its numbers there (§4)."""
+
+CONSOLE_PREFIX: Final = "/_simulator/"
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _PAGE: Final = b"<html><head><title>Runtime Error</title></head><body>Server Error</body></html>"
 _STATUSES: Final = {
@@ -54,8 +58,10 @@ class GatewayServer:
         clock: the time.
         report: starts the reports of an exchange. It sets the first event once the reply may be
             written, and waits for the second, which says that the reply is out or never will be.
+        arrived: is told of every request that was carried out, before anything is answered.
         host: the address to listen on.
         port: the port; after the start the one that was free, where 0 was given.
+        console: serves requests under its prefix; None where there is no console.
         requests: requests that were answered, or carried out and not answered, by operation.
     """
 
@@ -63,8 +69,10 @@ class GatewayServer:
     faults: Faults
     clock: Clock
     report: Callable[[Exchange, asyncio.Event, asyncio.Event], None]
+    arrived: Callable[[Arrival], None]
     host: str
     port: int
+    console: Handler | None = None
     requests: Counter[Operation] = attrs.field(init=False, factory=Counter)
     _server: web.Server = attrs.field(init=False)  # needs a running loop
     _runner: web.ServerRunner = attrs.field(init=False)
@@ -104,13 +112,13 @@ class GatewayServer:
         await self._runner.cleanup()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self.console and request.raw_path.startswith(CONSOLE_PREFIX):
+            return await self.console(request)
         operation = operation_of(request.raw_path)
         rule = self.faults.draw(REPLY_FAULTS, operation) if operation else None
         if rule and rule.fault is Fault.REFUSE:
             return _hang_up(request)
-        exchange = self.gateway.handle(await _read(request), self.clock.now())
-        if exchange.operation:
-            self.requests[exchange.operation] += 1
+        exchange = await self._carry_out(request, rule)
         may_reply, replied = asyncio.Event(), asyncio.Event()
         if exchange.reports:
             self.report(exchange, may_reply, replied)
@@ -125,6 +133,18 @@ class GatewayServer:
             return await self._misbehave(request, exchange.reply, rule)
         finally:
             replied.set()
+
+    async def _carry_out(self, request: web.BaseRequest, rule: Rule | None) -> Exchange:
+        asked, now = await _read(request), self.clock.now()
+        exchange = self.gateway.handle(asked, now)
+        if exchange.operation:
+            self.requests[exchange.operation] += 1
+        fault = rule.fault.value if rule else None
+        headers = request.raw_headers
+        self.arrived(
+            Arrival(at=now, request=asked, headers=headers, exchange=exchange, fault=fault)
+        )
+        return exchange
 
     async def _misbehave(
         self, request: web.BaseRequest, reply: HttpReply, rule: Rule

@@ -4,7 +4,7 @@ import random
 from collections import deque
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 import attrs
 
@@ -13,37 +13,54 @@ from infobip_async.simulator.records import Exchange, Operation, Report
 
 
 class Fault(StrEnum):
-    """What can go wrong. The gateway still carries the request out, except with ``REFUSE``."""
-
-    REFUSE = "refuse"
-    """The connection is closed before the body is read; nothing is carried out.
+    """What can go wrong. The gateway still carries the request out, except with ``REFUSE``.
 
     `Simulator.down` simulates a port on which nothing listens.
+
+    Attributes:
+        description: what happens, in one sentence.
     """
-    HANG = "hang"
-    """There is no reply until the client gives up."""
-    CUT_BEFORE_REPLY = "cut-before-reply"
-    """The connection is closed instead of a reply."""
-    CUT_INSIDE_REPLY = "cut-inside-reply"
-    """The connection is closed in the middle of the reply's body."""
-    UNREADABLE_REPLY = "unreadable-reply"
-    """The reply is an HTML page, with HTTP status 200."""
-    STATUS_500 = "500"
-    """The reply has HTTP status 500."""
-    STATUS_307 = "307"
-    """The reply redirects to the same address; a client that follows it sends again."""
-    SLOW = "slow"
-    """The reply comes late."""
-    REPORT_BEFORE_REPLY = "report-before-reply"
-    """A report is pushed, and answered, before the reply is written."""
-    DUPLICATE_REPORT = "duplicate-report"
-    """A report is pushed twice."""
-    REORDERED_REPORTS = "reordered-reports"
-    """The reports of one request come in the reverse of its order."""
-    MALFORMED_ROW = "malformed-row"
-    """A report is unreadable: it has a field too many (§5), or no id (§3.1)."""
-    LOST_REPORT = "lost-report"
-    """A report is never sent."""
+
+    description: str
+
+    def __new__(cls, value: str, description: str = "") -> Self:
+        """Make a member of its name on the command line and its description."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.description = description
+        return member
+
+    REFUSE = (
+        "refuse",
+        "The connection is closed before the body is read; nothing is carried out.",
+    )
+    HANG = "hang", "There is no reply until the client gives up."
+    CUT_BEFORE_REPLY = "cut-before-reply", "The connection is closed instead of a reply."
+    CUT_INSIDE_REPLY = (
+        "cut-inside-reply",
+        "The connection is closed in the middle of the reply's body.",
+    )
+    UNREADABLE_REPLY = "unreadable-reply", "The reply is an HTML page, with HTTP status 200."
+    STATUS_500 = "500", "The reply has HTTP status 500."
+    STATUS_307 = (
+        "307",
+        "The reply redirects to the same address; a client that follows it sends again.",
+    )
+    SLOW = "slow", "The reply comes late."
+    REPORT_BEFORE_REPLY = (
+        "report-before-reply",
+        "A report is pushed, and answered, before the reply is written.",
+    )
+    DUPLICATE_REPORT = "duplicate-report", "A report is pushed twice."
+    REORDERED_REPORTS = (
+        "reordered-reports",
+        "The reports of one request come in the reverse of its order.",
+    )
+    MALFORMED_ROW = (
+        "malformed-row",
+        "A report is unreadable: it has a field too many (§5), or no id (§3.1).",
+    )
+    LOST_REPORT = "lost-report", "A report is never sent."
 
 
 REPLY_FAULTS: Final = frozenset(
@@ -139,9 +156,19 @@ class Faults:
         of = None if operation is None else Operation(operation)
         self._rules.append(Rule(Fault(fault), of, rate, times, seconds))
 
-    def clear(self) -> None:
-        """Remove all faults. The record of struck ids stays."""
-        self._rules.clear()
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The faults that can still strike, in the order in which they were added."""
+        return tuple(rule for rule in self._rules if rule.left != 0)
+
+    def clear(self, fault: Fault | str | None = None) -> None:
+        """Remove all faults, or those of one kind. The record of struck ids stays.
+
+        Raises:
+            ValueError: no fault of this name is known.
+        """
+        kept = None if fault is None else Fault(fault)
+        self._rules[:] = [rule for rule in self._rules if kept and rule.fault is not kept]
 
     def struck(self, fault: Fault | str) -> tuple[str, ...]:
         """The ids of the messages and lookups that a fault struck, in order.

@@ -12,7 +12,6 @@ from decimal import Decimal
 from http import HTTPStatus
 from itertools import count
 from typing import Final
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -28,15 +27,24 @@ from infobip_async.models import (
     Submission,
 )
 from infobip_async.protocol import commands, dlr_pull, hlr_query, send_get, send_xml
-from infobip_async.protocol.exchange import Credentials, Endpoints, HttpReply, HttpRequest
+from infobip_async.protocol.exchange import Credentials, HttpReply, HttpRequest
 from infobip_async.simulator import policies
+from infobip_async.simulator.addresses import operation_of
 from infobip_async.simulator.records import (
     Account,
     Exchange,
     HlrAnswer,
     Lookup,
     Operation,
+    Phone,
     SentMessage,
+)
+from infobip_async.simulator.refusals import (
+    first_wrong,
+    login_fault,
+    refused_get,
+    refused_pull,
+    refused_xml,
 )
 from infobip_async.simulator.validation import (
     good_recipients,
@@ -45,41 +53,14 @@ from infobip_async.simulator.validation import (
     parts_of,
 )
 
-_OPERATIONS: Final = {
-    "send_xml": Operation.SEND,
-    "send_get": Operation.SEND_ONE,
-    "command": Operation.CREDITS,
-    "dlr_pull": Operation.PULL_REPORTS,
-    "hlr_query": Operation.SUBMIT_HLR,
-}
-_ROUTES: Final = {
-    urlsplit(url).path.lower(): _OPERATIONS[name]
-    for endpoints in (Endpoints(), Endpoints.later())
-    for name, url in attrs.asdict(endpoints).items()
-}
 _METHODS: Final = frozenset({"GET", "POST"})
 
-_XML_CODES: Final = {name: code for code, (name, _) in send_xml.RETURN_CODES.items()}
-_GET_CODES: Final = {name: code for code, (name, _) in send_get.RETURN_CODES.items()}
-_PULL_CODES: Final = {name: code for code, (name, _) in dlr_pull.RETURN_CODES.items()}
 _DELIVERY_STATUSES: Final = {status.value: status for status in DeliveryStatus}
 _HLR_STATUSES: Final = {status.value: status for status in HlrStatus}
 
+_UNDECIDED: Final = Phone()
 _FIRST_ID: Final = 20_711_151_112_345_678
 _LINE_BREAKER = re.compile("[\x00-\x1f\x7f]")
-
-
-def operation_of(url: str) -> Operation | None:
-    """Tell what a request asks for by its path: of either set of addresses, in any case."""
-    try:
-        return _ROUTES.get(urlsplit(url).path.lower())
-    except ValueError:  # no URL at all
-        return None
-
-
-def _first(*checks: tuple[str, bool]) -> str | None:
-    """The name of the first check that found something wrong."""
-    return next((name for name, wrong in checks if wrong), None)
 
 
 @attrs.define(kw_only=True)
@@ -98,6 +79,7 @@ class Gateway:
         zone: the gateway's time zone, for the dates in delivery reports.
         keep: how many of the latest `messages` and `lookups` are kept; None for all.
         accounts: by username.
+        phones: what was decided by hand, by number; it goes before `delivery` and `hlr`.
         messages: the messages that were accepted, the oldest first.
         lookups: the numbers of HLR queries, the oldest first.
         message_count: messages accepted so far, kept or not.
@@ -114,6 +96,7 @@ class Gateway:
     zone: tzinfo = UTC
     keep: int | None = None
     accounts: dict[str, Account] = attrs.field(init=False, factory=dict, repr=False)
+    phones: dict[str, Phone] = attrs.field(init=False, factory=dict, repr=False)
     messages: deque[SentMessage] = attrs.field(init=False, repr=False)
     lookups: deque[Lookup] = attrs.field(init=False, repr=False)
     message_count: int = attrs.field(init=False, default=0)
@@ -139,6 +122,15 @@ class Gateway:
     def hold(self, username: str, reports: Iterable[DeliveryReport]) -> None:
         """Keep delivery reports until the account pulls them (§3.2)."""
         self.accounts[username].unclaimed.extend(reports)
+
+    def reset(self) -> None:
+        """Forget what was sent, looked up and decided, and drop reports that wait for a pull."""
+        self.messages.clear()
+        self.lookups.clear()
+        self.phones.clear()
+        self.message_count = self.lookup_count = 0
+        for account in self.accounts.values():
+            account.unclaimed.clear()
 
     def handle(self, request: HttpRequest, now: float) -> Exchange:
         """Carry a request out.
@@ -173,22 +165,22 @@ class Gateway:
         try:
             asked = send_xml.decode_request(request)
         except RemoteProtocolError:
-            return _refused(_XML_CODES["XML_ERROR"])
+            return refused_xml("XML_ERROR")
         account = self._account(asked.credentials)
         if account is None:
-            return _refused(_XML_CODES["AUTH_FAILED"])
+            return refused_xml("AUTH_FAILED")
         if asked.submission is None:  # the XML is correct, a value in it is not
-            return _refused(_XML_CODES["GENERAL_ERROR"], account.credits)
+            return refused_xml("GENERAL_ERROR", account.credits)
         recipients = good_recipients(asked.recipients)
         parts = parts_of(asked.submission)
         charged = sum(not self._is_not_covered(recipient.msisdn) for recipient in recipients)
-        fault = _first(
+        fault = first_wrong(
             ("NO_RECIPIENTS", not recipients),
             ("GENERAL_ERROR", not parts),
             ("NOT_ENOUGH_CREDITS", self._price(parts * charged) > account.credits),
         )
         if fault:
-            return _refused(_XML_CODES[fault], account.credits)
+            return refused_xml(fault, account.credits)
         messages = self._accept(
             account, asked.submission, recipients, now, operation=Operation.SEND, parts=parts
         )
@@ -199,13 +191,13 @@ class Gateway:
         asked = send_get.decode_request(request)
         account = self._account(asked.credentials)
         if account is None:
-            return _refused_one(_login_fault(asked.credentials))
+            return refused_get(login_fault(asked.credentials))
         if asked.submission is None:
-            return _refused_one("SEND_ERROR")
+            return refused_get("SEND_ERROR")
         parts = parts_of(asked.submission)
         fault = self._fault_of(asked.submission, asked.msisdn, parts, account.credits)
         if fault:
-            return _refused_one(fault)
+            return refused_get(fault)
         recipients = [Recipient(asked.msisdn)]
         messages = self._accept(
             account, asked.submission, recipients, now, operation=Operation.SEND_ONE, parts=parts
@@ -215,7 +207,7 @@ class Gateway:
 
     def _fault_of(self, asked: Submission, msisdn: str, parts: int, balance: Decimal) -> str | None:
         """What is wrong with a GET, by the name of its return value (§2/2)."""
-        return _first(
+        return first_wrong(
             ("MISSING_SENDERNAME", not asked.sender.strip()),
             ("MISSING_DESTINATION_ADDRESS", not msisdn),
             ("DESTADDR_INVALIDFORMAT", not is_international(msisdn)),
@@ -264,11 +256,18 @@ class Gateway:
             reply,
             messages[0].account,
             tuple(message.message_id or message.gateway_id for message in messages),
-            tuple(self._delivery_report(message) for message in messages if message.report_id),
+            tuple(self.delivery_report(message) for message in messages if message.report_id),
+            tuple(messages),
         )
 
     def _price(self, parts: int) -> Decimal:
         return parts * self.message_price
+
+    def price_of(self, exchange: Exchange) -> Decimal:
+        """What the messages and the lookups of a request cost, if they could be paid for."""
+        parts = sum(message.charged_parts for message in exchange.messages)
+        accepted = sum(lookup.lookup_id is not None for lookup in exchange.lookups)
+        return self._price(parts) + accepted * self.lookup_price
 
     def _is_not_covered(self, msisdn: str) -> bool:
         return msisdn.startswith(tuple(self.not_covered))
@@ -277,17 +276,36 @@ class Gateway:
         """The status that a message to a number will be reported with."""
         if self._is_not_covered(msisdn):
             return DeliveryStatus.NOT_ALLOWED.value
-        status = self.delivery(msisdn)
-        return status.value if isinstance(status, DeliveryStatus) else status
+        decided = self.phones.get(msisdn, _UNDECIDED).status
+        return _name_of(self.delivery(msisdn) if decided is None else decided)
 
-    def _delivery_report(self, message: SentMessage) -> DeliveryReport:
+    def delivery_report(
+        self,
+        message: SentMessage,
+        status: DeliveryStatus | str | None = None,
+        delay: float | None = None,
+    ) -> DeliveryReport:
+        """Make the report on a message (§3.1).
+
+        Args:
+            message: one that was accepted.
+            status: None for the one that the message ends with.
+            delay: seconds from the message to its end; None for those of its number.
+        """
+        ending = message.status if status is None else _name_of(status)
+        seconds = self.delay_of(message.msisdn) if delay is None else delay
         return DeliveryReport(
             message.report_id or "",
-            _DELIVERY_STATUSES.get(message.status, DeliveryStatus.UNKNOWN),
-            message.status,
+            _DELIVERY_STATUSES.get(ending, DeliveryStatus.UNKNOWN),
+            ending,
             self.date(message.at),
-            self.date(message.at + self.report_delay),
+            self.date(message.at + seconds),
         )
+
+    def delay_of(self, msisdn: str) -> float:
+        """Seconds to the reports about a number."""
+        decided = self.phones.get(msisdn, _UNDECIDED).delay
+        return self.report_delay if decided is None else decided
 
     def date(self, at: float) -> datetime:
         """A time as the gateway writes it: in its own zone, which it does not name.
@@ -310,8 +328,7 @@ class Gateway:
         asked = dlr_pull.decode_request(request)
         account = self._account(asked.credentials)
         if account is None:
-            code = _PULL_CODES[_login_fault(asked.credentials)]
-            return Exchange(Operation.PULL_REPORTS, dlr_pull.encode_reply(code))
+            return refused_pull(login_fault(asked.credentials))
         reports = [] if self.callbacks else account.claim(asked.message_ids)
         return Exchange(Operation.PULL_REPORTS, dlr_pull.encode_reply(reports), account.username)
 
@@ -336,12 +353,15 @@ class Gateway:
         self.lookup_count += len(reports)
         ids = tuple(report.lookup_id for report in reports)
         reply = hlr_query.encode_reply(map(_row, found))
-        return Exchange(Operation.SUBMIT_HLR, reply, account.username, ids, reports)
+        asked_for = tuple(found)
+        return Exchange(
+            Operation.SUBMIT_HLR, reply, account.username, ids, reports, lookups=asked_for
+        )
 
     def _hlr_report(self, account: Account, msisdn: str, lookup_id: str) -> HlrReport:
         if account.credits >= self.lookup_price:
             account.credits -= self.lookup_price
-            answer = self.hlr(msisdn)
+            answer = self.phones.get(msisdn, _UNDECIDED).answer or self.hlr(msisdn)
         else:  # "UNKNOWN in case of any other error (no credits etc)"
             answer = policies.NO_CREDITS
         status = answer.status.value if isinstance(answer.status, HlrStatus) else answer.status
@@ -356,21 +376,8 @@ class Gateway:
         )
 
 
-def _login_fault(credentials: Credentials) -> str:
-    """Why credentials fit no account, by the names that §2/2 and §3.2 have for it."""
-    missing = _first(
-        ("MISSING_USERNAME", not credentials.username),
-        ("MISSING_PASS", not credentials.password),
-    )
-    return missing or "INVALID_USER_OR_PASS"
-
-
-def _refused_one(fault: str) -> Exchange:
-    return Exchange(Operation.SEND_ONE, send_get.encode_reply(_GET_CODES[fault]))
-
-
-def _refused(status: int, balance: Decimal | None = None) -> Exchange:
-    return Exchange(Operation.SEND, send_xml.encode_reply(status, balance))
+def _name_of(status: DeliveryStatus | str) -> str:
+    return status.value if isinstance(status, DeliveryStatus) else status
 
 
 def _row(lookup: Lookup) -> HlrSubmission:

@@ -32,12 +32,25 @@ def at_home(msisdn: str) -> HlrAnswer:
     The IMSI has the code of the country's first known network and ends in the number's digits;
     the MSC's address begins as the number does.
     """
-    network = _first_network(countries_of(msisdn))
-    if network is None:
+    return in_network(msisdn)
+
+
+def in_network(msisdn: str, network: str | None = None, roaming: str | None = None) -> HlrAnswer:
+    """Find a number in a network.
+
+    Args:
+        msisdn: the number.
+        network: MCC and MNC in one; None for the first known one of the number's country, and
+            where there is none the number is unreachable.
+        roaming: the first digits of the serving MSC, such as the calling code of the country
+            where the handset is; None for those of the number.
+    """
+    home = network or _first_network(countries_of(msisdn))
+    if home is None:
         return UNREACHABLE
-    digits = _IMSI_DIGITS - len(network)
-    imsi = f"{network}{msisdn[-digits:]:0>{digits}}"
-    return HlrAnswer(imsi=imsi, serving_msc=f"{msisdn[:5]}0501")
+    digits = _IMSI_DIGITS - len(home)
+    imsi = f"{home}{msisdn[-digits:]:0>{digits}}"
+    return HlrAnswer(imsi=imsi, serving_msc=f"{roaming or msisdn[:5]}0501")
 
 
 @cache

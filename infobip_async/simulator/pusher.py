@@ -17,7 +17,8 @@ from infobip_async.models import DeliveryReport, HlrReport
 from infobip_async.protocol import dlr_xml, form, hlr_dlr
 from infobip_async.protocol.exchange import HttpRequest, PushKind
 from infobip_async.simulator.clock import Clock
-from infobip_async.simulator.records import PushAttempt, Report
+from infobip_async.simulator.faults import report_id
+from infobip_async.simulator.records import Post, PushAttempt, Pushed, Report
 
 LADDER: Final = (60.0, 300.0, *[3600.0] * 24)
 """Seconds before each repetition of a post of delivery reports, "again for 60 seconds, then for
@@ -29,6 +30,7 @@ _NO_ANSWER: Final = (
     httpcore.TimeoutException,
     httpcore.UnsupportedProtocol,
 )
+_ANSWER: Final = 500  # octets of an answer's body that are shown
 _KEEPALIVE: Final = 5.0  # below what servers allow, so that none closes a connection as it is used
 
 
@@ -42,6 +44,7 @@ class Pusher:
         concurrency: pushes at once.
         timeout: seconds that a receiver may take for each step of an exchange.
         keep: how many of the latest attempts are kept; None for all.
+        pushed: is told of every attempt.
         attempts: one entry per push, the oldest first.
         answers: attempts by HTTP status; None stands for no answer.
         given_up: posts that no receiver accepted, even when they were repeated.
@@ -53,6 +56,7 @@ class Pusher:
     concurrency: int = 4
     timeout: float = 30.0
     keep: int | None = None
+    pushed: Callable[[Pushed], None] | None = None
     attempts: deque[PushAttempt] = attrs.field(init=False)
     answers: Counter[int | None] = attrs.field(init=False, factory=Counter)
     given_up: int = attrs.field(init=False, default=0)
@@ -126,6 +130,12 @@ class Pusher:
         await cancel([*self._tasks, *self._repeating])
         await self._connections.aclose()
 
+    def forget(self) -> None:
+        """Forget the attempts so far, and what they came to."""
+        self.attempts.clear()
+        self.answers.clear()
+        self.given_up = self.unaddressed = 0
+
     # --- pushes -----------------------------------------------------------------------------
 
     def publish(self, kind: PushKind, reports: Iterable[Report]) -> None:
@@ -142,10 +152,10 @@ class Pusher:
         while waiting:
             await self._post_some(kind, waiting)
 
-    async def request(self, kind: PushKind, request: HttpRequest, rows: int = 1) -> int | None:
+    async def request(self, post: Post) -> int | None:
         """Make one request when its turn comes; the HTTP status, or None for no answer."""
         async with self._slots:
-            return await self._attempt(kind, request, rows)
+            return await self._attempt(post)
 
     async def _post_some(self, kind: PushKind, waiting: deque[Report]) -> None:
         async with self._slots:
@@ -155,21 +165,23 @@ class Pusher:
                 self.unaddressed += len(rows)
             if url is None or not rows:  # an earlier post may have taken them along
                 return
-            post = _post(url, rows)
-            status = await self._attempt(kind, post, len(rows))
+            ids = tuple(map(report_id, rows))
+            post = Post(kind, _request(url, rows), len(rows), ids)
+            status = await self._attempt(post)
         if not _is_success(status):
-            self._run(self._repeat(kind, post, len(rows)), self._repeating)
+            self._run(self._repeat(post), self._repeating)
 
-    async def _repeat(self, kind: PushKind, post: HttpRequest, rows: int) -> None:
+    async def _repeat(self, post: Post) -> None:
         """Repeat a post of delivery reports as §3.1 says; other posts are not repeated."""
-        for seconds in LADDER if kind is PushKind.DELIVERY_REPORTS else ():
+        for seconds in LADDER if post.kind is PushKind.DELIVERY_REPORTS else ():
             await self.pause(seconds)
-            if _is_success(await self.request(kind, post, rows)):
+            if _is_success(await self.request(post)):
                 return
         self.given_up += 1
 
-    async def _attempt(self, kind: PushKind, request: HttpRequest, rows: int) -> int | None:
-        status: int | None = None
+    async def _attempt(self, post: Post) -> int | None:
+        request, began = post.request, self.clock.now()
+        status, answer = None, b""
         with suppress(*_NO_ANSWER):
             response = await self._connections.request(
                 request.method,
@@ -178,9 +190,13 @@ class Pusher:
                 content=request.body or None,
                 extensions={"timeout": dict.fromkeys(("connect", "read", "write"), self.timeout)},
             )
-            status = response.status
+            status, answer = response.status, response.content[:_ANSWER]
         self.answers[status] += 1
-        self.attempts.append(PushAttempt(kind, rows, self.clock.now(), status))
+        attempt = PushAttempt(post.kind, post.rows, self.clock.now(), status)
+        self.attempts.append(attempt)
+        if self.pushed:
+            text = answer.decode(errors="replace")
+            self.pushed(Pushed(post, attempt, attempt.at - began, text))
         return status
 
 
@@ -188,7 +204,7 @@ def _is_success(status: int | None) -> bool:
     return status is not None and 200 <= status < 300  # noqa: PLR2004 - 2xx
 
 
-def _post(url: str, rows: list[Report]) -> HttpRequest:
+def _request(url: str, rows: list[Report]) -> HttpRequest:
     lookups = [row for row in rows if isinstance(row, HlrReport)]
     if lookups:
         return HttpRequest("POST", url, hlr_dlr.encode_push(lookups), form.CONTENT_TYPE)

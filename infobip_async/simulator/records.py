@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from infobip_async.models import DeliveryReport, DeliveryStatus, HlrReport, HlrStatus, Submission
-from infobip_async.protocol.exchange import HttpReply, PushKind
+from infobip_async.protocol.exchange import HttpReply, HttpRequest, PushKind
 from infobip_async.text import data_coding, udh
 
 Report = DeliveryReport | HlrReport
@@ -50,6 +50,21 @@ class HlrAnswer:
     imsi: str | None = None
     serving_msc: str | None = None
     error_code: str | None = "0"
+
+
+@attrs.frozen(kw_only=True)
+class Phone:
+    """What was decided by hand about one number; None leaves it to the simulator's policies.
+
+    Attributes:
+        status: where messages to it end (§3.1): one of the document's, or any other text.
+        delay: seconds to the reports about it, 0 or more.
+        answer: what the HLR says of it (§5).
+    """
+
+    status: DeliveryStatus | str | None = None
+    delay: float | None = None
+    answer: HlrAnswer | None = None
 
 
 @attrs.frozen
@@ -174,6 +189,8 @@ class Exchange:
         account: the username; empty where the login was wrong.
         ids: of the messages or lookups that were accepted, as their reports will have them.
         reports: the reports that are to follow.
+        messages: the messages that were accepted.
+        lookups: the numbers that were asked for, refused ones included.
     """
 
     operation: Operation | None
@@ -181,6 +198,61 @@ class Exchange:
     account: str = ""
     ids: tuple[str, ...] = ()
     reports: tuple[Report, ...] = ()
+    messages: tuple[SentMessage, ...] = ()
+    lookups: tuple[Lookup, ...] = ()
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Arrival:
+    """A request as it arrived, and the gateway's answer to it.
+
+    Attributes:
+        at: when, in seconds since the epoch.
+        request: its URL and its body may hold the password.
+        headers: as they arrived, names and values.
+        exchange: the result.
+        fault: the name of the fault that struck its reply; None where none did.
+    """
+
+    at: float
+    request: HttpRequest
+    headers: tuple[tuple[bytes, bytes], ...] = attrs.field(default=(), repr=False)
+    exchange: Exchange
+    fault: str | None = None
+
+
+@attrs.frozen(eq=False)
+class Post:
+    """A request that the gateway makes.
+
+    Attributes:
+        kind: which of the three URLs.
+        request: as it goes out.
+        rows: the reports in it; 1 for an inbound SMS.
+        ids: of the messages or lookups that it reports on.
+    """
+
+    kind: PushKind
+    request: HttpRequest
+    rows: int = 1
+    ids: tuple[str, ...] = ()
+
+
+@attrs.frozen(eq=False)
+class Pushed:
+    """One attempt to push, with all that is known of it.
+
+    Attributes:
+        post: the request.
+        attempt: how it ended.
+        seconds: how long it took, on the simulator's clock.
+        answer: the beginning of the answer's body.
+    """
+
+    post: Post
+    attempt: PushAttempt
+    seconds: float
+    answer: str = ""
 
 
 @attrs.define

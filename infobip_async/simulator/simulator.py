@@ -1,33 +1,42 @@
 """The simulator: the gateway on a socket of this machine, and its pushes."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from itertools import cycle
+from os import PathLike
 from typing import Self
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import CallbackUrls, DeliveryReport, DeliveryStatus
+from infobip_async.models import CallbackUrls, DeliveryStatus
 from infobip_async.protocol import inbound_sms
 from infobip_async.protocol.exchange import HttpRequest, PushKind
 from infobip_async.simulator import policies
-from infobip_async.simulator.app import GatewayServer
+from infobip_async.simulator.app import CONSOLE_PREFIX, GatewayServer
+from infobip_async.simulator.bell import Bell
 from infobip_async.simulator.clock import Clock, ManualClock, SystemClock
+from infobip_async.simulator.console.console import Console
+from infobip_async.simulator.console.guard import Guard
+from infobip_async.simulator.console.recorder import Inbound, Recorder
+from infobip_async.simulator.console.routes import Desk
 from infobip_async.simulator.faults import Faults
 from infobip_async.simulator.gateway import Gateway
+from infobip_async.simulator.handset import HandsetMessage, Sought, not_found
 from infobip_async.simulator.inbound import Content, contents_of, message_of
 from infobip_async.simulator.pusher import Pusher
+from infobip_async.simulator.recording import Recording
 from infobip_async.simulator.records import (
+    Arrival,
     Counts,
-    Exchange,
     HlrAnswer,
     Lookup,
-    Operation,
+    Phone,
+    Post,
     PushAttempt,
-    Report,
+    Pushed,
     SentMessage,
 )
+from infobip_async.simulator.reporting import Reporter
 
 
 class Simulator:
@@ -41,6 +50,7 @@ class Simulator:
     Attributes:
         gateway: the gateway behind the socket: prices, networks not covered, further accounts.
         faults: what is to go wrong.
+        console_url: the address of the console, with its token; None where there is none.
         clock: the time that delays and dates are taken from.
 
     Args:
@@ -60,6 +70,12 @@ class Simulator:
         concurrency: pushes at once.
         push_timeout: seconds that a receiver may take to answer.
         seed: of the random numbers behind the rates of faults.
+        console: have a page, and an API, under ``/_simulator/``.
+        console_hosts: the names by which other machines reach the console; with any, or with
+            `console_token`, whoever asks needs the token in its address. Without, this machine
+            alone reaches the console.
+        console_token: the token; a new random one where it is needed and not given.
+        record: a file to append each request to, as a line of JSON without its password.
     """
 
     def __init__(
@@ -79,6 +95,10 @@ class Simulator:
         concurrency: int = 4,
         push_timeout: float = 30.0,
         seed: int = 0,
+        console: bool = False,
+        console_hosts: Sequence[str] = (),
+        console_token: str | None = None,
+        record: str | PathLike[str] | None = None,
     ) -> None:
         self.gateway = Gateway(
             delivery=delivery, hlr=hlr, callbacks=callbacks, report_delay=report_delay, keep=keep
@@ -87,10 +107,33 @@ class Simulator:
         self.clock = clock or SystemClock()
         self._account = self.gateway.open_account(username, password, Decimal(credits))
         self._pusher = Pusher(self.clock, self._address, concurrency, push_timeout, keep)
+        self._reporter = Reporter(self.gateway, self.faults, self._pusher)
         self._references = cycle(range(256))
         self._http = GatewayServer(
-            self.gateway, self.faults, self.clock, self._start_reports, host, port
+            self.gateway, self.faults, self.clock, self._reporter.start, self._arrived, host, port
         )
+        self._bell = Bell()
+        self._recording = Recording(record) if record is not None else None
+        self._console = self._open_console(console_hosts, console_token) if console else None
+
+    def _open_console(self, hosts: Sequence[str], token: str | None) -> Console:
+        desk = Desk(
+            recorder=Recorder(),
+            gateway=self.gateway,
+            faults=self.faults,
+            clock=self.clock,
+            pusher=self._pusher,
+            bell=self._bell,
+            inbound=lambda sender, text, data, receiver: self.inbound(
+                sender, text, data=data, receiver=receiver
+            ),
+            report=self._reporter.report,
+            reset=self.reset,
+        )
+        console = Console(desk, Guard.of(hosts, token))
+        self._pusher.pushed = self._was_pushed
+        self._http.console = console.serve
+        return console
 
     def __repr__(self) -> str:
         return f"<Simulator on {self._http.host}:{self._http.port}>"
@@ -98,6 +141,8 @@ class Simulator:
     # --- life -------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        if self._recording:
+            self._recording.open()
         await self._http.start()
         if isinstance(self.clock, ManualClock):
             self.clock.watch(self._pusher.quiet)
@@ -107,6 +152,8 @@ class Simulator:
         await self._http.vanish()
         await self._pusher.aclose()
         await self._http.stop()
+        if self._recording:
+            self._recording.close()
 
     @asynccontextmanager
     async def down(self) -> AsyncIterator[None]:
@@ -132,6 +179,18 @@ class Simulator:
         """The address that it listens on, such as ``http://127.0.0.1:8080``."""
         host = f"[{self._http.host}]" if ":" in self._http.host else self._http.host
         return f"http://{host}:{self._http.port}"
+
+    @property
+    def console_url(self) -> str | None:
+        """The address of the console, with its token; None where there is none."""
+        if self._console is None:
+            return None
+        return f"{self.base_url}{CONSOLE_PREFIX}{self._console.query}"
+
+    @property
+    def phones(self) -> MutableMapping[str, Phone]:
+        """What was decided by hand, by number: ``simulator.phones["38598514674"] = Phone(...)``."""
+        return self.gateway.phones
 
     @property
     def callbacks(self) -> CallbackUrls | None:
@@ -178,6 +237,88 @@ class Simulator:
             unaddressed=self._pusher.unaddressed,
         )
 
+    def reset(self) -> None:
+        """Forget what happened, remove faults and decisions, and drop reports that wait for a pull.
+
+        Balances, settings and pushes that are under way stay.
+        """
+        self.gateway.reset()
+        self.faults.clear()
+        self._pusher.forget()
+        self._http.requests.clear()
+        if self._console:
+            self._console.desk.recorder.reset()
+        self._bell.ring()
+
+    def report(
+        self, message: SentMessage, status: DeliveryStatus | str, *, delay: float = 0.0
+    ) -> None:
+        """Report on a message: again, or otherwise than it would have been reported on (§3.1).
+
+        Args:
+            message: one of `messages`.
+            status: of the report: one of the document's, or any other text.
+            delay: seconds until it is pushed. An earlier report that still waits is dropped.
+
+        Raises:
+            LocalProtocolError: the message was sent without an id, so that no report can name it.
+        """
+        self._reporter.report(message, status, delay)
+
+    # --- in a test's words ------------------------------------------------------------------
+
+    def assert_sent(
+        self,
+        *,
+        to: str | None = None,
+        text: str | None = None,
+        contains: str | None = None,
+        sender: str | None = None,
+    ) -> HandsetMessage:
+        """Give the first message that is as described, with its parts joined.
+
+        Args:
+            to: its recipient; None for any, as for the others.
+            text: its whole text.
+            contains: a text inside its text.
+            sender: its sender.
+
+        Raises:
+            AssertionError: none was sent; the text shows which ones were.
+        """
+        sought = Sought(to=to, text=text, contains=contains, sender=sender)
+        found = sought.find(self.gateway.messages)
+        if found is None:
+            raise AssertionError(not_found(sought, self.messages))
+        return found
+
+    async def wait_for(
+        self,
+        *,
+        to: str | None = None,
+        text: str | None = None,
+        contains: str | None = None,
+        sender: str | None = None,
+        timeout: float = 10.0,  # noqa: ASYNC109 - what was sent instead is shown
+    ) -> HandsetMessage:
+        """Wait for a message, which may have been sent before; otherwise as `assert_sent`.
+
+        Args:
+            to: its recipient; None for any, as for the others.
+            text: its whole text.
+            contains: a text inside its text.
+            sender: its sender.
+            timeout: seconds of real time.
+
+        Raises:
+            AssertionError: none was sent in this time; the text shows which ones were.
+        """
+        sought = Sought(to=to, text=text, contains=contains, sender=sender)
+        found = await self._bell.until(lambda: sought.find(self.gateway.messages), timeout)
+        if found is None:
+            raise AssertionError(not_found(sought, self.messages))
+        return found
+
     # --- inbound ----------------------------------------------------------------------------
 
     async def inbound(
@@ -218,14 +359,15 @@ class Simulator:
         template, now = self.callbacks.inbound_sms, self.gateway.date(self.clock.now())
         messages = (message_of(content, sender, receiver, now) for content in contents)
         urls = [inbound_sms.encode_push(template, message) for message in messages]
-        return tuple(
-            [
-                await self._pusher.request(PushKind.INBOUND_SMS, HttpRequest("GET", url))
-                for url in urls
-            ]
-        )
+        posts = [Post(PushKind.INBOUND_SMS, HttpRequest("GET", url)) for url in urls]
+        statuses = tuple([await self._pusher.request(post) for post in posts])
+        if self._console:
+            sent = Inbound(sender, receiver, text, data, self.clock.now(), statuses)
+            self._console.desk.recorder.forwarded(sent)
+            self._bell.ring()
+        return statuses
 
-    # --- reports ----------------------------------------------------------------------------
+    # --- what it is told, and whom it tells -------------------------------------------------
 
     def _address(self, kind: PushKind) -> str | None:
         urls = self.callbacks
@@ -233,38 +375,16 @@ class Simulator:
             return None
         return urls.hlr_reports if kind is PushKind.HLR_REPORTS else urls.delivery_reports
 
-    def _start_reports(
-        self, exchange: Exchange, may_reply: asyncio.Event, replied: asyncio.Event
-    ) -> None:
-        self._pusher.start(self._report(exchange, may_reply, replied))
+    def _arrived(self, arrival: Arrival) -> None:
+        if self._console:
+            self._console.desk.recorder.arrived(
+                arrival, float(self.gateway.price_of(arrival.exchange))
+            )
+        if self._recording:
+            self._recording.write(arrival)
+        self._bell.ring()
 
-    async def _report(
-        self, exchange: Exchange, may_reply: asyncio.Event, replied: asyncio.Event
-    ) -> None:
-        """Push early reports before the reply, and the others once the reply is out or lost.
-
-        This goes on even if the client goes away: the request was carried out.
-        """
-        timetable = self.faults.timetable(exchange)
-        kind = _kind(exchange)
-        if timetable.early and not self._held(exchange, timetable.early):
-            await self._pusher.push_now(kind, timetable.early)
-        may_reply.set()
-        await replied.wait()
-        if self.gateway.report_delay:
-            await self._pusher.pause(self.gateway.report_delay)
-        if not self._held(exchange, timetable.later):
-            self._pusher.publish(kind, timetable.later)
-
-    def _held(self, exchange: Exchange, reports: Iterable[Report]) -> bool:
-        """Keep delivery reports for a pull if no URL was entered; whether they were kept."""
-        if self.callbacks or exchange.operation is Operation.SUBMIT_HLR:
-            return False
-        deliveries = (report for report in reports if isinstance(report, DeliveryReport))
-        self.gateway.hold(exchange.account, deliveries)
-        return True
-
-
-def _kind(exchange: Exchange) -> PushKind:
-    of_lookups = exchange.operation is Operation.SUBMIT_HLR
-    return PushKind.HLR_REPORTS if of_lookups else PushKind.DELIVERY_REPORTS
+    def _was_pushed(self, push: Pushed) -> None:
+        if self._console:
+            self._console.desk.recorder.pushed(push)
+        self._bell.ring()
