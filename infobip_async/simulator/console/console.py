@@ -88,7 +88,9 @@ class Console:
                 return self._file(request, path or "index.html")
             return _json(await self._answer(request, path, query))
         except Refusal as refusal:
-            return _json({"error": refusal.reason}, refusal.status)
+            answer = _json({"error": refusal.reason}, refusal.status)
+            answer.force_close()  # the rest of a body is not read
+            return answer
         except LocalProtocolError as error:
             return _json({"error": str(error)}, HTTPStatus.BAD_REQUEST)
 
@@ -174,10 +176,8 @@ async def _body(request: web.BaseRequest) -> dict[str, object]:
         async for chunk in request.content.iter_any():
             body += chunk
             if len(body) > _MOST_OCTETS:
-                request.protocol.force_close()
-                raise Refusal(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {_MOST_OCTETS} octets"
-                )
+                about = f"a body has at most {_MOST_OCTETS} octets"
+                raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, about)
     except web.RequestPayloadError:
         raise bad("the body cannot be read") from None
     return read_json(body)

@@ -14,7 +14,7 @@ from infobip_async.numbering.msisdn import check_destination, check_sender, is_n
 from infobip_async.protocol import form, hlr_query, send_get, send_xml
 from infobip_async.simulator.records import UDHI, Arrival, Operation
 from infobip_async.simulator.validation import is_msisdn
-from infobip_async.text import gsm7, udh
+from infobip_async.text import data_coding, gsm7, udh
 from infobip_async.text.data_coding import Alphabet, classify
 
 WRONG: Final = "wrong"
@@ -87,9 +87,11 @@ def asked(arrival: Arrival) -> Asked:
 @lru_cache(256)
 def of_request(arrival: Arrival) -> tuple[Doubt, ...]:
     """What is wrong or doubtful about a request: its form, its numbers and its message."""
-    found = asked(arrival)
-    if arrival.exchange.operation is Operation.SUBMIT_HLR:
+    found, operation = asked(arrival), arrival.exchange.operation
+    if operation is Operation.SUBMIT_HLR:
         return tuple(_of_lookups(found.recipients))
+    if operation not in {Operation.SEND, Operation.SEND_ONE}:
+        return ()
     if not found.readable:
         return (Doubt(WRONG, "The XML cannot be read.", "2/1.1"),)
     doubts = [*_of_form(arrival), *_of_recipients(found.recipients)]
@@ -208,6 +210,14 @@ def _of_text(submission: Submission) -> Iterator[Doubt]:
 
 
 def _of_characters(text: str, submission: Submission) -> Iterator[Doubt]:
+    yield from _of_slips(text)
+    if classify(submission.data_coding).alphabet is Alphabet.GSM_7 and not gsm7_fits(text):
+        about = "The GSM alphabet lacks a character of the text: data coding 8 is for such texts."
+        yield Doubt(WRONG, about, "2/1.2")
+
+
+def _of_slips(text: str) -> Iterator[Doubt]:
+    """Traces of a text that was decoded wrongly, or encoded twice, before it was sent."""
     if found := _MOJIBAKE.search(text):
         about = f"{found[0]!r} looks like UTF-8 that was read in another charset."
         yield Doubt(DOUBTFUL, about)
@@ -215,13 +225,10 @@ def _of_characters(text: str, submission: Submission) -> Iterator[Doubt]:
         yield Doubt(DOUBTFUL, f"{found[0]!r} looks as if the text was encoded twice.")
     if found := _CONTROL.search(text):
         yield Doubt(DOUBTFUL, f"The text has the control character U+{ord(found[0]):04X}.")
-    if classify(submission.data_coding).alphabet is Alphabet.GSM_7 and not gsm7_fits(text):
-        about = "The GSM alphabet lacks a character of the text: data coding 8 is for such texts."
-        yield Doubt(WRONG, about, "2/1.2")
 
 
 def _of_octets(submission: Submission) -> Iterator[Doubt]:
-    octets = submission.binary or b""
+    octets, header = submission.binary or b"", None
     if submission.text is not None:
         yield Doubt(WRONG, "Binary content cannot be used together with text.", "2/1.2")
     if submission.esm_class & UDHI:
@@ -233,3 +240,5 @@ def _of_octets(submission: Submission) -> Iterator[Doubt]:
         yield Doubt(DOUBTFUL, about, "2/2")
     if classify(submission.data_coding).alphabet is Alphabet.UCS_2 and len(octets) % 2:
         yield Doubt(WRONG, "UCS-2 has an even number of octets.", "2/1.2")
+    text, _ = data_coding.decode(octets, submission.data_coding, header)
+    yield from _of_slips(text or "")

@@ -147,11 +147,11 @@ async def phones(desk: Desk, given: Given, _: str) -> Json:
     return _page(found, given, lambda phone: phone)
 
 
-@ROUTES.on("GET", "phones/{id}")
-async def phone(desk: Desk, _: Given, number: str) -> Json:
+@ROUTES.on("GET", "phones/{id}", Field("limit", "of the latest", "integer", 200, low=1, high=1000))
+async def phone(desk: Desk, given: Given, number: str) -> Json:
     """Give the conversation of a number, as its handset shows it, and what was decided."""
-    conversation = views.conversation(number, desk.recorder)
-    return decided(desk, number) | {"messages": conversation}
+    limit = given.count("limit") or 0
+    return decided(desk, number) | views.conversation(number, desk.recorder, limit)
 
 
 def decided(desk: Desk, number: str) -> dict[str, Json]:

@@ -1,6 +1,7 @@
 """What the API gives: messages, conversations, lookups, pushes and figures as JSON."""
 
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Final
 
 from infobip_async.models import HlrStatus, SubmissionType
@@ -216,14 +217,20 @@ def _summary(message: SentMessage) -> str:
     return "binary" if text is None else text
 
 
-def conversation(number: str, recorder: Recorder) -> list[Object]:
-    """What a handset shows: messages that came, and those that were sent from it, in order."""
-    rows = [row for row in recorder.rows() if row[2] and row[2].msisdn == number]
-    messages = [row[2] for row in reversed(rows) if row[2]]
-    bubbles = [bubble(each) for each in shown(messages)]
-    sent = (each for each in recorder.inbound if each.sender.removeprefix("+") == number)
-    bubbles += [outgoing(each) for each in sent]
-    return sorted(bubbles, key=lambda bubble: bubble["at"])  # type: ignore[arg-type,return-value]
+def conversation(number: str, recorder: Recorder, limit: int) -> Object:
+    """The latest messages that a handset shows: those that came, and those sent from it."""
+    came = [message for *_, message in recorder.rows() if message and message.msisdn == number]
+    sent = [each for each in recorder.inbound if each.sender.removeprefix("+") == number]
+    everything: list[tuple[float, HandsetMessage | Inbound]] = [
+        (each.first.at, each) for each in shown(reversed(came))
+    ]
+    everything += [(each.at, each) for each in sent]
+    everything.sort(key=itemgetter(0))
+    bubbles = [
+        outgoing(each) if isinstance(each, Inbound) else bubble(each)
+        for _, each in everything[-limit:]
+    ]
+    return {"total": len(everything), "messages": bubbles}
 
 
 def bubble(whole: HandsetMessage) -> Object:
