@@ -25,12 +25,12 @@ create table if not exists numbers (
     position integer primary key, destination text not null, intended integer not null default 0,
     lookup_id text, deadline real,
     outcome text, reason text, status text, raw_status text, imsi text, serving_msc text,
-    error_code text
+    error_code text, repeated integer not null default 0
 );
 """
 _COLUMNS: Final = (
     "destination, intended, lookup_id, outcome, reason,"
-    " status, raw_status, imsi, serving_msc, error_code"
+    " status, raw_status, imsi, serving_msc, error_code, repeated"
 )
 _READ: Final = f"select {_COLUMNS} from numbers where position between ? and ? order by position"  # noqa: S608 - constants
 _OPEN: Final = (
@@ -134,7 +134,8 @@ class HlrJobFile(JobFile):
         """Write down that numbers are about to be submitted."""
         rows = [(position,) for position in sequences]
         await self._change(
-            "update numbers set intended = 1, lookup_id = null, deadline = null where position = ?",
+            "update numbers set repeated = max(repeated, intended), intended = 1, lookup_id = null,"
+            " deadline = null where position = ?",
             rows,
         )
 
@@ -184,7 +185,7 @@ def _values(position: int, result: HlrResult) -> tuple[object, ...]:
 
 def _record(number: str, row: tuple[Any, ...]) -> Record | None:
     """Read what a row knows, whose columns are those of `_READ`."""
-    _, intended, lookup_id, outcome, reason, status, *said = row
+    _, intended, lookup_id, outcome, reason, status, *said, repeated = row
     if not intended:
         return None
     if outcome is None:
@@ -193,9 +194,16 @@ def _record(number: str, row: tuple[Any, ...]) -> Record | None:
     if status is not None:
         report = HlrReport(number, lookup_id or "", HlrStatus(status), *said)
     found = HlrOutcome(outcome)
-    return Record(
-        lookup_id, HlrResult(number, found, lookup_id, report, None, reason, resumed=True)
+    result = HlrResult(
+        number,
+        found,
+        lookup_id,
+        report,
+        reason=reason,
+        resumed=True,
+        possibly_repeated=bool(repeated),
     )
+    return Record(lookup_id, result)
 
 
 def _text(number: object) -> str:

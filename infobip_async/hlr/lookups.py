@@ -15,9 +15,9 @@ import attrs
 from infobip_async.concurrency.rate import RateLimiter
 from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.deadlines import Deadlines, loop_time
-from infobip_async.hlr.pending import MAX_BATCH, Batch, LookupTable, Stats
+from infobip_async.hlr.pending import MAX_BATCH, Batch, LookupTable
 from infobip_async.hlr.queries import HlrClient, Queries
-from infobip_async.hlr.results import HlrOutcome, HlrResult
+from infobip_async.hlr.results import HlrOutcome, HlrResult, Stats
 from infobip_async.hlr.stream import Numbers, Stream, StreamSettings
 from infobip_async.models import HlrReport
 from infobip_async.numbering.msisdn import check_lookup_destination
@@ -90,7 +90,9 @@ class HlrLookups:
         window: numbers of a stream that are read and not yet handed to its consumer, at most;
             each takes some 400 octets, and 1 KiB where it has a query of its own.
         rate: numbers per second that go out, evenly; None for no limit.
-        report_grace: seconds that a report is kept that comes before the reply to its query.
+        report_grace: seconds that a report is kept that comes before the reply to its query; and
+            seconds from the start for which reports are kept that nobody waits for, since the job
+            of an earlier run may be opened yet.
         early_limit: reports that are kept so at most; the oldest goes first.
         stop_timeout: seconds that leaving the context waits for what is out.
 
@@ -128,6 +130,7 @@ class HlrLookups:
         self._window = window
         self._client = client
         self._router = router
+        self._report_grace = report_grace
         self._stop_timeout = stop_timeout
         self._deadlines = Deadlines(LookupTable(loop_time, report_grace, early_limit))
         # Who looks one number up is told at once that the gateway is away.
@@ -146,6 +149,7 @@ class HlrLookups:
         if self._entered:
             raise RuntimeError("an HlrLookups is entered once")
         self._entered = True
+        self._deadlines.table.heard_until = loop_time() + self._report_grace
         watch = self._router.watch
         watch.observe("infobip.lookup.results", self, _counts, counts=True)
         watch.observe("infobip.lookup.waiting", self, _waiting, counts=False)

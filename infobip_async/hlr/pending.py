@@ -21,7 +21,7 @@ from infobip_async.errors import (
     NotSentError,
     OutcomeUnknownError,
 )
-from infobip_async.hlr.results import HlrOutcome, HlrResult
+from infobip_async.hlr.results import HlrOutcome, HlrResult, Stats
 from infobip_async.models import HlrReport, HlrSubmission
 
 _Key = str | tuple[str, str]
@@ -43,40 +43,6 @@ _FEW_DEADLINES: Final = 64
 _REPORTED: Final = HlrOutcome.REPORTED  # an enum's attribute is slow to look up per report
 
 
-@attrs.define
-class Stats:
-    """Counts since the start, and two levels.
-
-    Attributes:
-        submitted: numbers that went out in a query, once each.
-        refused: numbers that the gateway did not accept.
-        reported: numbers whose report arrived in time.
-        timed_out: numbers whose report did not.
-        unknown: numbers of queries whose reply was lost or cannot be read.
-        not_sent: numbers that were to go out, and did not.
-        invalid: numbers that no query can carry; their outcome is a refusal.
-        late: reports that came after their number had timed out.
-        unclaimed: reports that no lookup of this process had asked for, and repeated ones.
-        early_kept: reports kept for replies that are under way, now.
-    """
-
-    submitted: int = 0
-    refused: int = 0
-    reported: int = 0
-    timed_out: int = 0
-    unknown: int = 0
-    not_sent: int = 0
-    invalid: int = 0
-    late: int = 0
-    unclaimed: int = 0
-    early_kept: int = 0
-
-    @property
-    def in_flight(self) -> int:
-        """Numbers that are in a query or wait for their report, now."""
-        return self.submitted - self.refused - self.reported - self.timed_out - self.unknown
-
-
 def _nothing(batch: "Batch") -> None:
     """For batches that nobody waits for."""
 
@@ -95,6 +61,7 @@ class Batch:
         done: is called with the batch when that has happened to all of them.
         sequences: where each number stands in its source, for those who need to know.
         deadline: when the numbers that still wait time out; None until the query goes out.
+        repeated: whether an earlier query with these numbers may have been carried out.
         replied: whether the reply has been read, or will not be any more.
         pending: the numbers that wait for their report: lookup id to position.
     """
@@ -104,6 +71,7 @@ class Batch:
     done: Callable[["Batch"], None] = _nothing
     sequences: Sequence[int] = ()
     deadline: float | None = attrs.field(default=None, init=False)
+    repeated: bool = attrs.field(default=False, init=False)
     replied: bool = attrs.field(default=False, init=False)
     pending: dict[str, int] = attrs.field(factory=dict, init=False)
 
@@ -115,7 +83,7 @@ class Batch:
     def split(self, count: int) -> "Batch":
         """Keep the first numbers, while no query is out, and give the others in a new batch."""
         rest = Batch(self.destinations[count:], self.answer, self.done, self.sequences[count:])
-        rest.deadline = self.deadline
+        rest.deadline, rest.repeated = self.deadline, self.repeated
         self.destinations = self.destinations[:count]
         self.sequences = self.sequences[:count]
         return rest
@@ -142,12 +110,15 @@ class LookupTable:
         clock: gives the time in seconds.
         grace: seconds that a report is kept for a reply that is under way, at the most.
         early_limit: reports kept at the most; the oldest goes first.
+        heard_until: the time up to which reports that nobody waits for are kept for `adopt`: a
+            receiver may have started before the job of an earlier run is opened.
         stats: what has been counted.
     """
 
     clock: Callable[[], float]
     grace: float
     early_limit: int
+    heard_until: float = attrs.field(default=-math.inf, init=False)
     stats: Stats = attrs.field(factory=Stats, init=False)
     _waiting: dict[str, Batch] = attrs.field(factory=dict, init=False, repr=False)
     _deadlines: list[tuple[float, int, Batch]] = attrs.field(factory=list, init=False, repr=False)
@@ -160,6 +131,7 @@ class LookupTable:
     _early: OrderedDict[_Key, tuple[int, float, HlrReport]] = attrs.field(
         factory=OrderedDict, init=False, repr=False
     )
+    _heard: dict[str, HlrReport] = attrs.field(factory=dict, init=False, repr=False)
     _expired: OrderedDict[str, None] = attrs.field(factory=OrderedDict, init=False, repr=False)
 
     def begin(self, batch: Batch, timeout: float) -> None:
@@ -171,6 +143,7 @@ class LookupTable:
         """
         if batch.deadline is None:
             self.stats.submitted += len(batch.destinations)
+        batch.repeated = batch.repeated or batch.deadline == math.inf  # see `hold`
         batch.deadline = self.clock() + timeout
         if len(self._deadlines) >= self._many_deadlines:
             self._forget_done()
@@ -253,7 +226,11 @@ class LookupTable:
             HlrSubmission(number, True, lookup_id, "OK")
             for number, lookup_id in zip(batch.destinations, lookup_ids, strict=True)
         ]
+        heard = [self._heard.pop(one) for one in lookup_ids if one in self._heard]
         self._accept_rows(batch, rows)
+        for report in heard:
+            self.stats.unclaimed -= 1
+            self.report(report)
 
     def fail(self, batch: Batch, outcome: HlrOutcome, error: InfobipError) -> None:
         """All numbers of a batch end the same way, since its reply was not read."""
@@ -291,7 +268,10 @@ class LookupTable:
             self.stats.unclaimed += 1
             return False
         self.stats.reported += 1
-        batch.answer(batch, position, HlrResult(destination, _REPORTED, lookup_id, report))
+        result = HlrResult(
+            destination, _REPORTED, lookup_id, report, possibly_repeated=batch.repeated
+        )
+        batch.answer(batch, position, result)
         if not batch.pending:
             batch.release_if_done()
         return False
@@ -307,7 +287,15 @@ class LookupTable:
             return True
         else:
             self.stats.unclaimed += 1
+            self._hear(report)
         return False
+
+    def _hear(self, report: HlrReport) -> None:
+        """Keep a report for a job that may be opened yet."""
+        if self.clock() >= self.heard_until:
+            self._heard.clear()
+        elif len(self._heard) < self.early_limit:
+            self._heard.setdefault(report.lookup_id, report)
 
     def _free_key(self, report: HlrReport) -> _Key | None:
         """Where an early report can be kept; nowhere if it came before."""
@@ -374,7 +362,9 @@ class LookupTable:
         name = outcome.name.lower()
         setattr(self.stats, name, getattr(self.stats, name) + 1)
         number = batch.destinations[position]
-        result = HlrResult(number, outcome, lookup_id, None, error, str(error))
+        result = HlrResult(
+            number, outcome, lookup_id, None, error, str(error), possibly_repeated=batch.repeated
+        )
         batch.answer(batch, position, result)
 
     def _remember(self, lookup_ids: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of a number that is looked up."""
+"""What becomes of numbers that are looked up."""
 
 from enum import Enum
 
@@ -35,6 +35,8 @@ class HlrResult:
         error: the error behind the outcome, where this run met one.
         reason: in words, why there is no report.
         resumed: the outcome stands in the job since an earlier run.
+        possibly_repeated: the number may have been looked up more than once: an earlier query with
+            it may have been carried out, and it was submitted again.
     """
 
     destination: str
@@ -44,3 +46,38 @@ class HlrResult:
     error: InfobipError | None = None
     reason: str | None = None
     resumed: bool = False
+    possibly_repeated: bool = False
+
+
+@attrs.define
+class Stats:
+    """Counts since the start, and two levels.
+
+    Attributes:
+        submitted: numbers that went out in a query, once each.
+        refused: numbers that the gateway did not accept.
+        reported: numbers whose report arrived in time.
+        timed_out: numbers whose report did not.
+        unknown: numbers of queries whose reply was lost or cannot be read.
+        not_sent: numbers that were to go out, and did not.
+        invalid: numbers that no query can carry; their outcome is a refusal.
+        late: reports that came after their number had timed out.
+        unclaimed: reports that no lookup of this process had asked for, and repeated ones.
+        early_kept: reports kept for replies that are under way, now.
+    """
+
+    submitted: int = 0
+    refused: int = 0
+    reported: int = 0
+    timed_out: int = 0
+    unknown: int = 0
+    not_sent: int = 0
+    invalid: int = 0
+    late: int = 0
+    unclaimed: int = 0
+    early_kept: int = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Numbers that are in a query or wait for their report, now."""
+        return self.submitted - self.refused - self.reported - self.timed_out - self.unknown

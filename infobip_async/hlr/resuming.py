@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Protocol
 
+import attrs
+
 from infobip_async.concurrency.batching import Batcher
 from infobip_async.errors import InfobipError
 from infobip_async.hlr.job import HlrJobFile, OpenLookup, Record
@@ -68,6 +70,8 @@ class Resuming:
         self.window = stream.window
         self._stream = stream
         self._repeats = on_unknown == "repeat"
+        # Numbers that this run looks up again, since an earlier one may have done that.
+        self._again: set[int] = set()
         # Numbers that were not read yet, and whose lookup an earlier run has made: their result,
         # once it has come.
         self._ahead: dict[int, HlrResult | None] = {}
@@ -124,8 +128,11 @@ class Resuming:
     async def take(self, placed: tuple[int, str], record: Record | None) -> None:
         """Look a number up, unless its result is known, or its report may come."""
         sequence, number = placed
-        if record is None or not self._is_settled(sequence, number, record):
-            self._stream.fill(sequence, (number,))
+        if record is not None:
+            if self._is_settled(sequence, number, record):
+                return
+            self._again.add(sequence)
+        self._stream.fill(sequence, (number,))
 
     def leave_out(self, placed: tuple[int, str], why: InfobipError) -> None:
         """Report a number that is not looked up, since the source is not the job's."""
@@ -169,6 +176,7 @@ class Resuming:
         elif sequence in self._ahead or self.flow.closed:
             self._pass_on(sequence, result)
         else:
+            self._again.add(sequence)
             self._stream.fill(sequence, (result.destination,))
 
     def keep(self, sequence: int, result: HlrResult) -> None:
@@ -177,6 +185,9 @@ class Resuming:
         Where nothing goes out any more, a lookup may be given up before its deadline: the next run
         waits for its report again.
         """
+        if sequence in self._again and result.outcome is not HlrOutcome.NOT_SENT:
+            self._again.remove(sequence)
+            result = attrs.evolve(result, possibly_repeated=True)
         if result.outcome is HlrOutcome.TIMED_OUT and self.flow.closed:
             self._pass_on(sequence, result)
         else:

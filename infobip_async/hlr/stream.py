@@ -14,9 +14,9 @@ from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.credits import CreditCheck
 from infobip_async.hlr.deadlines import Deadlines
 from infobip_async.hlr.job import HlrJobFile
-from infobip_async.hlr.pending import MAX_BATCH, Batch, Stats
+from infobip_async.hlr.pending import MAX_BATCH, Batch
 from infobip_async.hlr.queries import AccountClient, HlrClient, Queries
-from infobip_async.hlr.results import HlrOutcome, HlrResult
+from infobip_async.hlr.results import HlrOutcome, HlrResult, Stats
 from infobip_async.hlr.resuming import Resuming
 from infobip_async.models import HlrStatus
 from infobip_async.numbering.msisdn import check_lookup_destination, check_lookup_destinations

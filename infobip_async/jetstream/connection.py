@@ -295,8 +295,9 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         message_id: str | None = None,
         first: bool = False,
-    ) -> None:
-        """Store a message in a stream.
+        behind: int | None = None,
+    ) -> int:
+        """Store a message in a stream, and give its sequence there.
 
         Args:
             stream: the stream that must take the message.
@@ -305,16 +306,17 @@ class Connection:
             headers: of the message.
             message_id: the stream drops the message if it has one of this id.
             first: the message must be the first of its subject.
+            behind: the sequence of the last message of the subject, which no other may follow.
 
         Raises:
-            ConflictError: the subject has a message already.
+            ConflictError: the subject has another last message.
             StorageUnavailableError: the broker did not confirm; it may have stored the message.
         """
         fields = {**(headers or {}), Header.EXPECTED_STREAM.value: stream}
         if message_id is not None:
             fields[Header.MSG_ID.value] = message_id
-        if first:
-            fields[Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value] = "0"
+        if first or behind is not None:
+            fields[Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value] = str(behind or 0)
         answer = json.loads((await self.request(subject, payload, fields)).data or b"{}")
         fault = answer.get("error")
         if fault and fault.get("err_code") == _WRONG_LAST_SEQUENCE:
@@ -322,6 +324,7 @@ class Connection:
         if fault or answer.get("stream") != stream:
             reason = fault.get("description") if fault else "another stream took the message"
             raise StorageUnavailableError(f"the broker refuses: {reason}")
+        return int(answer["seq"])
 
     async def call(self, api: Callable[[JetStreamContext], Awaitable[T]]) -> T:
         """Make one of nats-py's calls for streams and consumers.
@@ -380,3 +383,8 @@ def _name(fault: BaseException) -> str:
     if isinstance(fault, APIError) and fault.description:
         return fault.description
     return type(fault).__name__
+
+
+def sequence_of(message: Msg) -> int:
+    """The sequence in its stream of a message that `Connection.last_message` gave."""
+    return int((message.headers or {})["Nats-Sequence"])

@@ -64,7 +64,7 @@ class JobResult:
         position: of the number in the source, from 0.
         result: what came of the lookup.
         possibly_repeated: whether the number may have been looked up more than once, because a
-            worker stopped in the middle.
+            worker stopped in the middle, or made a query again whose reply was lost.
     """
 
     position: int
@@ -272,7 +272,7 @@ class HlrJob:
         last = await self._connection.last_message(self._subjects.stream, subject)
         repeated = chunk.repeated or last is None or last.data != chunk.attempt.encode()
         return [
-            JobResult(position, result, repeated)
+            JobResult(position, result, repeated or result.possibly_repeated)
             for position, result in enumerate(chunk.results, chunk.position)
         ]
 

@@ -4,7 +4,8 @@
 
     <stream>.chunk.<job>.<n>      numbers, one a line          from the loader; one message
     <stream>.total.<job>          how many there are           from the loader, at the end
-    <stream>.attempt.<job>.<n>    the id of an attempt         from a worker, before its query
+    <stream>.attempt.<job>.<n>    the id of an attempt         from a worker, before its query;
+                                                               empty if nothing left after all
     <stream>.result.<job>.<n>     what came of the numbers     from a worker; one message
 """
 
@@ -123,7 +124,8 @@ class ChunkResult:
 
 
 def _row(result: HlrResult) -> list[Any]:
-    row = [result.destination, result.outcome.value, result.lookup_id, result.reason]
+    row: list[Any] = [result.destination, result.outcome.value, result.lookup_id, result.reason]
+    row.append(int(result.possibly_repeated))
     if (report := result.report) is not None:
         row += [report.destination, report.lookup_id, report.status.value, report.raw_status]
         row += [report.imsi, report.serving_msc, report.error_code]
@@ -135,6 +137,7 @@ def _result(
     outcome: str,
     lookup_id: str | None,
     reason: str | None,
+    repeated: int,
     *fields: Any,  # noqa: ANN401 - of JSON
 ) -> HlrResult:
     report = None
@@ -142,5 +145,10 @@ def _result(
         number, own_id, status, *rest = fields
         report = HlrReport(number, own_id, HlrStatus(status), *rest)
     return HlrResult(
-        destination, HlrOutcome(outcome), lookup_id=lookup_id, report=report, reason=reason
+        destination,
+        HlrOutcome(outcome),
+        lookup_id=lookup_id,
+        report=report,
+        reason=reason,
+        possibly_repeated=bool(repeated),
     )

@@ -10,12 +10,13 @@ from uuid import uuid4
 import attrs
 from nats.aio.msg import Msg
 
-from infobip_async.concurrency.tasks import cancel
+from infobip_async.concurrency.tasks import TaskSet, cancel
+from infobip_async.errors import RunStoppedError, StorageUnavailableError
 from infobip_async.hlr.lookups import HlrLookups
 from infobip_async.hlr.pending import MAX_BATCH
 from infobip_async.hlr.queries import HlrClient
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.jetstream.connection import ConflictError, Connection
+from infobip_async.jetstream.connection import ConflictError, Connection, sequence_of
 from infobip_async.jetstream.hlr_messages import (
     POSITION,
     ChunkResult,
@@ -28,6 +29,8 @@ from infobip_async.router import Router
 from infobip_async.runs.settings import OnUnknown
 
 _POLL_SECONDS: Final = 0.5
+_WITHDRAWN: Final = b""
+"""In place of an attempt: nothing of the chunk has left, and so nothing is in doubt."""
 _POSSIBLY_SUBMITTED: Final = "another worker stopped while it submitted this number"
 
 
@@ -38,16 +41,20 @@ class _Chunk:
     Attributes:
         message: as the broker gave it.
         attempt: the id of this attempt at it.
+        announced: the sequence of the message that announces the attempt.
         repeated: whether its numbers may have been looked up before.
         results: of the numbers, in their order; None where a result is missing.
         missing: how many results are missing.
+        unsent: of how many numbers nothing has left.
     """
 
     message: Msg
     attempt: str
+    announced: int
     repeated: bool
     results: list[HlrResult | None]
     missing: int
+    unsent: int = 0
 
 
 class _Number(str):
@@ -89,6 +96,9 @@ class HlrWorker:
     _fault: Exception | None = attrs.field(default=None, init=False)
     _room: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _ready: "asyncio.Queue[_Chunk | None]" = attrs.field(factory=asyncio.Queue, init=False)
+    _chunks: TaskSet = attrs.field(factory=TaskSet, init=False)
+    _unsent: list[_Chunk] = attrs.field(factory=list, init=False)
+    _stopping: bool = attrs.field(default=False, init=False)
     _done: int = attrs.field(default=0, init=False)
     _lookups: HlrLookups = attrs.field(init=False)
     _lease: Lease = attrs.field(init=False)
@@ -118,15 +128,26 @@ class HlrWorker:
         """
         async with self._lookups, self._lease.open(self._begin, self._capacity):
             waiting = self._lease.tasks.start(self._wait_until_done())
-            async with self._lookups.stream(
-                self._numbers(), timeout=self.timeout, on_unknown=self.on_unknown
-            ) as results:
-                async for result in results:
-                    self._take(result)
+            try:
+                await self._look_up()
+            finally:
+                await self._chunks.cancel()
             await cancel([waiting])
         if self._fault is not None:
             raise self._fault
         return self._done
+
+    async def _look_up(self) -> None:
+        numbers, unknown = self._numbers(), self.on_unknown
+        run = self._lookups.stream(numbers, timeout=self.timeout, on_unknown=unknown)
+        async with run:
+            try:
+                async for result in run:
+                    self._take(result)
+                await self._chunks.drain()
+            except RunStoppedError:
+                await self._withdraw()
+                raise
 
     async def _numbers(self) -> AsyncGenerator[_Number, None]:
         while (chunk := await self._ready.get()) is not None:
@@ -138,12 +159,35 @@ class HlrWorker:
     def _take(self, result: HlrResult) -> None:
         """Keep a result; a chunk with a number that was not sent goes to another worker."""
         number = result.destination
-        if isinstance(number, _Number) and result.outcome is not HlrOutcome.NOT_SENT:
-            chunk = number.chunk
+        if not isinstance(number, _Number):
+            return
+        chunk = number.chunk
+        if result.outcome is HlrOutcome.NOT_SENT:
+            chunk.unsent += 1
+            if chunk.unsent == len(chunk.results):
+                self._unsent.append(chunk)
+        else:
             chunk.results[number.place] = result
             chunk.missing -= 1
             if not chunk.missing:
                 self._start(self._finish(chunk))
+
+    async def _withdraw(self) -> None:
+        """Store what came, and take the announcements of chunks back of which nothing has left.
+
+        Another worker that gets such a chunk need not fear to look its numbers up twice.
+        """
+        self._stopping = True
+        await self._chunks.drain(self.ack_wait)
+        while not self._ready.empty():
+            if (chunk := self._ready.get_nowait()) is not None:
+                self._unsent.append(chunk)
+        for chunk in self._unsent:
+            number = chunk_number(chunk.message.subject)
+            stream, subject = self.subjects.stream, self.subjects.of("attempt", number)
+            if not chunk.repeated:
+                with suppress(ConflictError, StorageUnavailableError):  # then it stays in doubt
+                    await self.connection.store(stream, subject, _WITHDRAWN, behind=chunk.announced)
 
     async def _wait_until_done(self) -> None:
         """Have the run end when no chunk of the job is left, or this worker cannot go on."""
@@ -169,13 +213,13 @@ class HlrWorker:
     # --- one chunk ---
 
     async def _capacity(self) -> int:
-        while not (free := self.concurrency - len(self._lease)):
+        while self._stopping or not (free := self.concurrency - len(self._lease)):
             self._room.clear()
             await self._room.wait()
         return free
 
     def _start(self, work: Coroutine[object, object, None]) -> None:
-        self._lease.tasks.start(self._or_stop(work))
+        self._chunks.start(self._or_stop(work))
 
     async def _or_stop(self, work: Coroutine[object, object, None]) -> None:
         try:
@@ -184,17 +228,18 @@ class HlrWorker:
             self._fault = self._fault or fault
 
     async def _begin(self, message: Msg) -> None:
-        self._start(self._prepare(message))
+        if not self._stopping:
+            self._start(self._prepare(message))
 
     async def _prepare(self, message: Msg) -> None:
         """Have a chunk looked up, unless another worker has done it, or may have."""
         number, attempt = chunk_number(message.subject), uuid4().hex
-        repeated = await self._announce(number, attempt)
+        announced, repeated = await self._announce(number, attempt)
         if repeated and await self._has_result(number):
             await self._acknowledge(message)
             return
         texts = _texts(message)
-        chunk = _Chunk(message, attempt, repeated, [None] * len(texts), len(texts))
+        chunk = _Chunk(message, attempt, announced, repeated, [None] * len(texts), len(texts))
         if repeated and self.on_unknown == "report":
             chunk.results = [
                 HlrResult(text, HlrOutcome.UNKNOWN, reason=_POSSIBLY_SUBMITTED) for text in texts
@@ -218,25 +263,32 @@ class HlrWorker:
         self._room.set()
         self._done += 1
 
-    async def _announce(self, number: int, attempt: str) -> bool:
-        """Say that a chunk is about to be submitted; whether any worker said so before.
+    async def _announce(self, number: int, attempt: str) -> tuple[int, bool]:
+        """Say that a chunk is about to be submitted.
 
         The message has to be there before the query: whoever gets the chunk after this worker
         died must know that its numbers may have been looked up.
+
+        Returns:
+            The sequence of the message, and whether another worker has said so and may have
+            submitted the chunk.
         """
         connection, payload = self.connection, attempt.encode()
         stream, subject = self.subjects.stream, self.subjects.of("attempt", number)
-        try:
-            await connection.retry(lambda: connection.store(stream, subject, payload, first=True))
-        except ConflictError:
-            last = await connection.retry(lambda: connection.last_message(stream, subject))
-            if last is not None and last.data == payload:  # the broker's answer to it was lost
-                return False
-            await connection.retry(
-                lambda: connection.store(stream, subject, payload, message_id=attempt)
-            )
-            return True
-        return False
+        before, repeated = 0, False
+        while True:
+            store = partial(connection.store, stream, subject, payload, behind=before)
+            try:
+                return await connection.retry(store), repeated
+            except ConflictError:
+                last = await connection.retry(lambda: connection.last_message(stream, subject))
+                if last is None:
+                    before = 0
+                    continue
+                before = sequence_of(last)
+                if last.data == payload:  # the broker's answer to it was lost
+                    return before, repeated
+                repeated = last.data != _WITHDRAWN
 
     async def _has_result(self, number: int) -> bool:
         stream, subject = self.subjects.stream, self.subjects.of("result", number)

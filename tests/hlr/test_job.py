@@ -126,6 +126,8 @@ async def test_a_run_that_died_after_an_intent(gateway, job, run, on_unknown) ->
     else:
         assert sorted(one for several in gateway.asked for one in several) == NUMBERS
         assert outcomes(results) == [HlrOutcome.REPORTED] * 3
+        for known in (results, await run()):
+            assert all(result.possibly_repeated for result in known)
 
 
 @pytest.mark.parametrize("on_unknown", ["report", "repeat"])
@@ -173,6 +175,31 @@ async def test_reports_may_come_before_the_source_is_read(gateway, job) -> None:
     assert sorted(result.destination for result in results) == NUMBERS
     assert set(outcomes(results)) == {HlrOutcome.REPORTED}
     assert gateway.asked == []
+
+
+async def test_reports_may_come_before_the_job_is_opened(gateway, job) -> None:
+    """The receiver has started, and the stream has not: the job hears of them all the same."""
+    await earlier_run(job, accepted=3)
+    async with gateway.lookups() as lookups:
+        await gateway.push([*ACCEPTED, *ACCEPTED])
+        assert lookups.stats.unclaimed == 6
+        stream = lookups.stream(NUMBERS, job=job, ordered=True)
+        results = [result async for result in stream]
+        assert (lookups.stats.reported, lookups.stats.unclaimed) == (3, 3)
+    assert outcomes(results) == [HlrOutcome.REPORTED] * 3
+    assert not any(result.possibly_repeated for result in results)
+    assert gateway.asked == []
+
+
+async def test_reports_are_not_kept_for_a_job_for_ever(gateway, job) -> None:
+    """After the grace for early reports they are nobody's."""
+    await earlier_run(job, accepted=3)
+    async with gateway.lookups(report_grace=30) as lookups:
+        await gateway.push(ACCEPTED[:1])
+        await jump(30)
+        await gateway.push(ACCEPTED[1:2])
+        assert not lookups._deadlines.table._heard
+        assert lookups.stats.unclaimed == 2
 
 
 @pytest.mark.parametrize("on_unknown", ["report", "repeat"])

@@ -417,6 +417,7 @@ async def test_repeat(gateway, caplog: pytest.LogCaptureFixture, cuts: int) -> N
     async with gateway.lookups() as lookups:
         results = await drained(lookups.stream(numbers(4), on_unknown="repeat"))
     assert outcomes(results) == {HlrOutcome.REPORTED: 4}
+    assert {one.destination for one in results if one.possibly_repeated} == set(numbers(3, 1))
     whole = tuple(numbers(3, 1))
     again = [whole[:1], whole[1:]] if cuts == 3 else [whole]  # the breaker has opened
     assert gateway.asked == [tuple(numbers(1)), *[whole] * cuts, *again]

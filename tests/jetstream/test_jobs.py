@@ -16,6 +16,7 @@ from infobip_async.errors import (
     AuthenticationError,
     LocalProtocolError,
     NotSentError,
+    OutcomeUnknownError,
     RunStoppedError,
     StorageUnavailableError,
 )
@@ -250,16 +251,29 @@ async def test_a_gateway_that_is_away_is_waited_for(access, gateway: Gateway) ->
     assert not any(one.possibly_repeated for one in found)
 
 
+async def test_what_a_worker_asks_again_is_flagged(access, gateway: Gateway) -> None:
+    """Its query whose reply was lost may have been carried out: a run starts with one number."""
+    gateway.faults = [OutcomeUnknownError("cut")]
+    async with HlrJob(access, "spring") as job:
+        await job.load(NUMBERS, chunk_size=5)
+        await job.work(gateway, gateway.router, concurrency=1)
+        found = await results_of(job)
+    assert [one.result.destination for one in found if one.possibly_repeated] == NUMBERS[:1]
+    assert {one.result.outcome for one in found} == {HlrOutcome.REPORTED}
+
+
 async def test_an_account_that_is_refused_ends_the_work(access, gateway: Gateway) -> None:
-    """What was in hand is there for a worker with a better one."""
+    """What was in hand is there for a worker with a better one, and in no doubt."""
     refusal = AuthenticationError("no", code="-1", name="AUTH", operation="hlr")
     gateway.faults = [refusal]
     async with HlrJob(access, "spring") as job:
         await job.load(NUMBERS)
         with pytest.raises(RunStoppedError):
             await job.work(gateway, gateway.router)
-        await job.work(gateway, gateway.router)
-        assert len(await results_of(job)) == 10
+        await job.work(gateway, gateway.router, on_unknown="report")
+        results = await results_of(job)
+    assert {one.result.outcome for one in results} == {HlrOutcome.REPORTED}
+    assert not any(one.possibly_repeated for one in results)
 
 
 async def test_a_job_needs_its_broker_at_first(hasty, server) -> None:

@@ -218,10 +218,12 @@ class Kind(Protocol):
     Attributes:
         done: the outcome of an item that went well.
         logins: requests that find out that the login is wrong.
+        reopens: whether a later run does what an earlier one has reported as unknown.
     """
 
     done: str
     logins: int
+    reopens: bool
 
     async def run(
         self, place: Place, numbers: Iterable[str], size: Size, job: Path | None, on_unknown: str
@@ -248,7 +250,7 @@ async def _taken(run: AsyncIterator[Any], number: Callable[[Any], str]) -> Endin
 class SendMany:
     """`InfobipClient.send_many`."""
 
-    done, logins = "SENT", 1
+    done, logins, reopens = "SENT", 1, True
 
     async def run(
         self, place: Place, numbers: Iterable[str], size: Size, job: Path | None, on_unknown: str
@@ -270,7 +272,7 @@ class SendMany:
 class Stream:
     """`HlrLookups.stream`."""
 
-    done, logins = "REPORTED", 2
+    done, logins, reopens = "REPORTED", 2, True
 
     async def run(
         self, place: Place, numbers: Iterable[str], size: Size, job: Path | None, on_unknown: str
