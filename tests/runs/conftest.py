@@ -346,12 +346,13 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a job is; its file is written in no thread, since skipped time waits for none."""
 
     async def do(self: SqliteThread, run: Callable[[Any], Any]) -> Any:
-        work = _Work(run, asyncio.get_running_loop().create_future())
+        work = _Work(run, asyncio.get_running_loop().create_future(), writes=True, anywhere=False)
         self._commit([work])
         return await work.outcome
 
     async def aclose(self: SqliteThread) -> None:
-        self._close()
+        self._file.close()
+        self._file.forget_place()
 
     monkeypatch.setattr(SqliteThread, "start", lambda _: None)
     monkeypatch.setattr(SqliteThread, "do", do)
