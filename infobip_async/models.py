@@ -342,6 +342,10 @@ class InboundSms:
         esm_class: SMPP esm_class, 0 where the gateway does not say.
         udh: the user data header, where there is one.
         damaged: some octets could not be decoded and stand as U+FFFD in `text`.
+        guessed_charset: the charset that the octets were found to have, where the gateway did not
+            say so: ``windows-1252``, ``utf-16-be``, ``utf-16-le``, ``gsm-7``, ``iso8859-5`` or
+            ``iso8859-8``; None where nothing was guessed. It does not count when messages are
+            compared.
         parts: the number of parts that the message was sent in.
         missing: the numbers of parts that did not arrive before the rest was handed on.
         possible_duplicate: an equal message came before; both may be real.
@@ -361,6 +365,7 @@ class InboundSms:
     missing: tuple[int, ...] = ()
     possible_duplicate: bool = False
     params: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    guessed_charset: str | None = attrs.field(default=None, kw_only=True, eq=False)
 
     @property
     def partial(self) -> bool:

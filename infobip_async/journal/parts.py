@@ -73,7 +73,9 @@ class StoredParts:
         return [self._whole(parts) for parts in messages]
 
     def _whole(self, parts: Parts) -> Item:
-        items = [self._waiting.pop(id(sms)) for sms in parts.by_number.values()]
+        # A part that seemed to be repeated is done with, though a later message may have it.
+        found = (self._waiting.pop(id(sms), None) for sms in parts.by_number.values())
+        items = [item for item in found if item]
         return Item(
             parts.join(),
             items[0].key,

@@ -1,7 +1,7 @@
 """Dates as the gateway writes them: ``2005/7/19 22:0:0``, without padding and zone (§3.1)."""
 
 import re
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 
 _DATE = re.compile(
@@ -28,6 +28,24 @@ def decode(text: str, zone: tzinfo | None = None) -> datetime | None:
     if not match:
         raise ValueError("not a date of the form yyyy/mm/dd hh:mm:ss")
     return datetime(*(int(part or 0) for part in match.groups()), tzinfo=zone)  # type: ignore[misc, arg-type]
+
+
+def in_order(earlier: datetime, later: datetime) -> tuple[datetime, datetime]:
+    """Give two dates of one zone so that their order and their difference are right.
+
+    Where clocks are put back, an hour comes twice: then the later date is taken to be in the second
+    one if it would be the earlier one otherwise. Python takes the difference of two dates in one
+    zone without regard to its offset; so dates with two offsets get those in place of the zone.
+    """
+    if later < earlier and later.replace(fold=1).timestamp() >= earlier.timestamp():
+        later = later.replace(fold=1)
+    if earlier.utcoffset() == later.utcoffset():
+        return earlier, later
+    return _with_offset(earlier), _with_offset(later)
+
+
+def _with_offset(date: datetime) -> datetime:
+    return date.replace(tzinfo=timezone(date.utcoffset() or timedelta()))
 
 
 def encode(date: datetime | None) -> str:

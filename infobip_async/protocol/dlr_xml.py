@@ -15,7 +15,7 @@ import attrs
 
 from infobip_async.errors import RemoteProtocolError
 from infobip_async.models import DeliveryReport, DeliveryStatus, UnreadableRow
-from infobip_async.protocol import dates, form, safe_xml
+from infobip_async.protocol import dates, safe_xml
 
 _STATUSES: Final = {status.value: status for status in DeliveryStatus}
 _KNOWN: Final = frozenset({"id", "sentdate", "donedate", "status"})
@@ -26,21 +26,55 @@ def _element(name: str, attributes: Iterable[tuple[str, str]]) -> str:
     return f"<{name}{spelt} />"
 
 
+_DEEPEST: Final = 16  # messages are at level 2; elements in them are kept as extras
+
+
 @attrs.define
 class _Rows:
-    """The rows of one document, in order."""
+    """The rows of one document, in order.
 
+    Attributes:
+        body: the push, for errors.
+        zone: the gateway's time zone.
+        most: the most rows that may be read; None for no limit.
+    """
+
+    body: bytes
     zone: tzinfo | None
+    most: int | None
     root: str = ""
     rows: list[DeliveryReport | UnreadableRow] = attrs.field(factory=list)
+    _current: tuple[str, safe_xml.Attributes] = ("", {})
+    _path: list[str] = attrs.field(factory=list)
+    _inner: dict[str, str] = attrs.field(factory=dict)
 
     def start(self, level: int, name: str, attributes: safe_xml.Attributes) -> None:
         if level == 1:
             self.root = name.lower()
-        elif name == "message" and attributes.keys() == _KNOWN and attributes["id"]:
+        elif level > 2:  # noqa: PLR2004 - below a message
+            self._path[level - 3 :] = [name.lower()]
+        else:
+            self._begin(name, attributes)
+
+    def _begin(self, name: str, attributes: safe_xml.Attributes) -> None:
+        if len(self.rows) == self.most:
+            raise RemoteProtocolError(f"more than {self.most} rows", raw=self.body)
+        self._current = name, attributes
+        if name == "message" and attributes.keys() == _KNOWN and attributes["id"]:
             self.rows.append(self._report(attributes, {}))
         else:
             self.rows.append(self._uncommon(name, attributes))
+
+    def end(self, level: int, text: str) -> None:
+        """Keep the text of an element in a message as if it were an attribute of the message."""
+        if level > 2 and (stripped := text.strip()):  # noqa: PLR2004 - as above
+            self._inner[".".join(self._path[: level - 2])] = stripped
+        elif level == 2 and self._inner:  # noqa: PLR2004 - the message
+            name, attributes = self._current
+            given = {key.lower() for key in attributes}
+            inner = {key: value for key, value in self._inner.items() if key not in given}
+            self.rows[-1] = self._uncommon(name, {**attributes, **inner})
+            self._inner.clear()
 
     def _uncommon(
         self, name: str, attributes: safe_xml.Attributes
@@ -61,6 +95,8 @@ class _Rows:
         except ValueError:
             sent_at = self._date("sentdate", sent, extras)
             done_at = self._date("donedate", done, extras)
+        if self.zone and sent_at and done_at:
+            sent_at, done_at = dates.in_order(sent_at, done_at)
         raw_status = values["status"]
         status = _STATUSES.get(raw_status) or _status(raw_status)
         return DeliveryReport(values["id"], status, raw_status, sent_at, done_at, extras)
@@ -78,30 +114,26 @@ def _status(raw_status: str) -> DeliveryStatus:
     return _STATUSES.get(raw_status.strip().upper(), DeliveryStatus.UNKNOWN)
 
 
-def _document(body: bytes) -> bytes:
-    """Find the document: it is the raw body, or the one form field that holds a document."""
-    stripped = body.lstrip(b" \t\r\n")
-    if safe_xml.is_document(stripped):
-        return stripped
-    values = (value.strip() for _, value in form.split(stripped))
-    documents = [value for value in values if value.startswith(b"<")]
-    if len(documents) != 1:
-        raise RemoteProtocolError("the body holds no delivery report", raw=body)
-    return documents[0]
-
-
-def decode_push(body: bytes, *, zone: tzinfo | None = None) -> list[DeliveryReport | UnreadableRow]:
+def decode_push(
+    body: bytes, *, zone: tzinfo | None = None, most_rows: int | None = None
+) -> list[DeliveryReport | UnreadableRow]:
     """Read the rows of a delivery report, in order; a row that cannot be read is set aside.
 
     Args:
         body: the body of the push: the document itself, or a form with a field that holds it.
         zone: the gateway's time zone; without it dates are naive.
+        most_rows: the most rows that can be read; None for no limit.
 
     Raises:
-        RemoteProtocolError: the document as a whole cannot be read.
+        RemoteProtocolError: the document as a whole cannot be read, or has more rows.
     """
-    found = _Rows(zone)
-    safe_xml.read(_document(body), found.start, depth=2)
+    documents = safe_xml.documents(body)
+    if len(documents) != 1:
+        raise RemoteProtocolError("the body holds no delivery report", raw=body)
+    found = _Rows(body, zone, most_rows)
+    # Texts cost time. A document whose only end tag is that of the root has none.
+    end = None if documents[0].count(b"</") == 1 else found.end
+    safe_xml.read(documents[0], found.start, end, depth=_DEEPEST)
     if found.root != "deliveryreport":
         raise RemoteProtocolError("the root is not <DeliveryReport>", raw=body)
     return found.rows

@@ -7,18 +7,30 @@ Wire example (§2/2.1)::
 
 import re
 from collections.abc import Iterable
+from string import hexdigits
 from typing import Final
-from urllib.parse import quote_plus, unquote_to_bytes
+from urllib.parse import quote_plus
 
 from infobip_async.errors import LocalProtocolError
 from infobip_async.protocol.exchange import HttpRequest
+from infobip_async.text import charset
 
 CONTENT_TYPE = "application/x-www-form-urlencoded"
 
+MOST_FIELDS: Final = 1000
+"""Fields of a form that are told apart; what is behind them counts to the last one."""
+
 _SEPARATORS: Final = ((b"%3B", b";"), (b"%3b", b";"), (b"%0A", b"\n"), (b"%0a", b"\n"))
-_ROWS = re.compile(r"[0-9A-Za-z._~;\n-]*")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_OCTET = re.compile(r"\s*([0-9]{1,3})?\s*")
+_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+_ROWS: Final = re.compile(r"[0-9A-Za-z._~;\n-]*")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_OCTETS: Final = {
+    (high + low).encode(): bytes.fromhex(high + low) for high in hexdigits for low in hexdigits
+}
+_BLOCK: Final = 64 * 1024  # decoding takes some fifty octets of memory for an escape
+_NAME: Final = re.compile(rb"""[;\s]name=(?:"([^"\r\n]*)"|([^;\s"]+))""", re.IGNORECASE)
+_LONGEST_BOUNDARY: Final = 200
+_PRINTABLE: Final = {0xDC00 + octet: f"\\x{octet:02x}" for octet in range(0x80, 0x100)}
 
 
 def encode(pairs: Iterable[tuple[str, str]]) -> str:
@@ -51,49 +63,77 @@ def with_query(url: str, pairs: Iterable[tuple[str, str]]) -> str:
 
 def split(raw: bytes) -> list[tuple[bytes, bytes]]:
     """Take a query string or a form body apart: names and values as octets, in order."""
-    fields = [field.partition(b"=") for field in raw.replace(b"+", b" ").split(b"&") if field]
-    return [(_unquote(name), _unquote(value)) for name, _, value in fields]
+    fields = [field.partition(b"=") for field in raw.split(b"&", MOST_FIELDS - 1) if field]
+    return [(unquote(name), unquote(value)) for name, _, value in fields]
 
 
-def _unquote(quoted: bytes) -> bytes:
-    """Percent-decode; the separators of rows first, since they are the most frequent."""
+def fields(body: bytes) -> list[tuple[bytes, bytes]]:
+    """Take the body of a post apart, by its content: a form of either kind."""
+    parts = _parts(body)
+    return split(body) if parts is None else parts
+
+
+def _parts(body: bytes) -> list[tuple[bytes, bytes]] | None:
+    """Take multipart/form-data apart; None where a body is something else."""
+    start = body.lstrip(b"\r\n")
+    line = start[: _LONGEST_BOUNDARY + 1].partition(b"\n")[0].rstrip(b"\r")
+    if not (start.startswith(b"--") and len(line) <= _LONGEST_BOUNDARY and _is_headed(start, line)):
+        return None
+    found = []
+    for part in (b"\n" + start).split(b"\n" + line, MOST_FIELDS)[1:]:
+        head, _, value = part.replace(b"\r\n\r\n", b"\n\n", 1).partition(b"\n\n")
+        if name := _NAME.search(head):
+            found.append((name[1] or name[2] or b"", value.removesuffix(b"\r")))
+    return found
+
+
+def _is_headed(start: bytes, line: bytes) -> bool:
+    return start[len(line) :].lstrip(b"\r\n")[:8].lower() == b"content-"
+
+
+def unquote(quoted: bytes) -> bytes:
+    """Percent-decode a name or a value, with ``+`` for a space; what is no escape stays."""
+    quoted = quoted.replace(b"+", b" ")
     if b"%" not in quoted:
         return quoted
-    for escape, octet in _SEPARATORS:
+    for escape, octet in _SEPARATORS:  # of rows, and so the most frequent
         quoted = quoted.replace(escape, octet)
-    return unquote_to_bytes(quoted) if b"%" in quoted else quoted
+    decoded = bytearray()
+    start = 0
+    while start < len(quoted):
+        end = start + _BLOCK
+        cut = quoted.rfind(b"%", end - 2, end)  # an escape begins in the block that it ends in
+        end = end if cut < 0 else cut
+        decoded += _ESCAPE.sub(_octet_of, quoted[start:end])
+        start = end
+    return bytes(decoded)
+
+
+def _octet_of(escape: re.Match[bytes]) -> bytes:
+    return _OCTETS[escape[1]]
 
 
 def text(octets: bytes) -> str:
-    """Decode a name or a value, whose charset the document does not name (§6).
+    """Decode a name or a value, whose charset the document does not name (§6)."""
+    return charset.decode(octets).text
 
-    It is read as UTF-8 if that is possible, else as Windows-1252, else as Latin-1, which reads all
-    octets: so nothing is lost.
-    """
-    for charset in ("utf-8", "cp1252"):
-        try:
-            return octets.decode(charset)
-        except UnicodeDecodeError:
-            continue
-    return octets.decode("latin-1")
+
+def printable(octets: bytes) -> str:
+    """Write octets as a text that can be printed: UTF-8, and escapes for what is none."""
+    return octets.decode(errors="surrogateescape").translate(_PRINTABLE)
 
 
 def decode(raw: str) -> list[tuple[str, str]]:
     """Decode a query string: every name and value in order, empty ones too."""
-    if not raw.isascii():
-        return [(text(name), text(value)) for name, value in split(octets(raw))]
-    fields = [field.partition("=") for field in raw.replace("+", " ").split("&") if field]
-    return [(_plain(name), _plain(value)) for name, _, value in fields]
-
-
-def _plain(quoted: str) -> str:
-    """Percent-decode; most names and values of a query need no decoding."""
-    return text(unquote_to_bytes(quoted)) if "%" in quoted else quoted
+    return [(text(name), text(value)) for name, value in split(octets(raw))]
 
 
 def octets(raw: str) -> bytes:
     """Turn a raw query back into the octets that arrived."""
-    return raw.encode("utf-8", "surrogateescape")
+    try:
+        return raw.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a surrogate that stands for no octet
+        return raw.encode("utf-8", "surrogatepass")
 
 
 def octet(text: str) -> int:
@@ -102,13 +142,10 @@ def octet(text: str) -> int:
     Raises:
         ValueError: it is not a number from 0 to 255.
     """
-    if not text:
-        return 0
-    match = _OCTET.fullmatch(text)
-    number = int(match[1] or 0) if match else -1
-    if not 0 <= number <= 0xFF:  # noqa: PLR2004 - an octet
+    digits = text.strip() or "0"
+    if not (len(digits) <= 3 and digits.isascii() and digits.isdigit() and int(digits) <= 0xFF):  # noqa: PLR2004 - an octet
         raise ValueError("not a number from 0 to 255")
-    return number
+    return int(digits)
 
 
 def parameters(request: HttpRequest) -> dict[str, str]:
@@ -117,10 +154,10 @@ def parameters(request: HttpRequest) -> dict[str, str]:
     Names are lower-cased, since gateways accept them in any case. If a name is repeated, its
     first value counts.
     """
-    raw = octets(request.url.partition("?")[2])
+    pairs = split(octets(request.url.partition("?")[2]))
     if request.method == "POST":
-        raw += b"&" + request.body
+        pairs += fields(request.body)
     found: dict[str, str] = {}
-    for name, value in split(raw):
+    for name, value in pairs:
         found.setdefault(text(name).strip().lower(), text(value))
     return found

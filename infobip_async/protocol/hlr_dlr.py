@@ -8,6 +8,8 @@ Wire example, before percent-encoding::
 
 import re
 from collections.abc import Iterable
+from io import BytesIO, StringIO
+from itertools import islice
 from typing import Final
 
 from infobip_async.errors import RemoteProtocolError
@@ -18,19 +20,22 @@ MAX_ROWS: Final = 100
 """The most reports that a gateway puts into one push (§5)."""
 
 _STATUSES: Final = {status.value: status for status in HlrStatus}
-_FIELDS: Final = 6
+_SEPARATORS: Final = 5
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 # Without white space and control characters, and ASCII only.
 _PLAIN: Final = b"\n" + bytes(range(0x21, 0x7F))
+# A body that is rows without the name of a field: its first field is a number, or empty.
+_BARE: Final = re.compile(rb"[\s+]*+[0-9]*+(?:;|%3b)", re.IGNORECASE)
+_BOM: Final = b"\xef\xbb\xbf"
 
 
 def _row(line: str) -> HlrReport | UnreadableRow:
-    fields = line.split(";")
-    if len(fields) != _FIELDS:
-        if len(fields) != _FIELDS + 1 or fields[-1]:
-            return UnreadableRow(line, f"{len(fields)} fields instead of {_FIELDS}")
-        fields.pop()  # a separator behind the last field
-    destination, lookup_id, raw_status, imsi, serving_msc, error_code = fields
+    separators = line.count(";")
+    if separators != _SEPARATORS:
+        if separators != _SEPARATORS + 1 or not line.endswith(";"):
+            return UnreadableRow(line, f"{separators + 1} fields instead of {_SEPARATORS + 1}")
+        line = line[:-1]  # a separator behind the last field
+    destination, lookup_id, raw_status, imsi, serving_msc, error_code = line.split(";")
     if not (destination or lookup_id):
         return UnreadableRow(line, "neither a destination nor an id")
     return HlrReport(
@@ -48,25 +53,49 @@ def _padded_row(octets: bytes) -> HlrReport | UnreadableRow:
     try:
         line = octets.decode().strip()
     except UnicodeDecodeError:
-        return UnreadableRow(octets.decode(errors="backslashreplace"), "not UTF-8")
-    row = _row(";".join(map(str.strip, line.split(";"))))
+        return UnreadableRow(form.printable(octets), "not UTF-8")
+    padded = line.count(";") <= _SEPARATORS + 1
+    row = _row(";".join(map(str.strip, line.split(";"))) if padded else line)
     if isinstance(row, HlrReport) and _CONTROL.search(line):
         return UnreadableRow(line, "a control character")
     return row if isinstance(row, HlrReport) else UnreadableRow(line, row.reason)
 
 
-def decode_push(body: bytes) -> list[HlrReport | UnreadableRow]:
-    """Read the rows of a push, in order; a row that cannot be read is set aside.
-
-    Raises:
-        RemoteProtocolError: the form does not hold one ``dlr`` field (in any case of letters).
-    """
-    found = [value for name, value in form.split(body) if name.strip().lower() == b"dlr"]
+def _rows_of(body: bytes) -> bytes:
+    """Find the rows: the field of their name, or the whole body where it has no name."""
+    start = body.lstrip(b" \t\r\n").removeprefix(_BOM)
+    if _BARE.match(start):
+        return form.unquote(start)
+    fields = [
+        (name.strip().removeprefix(_BOM).lower(), value) for name, value in form.fields(start)
+    ]
+    found = [value for name, value in fields if name == b"dlr"]
+    found = found or [value for name, value in fields if not name]
     if len(found) != 1:
         raise RemoteProtocolError(f"{len(found)} dlr fields instead of one", raw=body)
-    if found[0].translate(None, _PLAIN):
-        return [_padded_row(line) for line in found[0].split(b"\n") if line.strip()]
-    return [_row(line) for line in found[0].decode().split("\n") if line]
+    return found[0].removeprefix(_BOM)
+
+
+def decode_push(body: bytes, *, most_rows: int | None = None) -> list[HlrReport | UnreadableRow]:
+    """Read the rows of a push, in order; a row that cannot be read is set aside.
+
+    Args:
+        body: a form with one ``dlr`` field (in any case of letters), or the rows alone.
+        most_rows: the most rows that can be read; None for no limit.
+
+    Raises:
+        RemoteProtocolError: there is not one such field, or it has more rows.
+    """
+    octets = _rows_of(body)
+    if octets.translate(None, _PLAIN):
+        lines = (line.rstrip(b"\n") for line in BytesIO(octets) if line.strip())
+        rows = list(map(_padded_row, islice(lines, most_rows and most_rows + 1)))
+    else:
+        plain = (line.rstrip("\n") for line in StringIO(octets.decode()))
+        rows = list(map(_row, islice(filter(None, plain), most_rows and most_rows + 1)))
+    if most_rows is not None and len(rows) > most_rows:
+        raise RemoteProtocolError(f"more than {most_rows} rows", raw=body)
+    return rows
 
 
 def encode_push(reports: Iterable[HlrReport]) -> bytes:

@@ -8,15 +8,18 @@ Wire example::
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import Final
 from urllib.parse import quote_plus
 
+import attrs
+
 from infobip_async.errors import LocalProtocolError, RemoteProtocolError
 from infobip_async.models import InboundSms, UserDataHeader
 from infobip_async.protocol import dates, form
-from infobip_async.text import data_coding, udh
+from infobip_async.text import charset, data_coding, udh
 
 FIELDS: Final = ("sender", "receiver", "text", "bin", "datetime", "datacoding", "esmclass")
 """The fields that the gateway can forward (§6)."""
@@ -26,6 +29,21 @@ DEFAULT_NAMES: Final[Mapping[str, str]] = {field: field for field in FIELDS}
 
 _PLACEHOLDER = re.compile("%(" + "|".join(FIELDS) + ")%", re.IGNORECASE)
 _UDHI: Final = 0x40
+_CONTENT: Final = ("text", "bin")
+_DROPPED: Final = ("sender", "receiver", "bin", "datetime")  # if nothing but a placeholder came
+_SIDE: Final = ("sender", "receiver", "datetime")
+# Placeholders that the gateway left as they are. "%da" is an octet to whoever decodes it.
+_LEFT: Final = frozenset(
+    left
+    for field in FIELDS
+    for left in (b"%%%b%%" % field.encode(), form.unquote(b"%%%b%%" % field.encode()))
+)
+_HEX_OCTET: Final = re.compile("0[xX][0-9a-fA-F]{1,2}")
+_PAIR: Final = re.compile(".{1,2}", re.DOTALL)
+_HEX_PAIR: Final = re.compile("[0-9a-fA-F]{2}")
+_UCS_2_NAMES: Final = re.compile("ucs|utf-?16|unicode", re.IGNORECASE)
+_CODING_OF: Final = {charset.UTF_16_BE: 8, charset.GSM_7: 0, None: 4}
+_LENGTHS: Final = (5, 6)  # of the headers that have the place of a part and nothing else
 
 
 def template(names: Mapping[str, str]) -> str:
@@ -76,23 +94,26 @@ def encode_push(url: str, sms: InboundSms) -> str:
     return _PLACEHOLDER.sub(lambda match: quote_plus(values[match[1].lower()]), url)
 
 
-def _params(query: str) -> dict[str, str]:
-    """Read the parameters by name. A repeated one is refused: which value counts is not known."""
-    pairs = form.decode(query)
-    if len({name.lower() for name, _ in pairs}) < len(pairs):
-        raise RemoteProtocolError("a parameter twice", raw=form.octets(query))
-    if "%00" in query or "\x00" in query:
-        raise RemoteProtocolError("a NUL", raw=form.octets(query))
-    return dict(pairs)
+def _fields(
+    pairs: Iterable[tuple[str, bytes]], names: Mapping[str, str], query: str
+) -> dict[str, bytes]:
+    """Find the fields that are given. Names of parameters may be in another case.
 
-
-def _fields(params: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
-    """Find the values by field; the names of parameters may be in another case."""
-    fields = {names[name]: value for name, value in params.items() if name in names}
-    if len(fields) == len(params):
-        return fields
+    Of two values of a side field, which one counts is not guessed: it is not given then.
+    """
     field_of = {name.lower(): field for name, field in names.items()}
-    return {field_of[n.lower()]: value for n, value in params.items() if n.lower() in field_of}
+    found: dict[str, bytes] = {}
+    doubtful: set[str] = set()
+    for name, value in pairs:
+        field = field_of.get(name.lower())
+        if field is None or (field in _DROPPED and value.lower() in _LEFT):
+            continue
+        if value and found.get(field, b"") not in {value, b""}:
+            doubtful.add(field)
+        found[field] = found.get(field) or value
+    if not doubtful.isdisjoint(_CONTENT):
+        raise RemoteProtocolError("a parameter twice", raw=form.octets(query))
+    return {field: value for field, value in found.items() if field not in doubtful}
 
 
 def _date(value: str, zone: tzinfo | None) -> datetime | None:
@@ -103,22 +124,13 @@ def _date(value: str, zone: tzinfo | None) -> datetime | None:
         return None
 
 
-def _content(
-    fields: Mapping[str, str], coding: int, esm_class: int
-) -> tuple[str | None, bytes | None, UserDataHeader | None, bool]:
-    """Read text, octets, header and damage from the fields ``text`` and ``bin``."""
-    text = fields.get("text")
-    hexadecimal = fields.get("bin")
-    octets = bytes.fromhex(hexadecimal) if hexadecimal else b""
-    if not octets:
-        return text or "", None, None, False
-    header: UserDataHeader | None = None
-    if esm_class & _UDHI:
-        header, octets = udh.parse(octets)
-    if text:
-        return text, octets, header, False
-    decoded, damaged = data_coding.decode(octets, coding, header)
-    return decoded, octets, header, damaged
+def _octet(fields: Mapping[str, bytes], field: str) -> int | None:
+    """Read a side field; None where it cannot be read."""
+    value = form.text(fields.get(field, b"")).strip()
+    try:
+        return int(value, 16) if _HEX_OCTET.fullmatch(value) else form.octet(value)
+    except ValueError:
+        return None
 
 
 def decode_push(
@@ -126,33 +138,162 @@ def decode_push(
 ) -> InboundSms:
     """Read the request that forwards a message.
 
+    A text that can be read is handed on, whatever its side fields look like: one that cannot be
+    read counts as not given, and stands in `InboundSms.params` as it came.
+
     Args:
         query: the raw query string.
         names: query parameter to field, as in the URL template; parameters in any case.
         zone: the gateway's time zone; without it `InboundSms.received_at` is naive.
 
     Raises:
-        RemoteProtocolError: a repeated parameter, no content, or a value that cannot be read.
+        RemoteProtocolError: no content, two of them, or octets without one that can be read.
     """
-    params = _params(query)
-    fields = _fields(params, names)
-    if fields.keys().isdisjoint(("text", "bin")):
+    pairs = [(form.text(name), value) for name, value in form.split(form.octets(query))]
+    fields = _fields(pairs, names, query)
+    if fields.keys().isdisjoint(_CONTENT):
         raise RemoteProtocolError("neither text nor bin", raw=form.octets(query))
     try:
-        coding = form.octet(fields.get("datacoding", ""))
-        esm_class = form.octet(fields.get("esmclass", ""))
-        text, octets, header, damaged = _content(fields, coding, esm_class)
+        content = _content(fields)
     except ValueError as fault:
         raise RemoteProtocolError(f"unreadable value: {fault}", raw=form.octets(query)) from None
+    values = {field: form.text(fields.get(field, b"")) for field in _SIDE}
     return InboundSms(
-        fields.get("sender", "").lstrip("+ "),  # an unencoded + arrives as a space
-        fields.get("receiver", "").lstrip("+ ") or None,
-        text,
-        octets,
-        _date(fields.get("datetime", ""), zone),
-        coding,
-        esm_class,
-        header,
-        damaged,
-        params=params,
+        values["sender"].lstrip("+ "),  # an unencoded + arrives as a space
+        values["receiver"].lstrip("+ ") or None,
+        content.text,
+        content.data,
+        _date(values["datetime"], zone),
+        _octet(fields, "datacoding") or 0,
+        _octet(fields, "esmclass") or 0,
+        content.udh,
+        content.damaged,
+        params={name: form.text(value) for name, value in pairs},
+        guessed_charset=content.guessed_charset,
     )
+
+
+# --- content --------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class _Content:
+    """What a message says, in the fields of `InboundSms`."""
+
+    text: str | None
+    data: bytes | None = None
+    udh: UserDataHeader | None = None
+    damaged: bool = False
+    guessed_charset: str | None = None
+
+
+def _content(fields: Mapping[str, bytes]) -> _Content:
+    """Read ``text`` and ``bin``. Both, against the rule, are kept as they are."""
+    text, digits = fields.get("text", b""), form.text(fields.get("bin", b"")).strip()
+    if digits and (not text or text.lower() in _LEFT):
+        return _content_of_bin(digits, fields)
+    content = _content_of_text(text, fields)
+    if not digits:
+        return content
+    try:
+        octets = bytes.fromhex(digits)
+    except ValueError:  # the text says all
+        return content
+    header, data, _ = _split(octets) if _has_header(fields) else (content.udh, octets, False)
+    return attrs.evolve(content, data=data, udh=header)
+
+
+def _has_header(fields: Mapping[str, bytes]) -> bool:
+    esm_class = _octet(fields, "esmclass")
+    return esm_class is not None and bool(esm_class & _UDHI)
+
+
+def _content_of_text(octets: bytes, fields: Mapping[str, bytes]) -> _Content:
+    """Read the field ``text``: a text, or the octets of the message with their header in front."""
+    coding = _octet(fields, "datacoding") or 0
+    header, octets = (_has_header(fields) and _header_in_text(octets)) or (None, octets)
+    reading = charset.decode(octets, data_coding.classify(coding).alphabet)
+    # Octets as they came from the network are kept: parts are joined before they are decoded.
+    raw = data_coding.decode(octets, coding, header) == (reading.text, reading.damaged)
+    data = octets if raw and reading.charset in {charset.GSM_7, charset.UTF_16_BE} else None
+    return _Content(reading.text, data, header, reading.damaged, reading.charset)
+
+
+def _header_in_text(octets: bytes) -> tuple[UserDataHeader, bytes] | None:
+    """Take a header off the front of a text, each octet of it raw or as a character of UTF-8."""
+    length = octets[0] + 1 if octets else 0
+    written = octets.decode(errors="surrogateescape")[:length]
+    found = [(octets[:length], length)]
+    with suppress(UnicodeEncodeError):
+        found.insert(0, (written.encode("latin-1"), len(written.encode())))
+    for raw, size in found:
+        header, _ = udh.parse(raw)
+        if header.elements and not header.malformed:
+            return header, octets[size:]
+    return None
+
+
+def _content_of_bin(digits: str, fields: Mapping[str, bytes]) -> _Content:
+    octets, lost = _octets(digits)
+    header, data, torn = _split(octets) if _has_header(fields) else (None, octets, False)
+    coding, guessed = _octet(fields, "datacoding"), None
+    if coding is None or not fields.get("datacoding"):
+        named = form.text(fields.get("datacoding", b""))
+        guessed = _charset_of(named, data)
+        coding = _CODING_OF[guessed] if guessed or named else 0
+    start = len(octets) - len(data)
+    places = [at - start for at in lost if at >= start]
+    if data_coding.classify(coding).alphabet is data_coding.Alphabet.UCS_2:
+        data = _without_units(data, places)
+    text, damaged = data_coding.decode(data, coding, header)
+    if text and len(text) == len(data):  # of a charset in which each octet is a character
+        text = "".join(charset.REPLACEMENT if at in places else one for at, one in enumerate(text))
+    return _Content(text, data, header, damaged or torn or bool(lost), guessed)
+
+
+def _without_units(data: bytes, lost: Iterable[int]) -> bytes:
+    """Write U+FFFD over the characters of UCS-2 that lost an octet."""
+    units = bytearray(data)
+    for at in lost:
+        units[at & ~1 : (at & ~1) + 2] = charset.REPLACEMENT.encode("utf-16-be")
+    return bytes(units)
+
+
+def _octets(digits: str) -> tuple[bytes, list[int]]:
+    """Read hexadecimal digits, and tell at which octets they cannot be read.
+
+    Raises:
+        ValueError: nowhere can they be read.
+    """
+    try:
+        return bytes.fromhex(digits), []
+    except ValueError:
+        pairs = _PAIR.findall(digits)
+    lost = [at for at, pair in enumerate(pairs) if not _HEX_PAIR.fullmatch(pair)]
+    if len(lost) == len(pairs):
+        raise ValueError("bin holds no hexadecimal digits")
+    for at in lost:
+        pairs[at] = "FF"
+    return bytes.fromhex("".join(pairs)), lost
+
+
+def _split(octets: bytes) -> tuple[UserDataHeader | None, bytes, bool]:
+    """Take the header off, and tell whether its length was wrong: then its elements count."""
+    header, data = udh.parse(octets)
+    if header.elements:
+        return header, data, False
+    for length in _LENGTHS:
+        mended, behind = udh.parse(bytes([length]) + octets[1:])
+        if udh.concatenation_of(mended) and not mended.malformed:
+            raw = octets[: length + 1]
+            return UserDataHeader(raw, mended.elements, malformed=True), behind, True
+    if octets[0] >= len(octets):
+        return None, octets, True
+    return header, data, False
+
+
+def _charset_of(named: str, data: bytes) -> str | None:
+    """Guess the charset of octets whose data coding is not given, a word, or of no meaning."""
+    if _UCS_2_NAMES.search(named) or charset.is_wide(data):
+        return charset.UTF_16_BE
+    return charset.guess(data) if named else None

@@ -5,9 +5,8 @@ from datetime import tzinfo
 
 import attrs
 
-from infobip_async.errors import RemoteProtocolError
 from infobip_async.models import DeliveryReport, Event, UnreadableRow
-from infobip_async.protocol import dlr_xml, hlr_dlr, inbound_sms
+from infobip_async.protocol import dlr_xml, form, hlr_dlr, inbound_sms
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.message_ids import IdKey
 
@@ -37,8 +36,6 @@ def decode(push: RawPush, settings: PushFormat) -> Sequence[Event]:
         RemoteProtocolError: the push as a whole cannot be read.
     """
     events = _decode(push, settings)
-    if settings.most_rows is not None and len(events) > settings.most_rows:
-        raise RemoteProtocolError(f"more than {settings.most_rows} rows", raw=push.body)
     if settings.id_keys:
         return [_authentic(event, settings.id_keys) for event in events]
     return events
@@ -46,14 +43,15 @@ def decode(push: RawPush, settings: PushFormat) -> Sequence[Event]:
 
 def unreadable(push: RawPush, reason: str) -> UnreadableRow:
     """Make the row that is set aside for a push that cannot be read as a whole."""
-    return UnreadableRow(push.body.decode(errors="backslashreplace") or push.query, reason)
+    return UnreadableRow(form.printable(push.body) or push.query, reason)
 
 
 def _decode(push: RawPush, settings: PushFormat) -> Sequence[Event]:
+    most = settings.most_rows
     if push.kind is PushKind.DELIVERY_REPORTS:
-        return dlr_xml.decode_push(push.body, zone=settings.zone)
+        return dlr_xml.decode_push(push.body, zone=settings.zone, most_rows=most)
     if push.kind is PushKind.HLR_REPORTS:
-        return hlr_dlr.decode_push(push.body)
+        return hlr_dlr.decode_push(push.body, most_rows=most)
     return [inbound_sms.decode_push(push.query, names=settings.inbound, zone=settings.zone)]
 
 

@@ -4,6 +4,7 @@ A DOCTYPE, an entity, an external reference, and elements nested deeper than the
 are refused, whoever sent the document.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 from xml.sax import SAXException
@@ -18,9 +19,24 @@ from infobip_async.protocol import form
 Attributes = Mapping[str, str]
 """The attributes of one element, in document order."""
 
-_UTF_16: Final = (b"\xfe\xff", b"\xff\xfe")
+_BLANK: Final = b" \t\r\n"
+_BOM: Final = b"\xef\xbb\xbf"
+# The first two octets of UTF-16, with a byte order mark or without.
+_UTF_16: Final = {
+    b"\xfe\xff": "utf-16",
+    b"\xff\xfe": "utf-16",
+    b"\0<": "utf-16-be",
+    b"<\0": "utf-16-le",
+}
 _PROLOG: Final = 100
 """Octets at the start of a document in which it may declare its encoding."""
+_DECLARED: Final = re.compile(
+    rb"""\A(<\?xml[^>]{0,99}?)\sencoding\s*=\s*["']([^"']{0,40})["']""", re.IGNORECASE
+)
+_MOST_UNASSIGNED: Final = 64  # of the octets of a charset; half of them are letters, or none
+_RAW_FIELD: Final = re.compile(
+    rb"(?:\A|&)[^=&<>%]{0,99}=\s*(?:\xef\xbb\xbf\s*)?(?=<|\0<|\xfe\xff|\xff\xfe)"
+)
 
 
 class _TooDeep(Exception):  # noqa: N818 - never leaves this module
@@ -74,22 +90,86 @@ class _Parser(DefusedExpatParser):
 
 
 def is_document(octets: bytes) -> bool:
-    """Whether octets start as XML does: with a tag, or with the byte order mark of UTF-8 or UTF-16.
+    """Whether octets start as XML does: with a tag, or with the byte order mark of UTF-16.
 
-    Args:
-        octets: without white space in front.
+    White space and the mark of UTF-8 may stand in front.
     """
-    return octets.startswith((b"<", b"\xef\xbb\xbf", *_UTF_16))
+    return _without_mark(octets).startswith((b"<", *_UTF_16))
+
+
+def _without_mark(octets: bytes) -> bytes:
+    return octets.lstrip(_BLANK).removeprefix(_BOM).lstrip(_BLANK)
+
+
+def documents(body: bytes) -> list[bytes]:
+    """Find the documents in the body of a post, by its content.
+
+    A document is the whole body, or a field of a form of either kind, percent-encoded or not; or
+    the whole body is percent-encoded.
+    """
+    body = _without_mark(body)
+    if is_document(body):
+        return [body]
+    if raw := _RAW_FIELD.search(body):  # its "+" and "&" are what they are
+        return [_without_fields(body[raw.end() :])]
+    if _begins_encoded(body):
+        return [_without_mark(form.unquote(body))]
+    if b"%" in body and b"=" not in body:  # the name of its field is encoded, too
+        decoded = form.unquote(body)
+        return documents(decoded) if b"=" in decoded else []
+    if body.startswith(b"--"):
+        return [_without_mark(value) for _, value in form.fields(body) if is_document(value)]
+    return _encoded_documents(body)
+
+
+def _encoded_documents(body: bytes) -> list[bytes]:
+    """Find encoded documents in fields. One alone may hold a bare "&", which ends no field then."""
+    fields = body.split(b"&", form.MOST_FIELDS)
+    values = [field.partition(b"=")[2] for field in fields]
+    places = [place for place, value in enumerate(values) if _begins_encoded(value)]
+    if len(places) == 1:
+        values = [b"&".join((values[places[0]], *fields[places[0] + 1 :]))]
+        places = [0]
+    return [_without_fields(_without_mark(form.unquote(values[place]))) for place in places]
+
+
+def _begins_encoded(octets: bytes) -> bool:
+    return is_document(form.unquote(octets.lstrip(_BLANK)[:_PROLOG]))
+
+
+def _without_fields(document: bytes) -> bytes:
+    """Cut off the fields of a form that follow a document."""
+    end = document.find(b"&", document.rfind(b">"))
+    return document if end < 0 else document[:end]
 
 
 def _in_utf_8(document: bytes) -> bytes:
-    """Re-encode a document that is not UTF-8 and declares no encoding.
+    """Re-encode a document as UTF-8, whatever it is and declares.
 
-    Otherwise a single octet would make the whole document unreadable.
+    A wrong declaration, or a single octet of another charset, must not make the whole document
+    unreadable. Encodings are wrong in practice: .NET declares UTF-16 in a text that it then encodes
+    as UTF-8.
     """
-    if document.isascii() or document.startswith(_UTF_16) or b"encoding" in document[:_PROLOG]:
+    codec = _UTF_16.get(document[:2])
+    if codec is None and b"encoding" not in document[:_PROLOG].lower() and document.isascii():
         return document
-    return form.text(document).encode()
+    declared = _DECLARED.match(document)
+    if codec is None and declared and _is_one_octet(declared[2].decode("latin-1")):
+        codec = declared[2].decode("latin-1")
+    if document[:2] in _UTF_16:
+        document = document[: len(document) & ~1]  # an octet behind the last whole character
+    text = document.decode(codec, "replace") if codec else form.text(document)
+    return _DECLARED.sub(rb"\1", text.encode("utf-8", "replace"))
+
+
+def _is_one_octet(name: str) -> bool:
+    """Whether a name is that of a charset with a character, or none, for each octet."""
+    try:
+        characters = bytes(range(256)).decode(name, "replace")
+    except (LookupError, ValueError):
+        return False
+    unassigned = characters.count("\ufffd")
+    return len(characters) == 256 and unassigned < _MOST_UNASSIGNED  # noqa: PLR2004 - all octets
 
 
 def read(
@@ -98,6 +178,7 @@ def read(
     end: Callable[[int, str], None] | None = None,
     *,
     depth: int,
+    padding: bytes = b"",
 ) -> None:
     """Read a document, and call back for each element in order.
 
@@ -105,14 +186,15 @@ def read(
         document: the whole document, which may declare its encoding.
         start: called with the level of an element (1 for the root), its name, and its attributes.
         end: called with the level of an element and its text.
-        depth: the deepest level that the format has.
+        depth: the deepest level that is read.
+        padding: octets that may stand behind the document.
 
     Raises:
         RemoteProtocolError: the document is not well-formed, or holds something that is refused.
     """
     parser = _Parser(depth, start, end)
     try:
-        parser.feed(_in_utf_8(document))
+        parser.feed(_in_utf_8(document).rstrip(padding))
         parser.close()
     except DefusedXmlException as refusal:
         reason = f"{type(refusal).__name__}: such XML is not read"

@@ -109,7 +109,7 @@ def decode_reply(reply: HttpReply) -> str:
     if not reply.delimited and not text.strip("0"):
         raise RemoteProtocolError("an id may have been cut short here", raw=reply.body)
     if _CODE.fullmatch(text):
-        code = int(text)
+        code = int(text) if text.startswith("-") else 0
         name, error = RETURN_CODES.get(code, ("UNKNOWN", GatewayFailureError))
         raise error(
             f"the gateway refused the message: {code} {name}",

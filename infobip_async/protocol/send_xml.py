@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 from http import HTTPStatus
+from itertools import pairwise
+from string import whitespace
 from typing import Final
-from urllib.parse import quote_plus, unquote_to_bytes
+from urllib.parse import quote_plus
 
 import attrs
 
@@ -211,16 +213,57 @@ def encode_request(
 
 # --- client side: reply ---------------------------------------------------------------------
 
-# No XML parser reads the reply: the document prints <credits><credits>, and an unreadable reply
-# makes the outcome of a send unknown. It must be whole, though: a reply cut short proves nothing.
-_RESPONSE = re.compile(
-    r"(?:<\?xml[^>]*\?>\s*)?<response\b[^>]*>(.*)</response\s*>[\s.]*", re.IGNORECASE | re.DOTALL
-)
-_COMMENT = re.compile("<!--.*?-->", re.DOTALL)
-_STATUS = re.compile(r"<status\b[^>]*>\s*([+-]?[0-9]{1,18})\s*</status\s*>", re.IGNORECASE)
-_CREDITS = re.compile(
-    r"<credits\b[^>/]*>\s*([+-]?[0-9]{1,20}(?:\.[0-9]{0,20})?)\s*</?credits\s*>", re.IGNORECASE
-)
+_NAME: Final = re.compile(r"[/?]?\w+")
+_STATUS: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_CREDITS: Final = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{0,20})?")
+_AROUND: Final = f"{whitespace}."  # the document prints a dot behind its example
+
+
+@attrs.frozen
+class _Tag:
+    """A tag of a reply, and the text up to the next one."""
+
+    name: str
+    text: str
+
+
+def _tags(reply: str) -> list[_Tag]:
+    """Take a reply apart in one pass; a tag that is not closed has no name.
+
+    No XML parser reads the reply: the document prints <credits><credits>, and an unreadable reply
+    makes the outcome of a send unknown.
+    """
+    before, *pieces = _without_comments(reply).split("<")
+    if before.strip():
+        return []
+    found = []
+    for tag, closed, text in (piece.partition(">") for piece in pieces):
+        name = _NAME.match(tag) if closed and not tag.endswith("/") else None
+        found.append(_Tag(name[0].lower() if name else "", text.strip()))
+    return found
+
+
+def _without_comments(reply: str) -> str:
+    kept, at = [], 0
+    while (start := reply.find("<!--", at)) >= 0 and (end := reply.find("-->", start + 4)) >= 0:
+        kept.append(reply[at:start])
+        at = end + 3
+    return "".join((*kept, reply[at:]))
+
+
+def _values(tags: Sequence[_Tag], name: str, pattern: re.Pattern[str]) -> list[str]:
+    """Give the texts of an element. The end of its tag may lack the slash, as it is printed."""
+    ends = {f"/{name}", "credits"}
+    return [
+        tag.text
+        for tag, after in pairwise(tags)
+        if tag.name == name and after.name in ends and pattern.fullmatch(tag.text)
+    ]
+
+
+def _is_whole(tags: Sequence[_Tag]) -> bool:
+    """Whether a reply was not cut short: part of one proves nothing."""
+    return tags[0].name == "response" and tags[-1].name == "/response" and not tags[-1].text
 
 
 def decode_reply(reply: HttpReply) -> XmlReply:
@@ -230,13 +273,15 @@ def decode_reply(reply: HttpReply) -> XmlReply:
         GatewayRefusedError: the gateway's error code, as the subclass in `RETURN_CODES`.
         RemoteProtocolError: there is no readable status; whether anything was sent is unknown.
     """
-    whole = _RESPONSE.fullmatch(_COMMENT.sub("", reply.text()).strip())
-    status = whole and _STATUS.findall(whole[1])
-    if not whole or not status or len(status) > 1:
+    tags = _tags(reply.text().rstrip(_AROUND))
+    if tags and tags[0].name == "?xml" and not tags[0].text:
+        del tags[0]
+    status = _values(tags, "status", _STATUS) if tags and _is_whole(tags) else []
+    if len(status) != 1:
         raise RemoteProtocolError("no readable status in the reply", raw=reply.body)
     code = int(status[0])
     if code > 0:
-        balance = _CREDITS.findall(whole[1])
+        balance = _values(tags, "credits", _CREDITS)
         return XmlReply(code, Decimal(balance[0]) if len(balance) == 1 else None)
     name, error = RETURN_CODES.get(code, ("UNKNOWN", GatewayFailureError))
     raise error(
@@ -247,32 +292,8 @@ def decode_reply(reply: HttpReply) -> XmlReply:
 # --- gateway side ---------------------------------------------------------------------------
 
 _PADDING: Final = " \t\r\n"
-_BLANK: Final = _PADDING.encode()
-_BOM: Final = b"\xef\xbb\xbf"
-_UTF_16: Final = (b"\xfe\xff", b"\xff\xfe")
-# .NET declares UTF-16 in a text that it then encodes as UTF-8.
-_UTF_16_IN_NAME = re.compile(rb"""\A(<\?xml[^>]{0,99}?)\sencoding=["']utf-16["']""", re.IGNORECASE)
 _DEEPEST: Final = 16  # the document's own elements are at level 3; unknown ones are ignored
 _ALIASES: Final = {"authentication": "authentification", "wapurl": "bookmark"}
-
-
-def _document(body: bytes) -> bytes:
-    """Find the XML in a body, in any form of clients: raw or encoded, with or without XML=."""
-    body = _without_name(body)
-    if not safe_xml.is_document(body):
-        body = _without_name(unquote_to_bytes(body.replace(b"+", b" ")))
-    if not body.startswith(_UTF_16):
-        return _UTF_16_IN_NAME.sub(rb"\1", body.rstrip(_BLANK + b"\0"))
-    # A single octet behind the last whole character is left out.
-    text = body[: len(body) // 2 * 2].decode("utf-16", "replace")
-    return text.rstrip(_PADDING + "\0").encode("utf-16")
-
-
-def _without_name(body: bytes) -> bytes:
-    body = body.lstrip(_BLANK).removeprefix(_BOM)
-    if body[:4].lower() == b"xml=":
-        body = body[4:].lstrip(_BLANK).removeprefix(_BOM)
-    return body
 
 
 @attrs.define
@@ -309,7 +330,9 @@ def decode_request(request: HttpRequest) -> XmlRequest:
         RemoteProtocolError: the XML cannot be read.
     """
     parsed = _Parsed()
-    safe_xml.read(_document(request.body), parsed.start, parsed.end, depth=_DEEPEST)
+    documents = safe_xml.documents(request.body) or [request.body]
+    padding = f"{_PADDING}\0".encode()
+    safe_xml.read(documents[0], parsed.start, parsed.end, depth=_DEEPEST, padding=padding)
     if parsed.path[:1] != ["sms"]:
         raise RemoteProtocolError("the root is not <SMS>", raw=request.body)
     login = parsed.login
@@ -319,7 +342,13 @@ def decode_request(request: HttpRequest) -> XmlRequest:
 
 
 def encode_reply(status: int, balance: Decimal | None) -> HttpReply:
-    """Make a gateway's reply: a count or an error code, and the balance if it is known."""
+    """Make a gateway's reply: a count or an error code, and the balance if it is known.
+
+    Beside an error code an unknown balance is 0: clients stumble over an empty one, and miss the
+    code.
+    """
+    if balance is None and status <= 0:
+        balance = Decimal()
     amount = "" if balance is None else f"{balance:f}"
     text = f"<RESPONSE><status>{status}</status><credits>{amount}</credits></RESPONSE>"
     return HttpReply(HTTPStatus.OK, text.encode(), "text/xml; charset=utf-8")

@@ -84,6 +84,8 @@ _CODECS = {
     Alphabet.UCS_2: "utf-16-be",
 }
 
+_MARKS = {b"\xfe\xff": "utf-16-be", b"\xff\xfe": "utf-16-le"}
+
 
 def _coding(value: int) -> Coding:
     """Read one octet. A reserved bit that is set does not change the meaning of its group."""
@@ -141,7 +143,14 @@ def decode(
     codec = _CODECS.get(coding.alphabet)
     if codec is None:
         return None, False
+    if coding.alphabet is Alphabet.UCS_2 and (mark := mark_of(data)):
+        codec, data = _MARKS[mark], data[len(mark) :]
     try:
         return data.decode(codec), False
     except UnicodeDecodeError:
         return data.decode(codec, "replace"), True
+
+
+def mark_of(data: bytes) -> bytes:
+    """Give the byte order mark in front of UCS-2, which is no character; empty where none is."""
+    return data[:2] if data[:2] in _MARKS else b""

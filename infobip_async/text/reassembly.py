@@ -8,7 +8,9 @@ from typing import Final
 import attrs
 
 from infobip_async.models import InboundSms
-from infobip_async.text import data_coding, udh
+from infobip_async.text import charset, data_coding, udh
+
+_UCS_2: Final = 8
 
 _Key = tuple[str, str | None, int, int, int]
 
@@ -21,11 +23,13 @@ class Parts:
         total: the number of parts that the message was sent in.
         deadline: when the message is given up, or, once it is whole, forgotten.
         by_number: the parts by their number: the same objects that `Reassembler.collect` got.
+        repeated: parts that came once more: repetitions, or the first parts of a later message.
     """
 
     total: int
     deadline: float
     by_number: dict[int, InboundSms] = attrs.field(factory=dict)
+    repeated: dict[int, InboundSms] = attrs.field(factory=dict)
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -46,15 +50,18 @@ class Reassembler:
     """Joins parts into whole messages, bounded in number and in time.
 
     Parts belong together when sender, receiver, reference, its width, and the total agree; they
-    may arrive in any order. A part that arrived before is ignored, also for some time after its
-    message was whole. A part with the number of another one but a different content begins a new
-    message, since senders use references again.
+    may arrive in any order. A part with the number of another one but a different content begins a
+    new message, since senders use references again.
+
+    A part that arrived before is taken for a repetition, also for some time after its message was
+    whole, and kept aside: if a new message begins with the same reference meanwhile, the part
+    belongs to that one.
 
     There is no clock inside: `now` is in seconds, of any clock that does not go back.
 
     Args:
         timeout: seconds that a message waits for its parts after the first one arrived, and that
-            a whole message is remembered.
+            a whole message is remembered after its last part or repetition.
         limit: messages that wait at the same time; if there would be more, the oldest one is
             handed on incomplete.
     """
@@ -79,9 +86,13 @@ class Reassembler:
             return due
         key, number = place
         seen = self._waiting.get(key) or self._whole.get(key)
-        if seen is not None and seen.repeats(number, sms):
-            return due
-        return (*due, *self._take(key, number, sms, now))
+        if seen is None or not seen.repeats(number, sms):
+            return (*due, *self._take(key, number, sms, now))
+        seen.repeated[number] = sms
+        if seen is self._whole.get(key):
+            seen.deadline = now + self.timeout
+            self._whole.move_to_end(key)
+        return due
 
     def holds(self, part: InboundSms) -> bool:
         """Whether this object, and not just an equal one, waits for other parts."""
@@ -97,9 +108,17 @@ class Reassembler:
             del self._whole[place[0]]
 
     def _take(self, key: _Key, number: int, sms: InboundSms, now: float) -> Iterable[Parts]:
+        if key[-1] == 1:  # not remembered: two equal texts may both be real
+            yield Parts(1, now, {number: sms})
+            return
+        earlier = self._waiting.get(key) or self._whole.get(key)
         if key in self._waiting and number in self._waiting[key].by_number:
             yield self._waiting.pop(key)
-        parts = self._waiting.setdefault(key, Parts(key[-1], now + self.timeout))
+        if key not in self._waiting:
+            self._waiting[key] = parts = Parts(key[-1], now + self.timeout)
+            if earlier is not None:  # what seemed to be repeated begins the new message
+                parts.by_number, earlier.repeated = earlier.repeated, {}
+        parts = self._waiting[key]
         parts.by_number[number] = sms
         if len(parts.by_number) == parts.total:
             self._remember(key, now)
@@ -194,12 +213,24 @@ def _run_of(item: tuple[int, tuple[int, InboundSms]]) -> tuple[object, ...]:
     Their octets are decoded as one, since a peer may cut a character in two.
     """
     index, (number, sms) = item
-    return number - index, sms.data is None, sms.data_coding, data_coding.shifts(sms.udh)
+    return number - index, sms.data is None, _coding_of(sms), data_coding.shifts(sms.udh)
+
+
+def _coding_of(sms: InboundSms) -> int:
+    """The data coding, by the charset that was found out where the gateway gave none."""
+    return _UCS_2 if sms.guessed_charset == charset.UTF_16_BE else sms.data_coding
 
 
 def _decode(run: list[InboundSms]) -> tuple[str | None, bool]:
     first = run[0]
+    torn = any(sms.damaged for sms in run)
     if first.data is None:
-        return "".join(sms.text or "" for sms in run), any(sms.damaged for sms in run)
-    octets = b"".join(sms.data or b"" for sms in run)
-    return data_coding.decode(octets, first.data_coding, first.udh)
+        return "".join(sms.text or "" for sms in run), torn
+    coding = _coding_of(first)
+    wide = data_coding.classify(coding).alphabet is data_coding.Alphabet.UCS_2
+    # A gateway that writes a byte order mark may write one into each part.
+    mark = data_coding.mark_of(first.data) if wide else b""
+    octets = b"".join((sms.data or b"").removeprefix(mark) for sms in run)
+    text, damaged = data_coding.decode(mark + octets, coding, first.udh)
+    # A character that was cut in two is whole again; one that arrived damaged is not.
+    return text, damaged or (torn and charset.REPLACEMENT in (text or ""))

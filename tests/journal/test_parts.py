@@ -214,6 +214,15 @@ async def test_a_part_that_came_before(bench, whole):
     assert whole.ids == ["Hello world"]
 
 
+async def test_two_messages_with_the_same_first_part(bench, whole):
+    """What seemed to be repeated belongs to the later message, once that shows."""
+    journal = await bench.start()
+    for number, text in ((1, "Hello "), (2, "world"), (1, "Hello "), (2, "moon")):
+        await journal.put(bench.part(number, 2, text))
+    await bench.emptied(journal)
+    assert whole.ids == ["Hello world", "Hello moon"]
+
+
 async def test_a_part_that_waits_in_its_lane_is_waited_for(bench, whole):
     """A message is not given up because one of its parts is being tried again."""
     bench.router.parts_timeout = 20.0

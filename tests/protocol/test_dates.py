@@ -2,7 +2,7 @@
 
 # ruff: noqa: DTZ001 - dates are naive on the wire
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -103,6 +103,37 @@ def test_a_zone_is_attached_and_not_converted_to() -> None:
     assert date.tzinfo is zone
     assert dates.encode(date) == "2005/7/19 22:0:0"
     assert dates.decode("2005/7/19 22:0:0") == datetime(2005, 7, 19, 22)
+
+
+def dated(earlier: str, later: str) -> tuple[datetime, datetime]:
+    """Two dates of the gateway's, in order."""
+    zone = ZoneInfo("Europe/Zagreb")
+    return dates.in_order(*(dates.decode(f"2010/{date}", zone) for date in (earlier, later)))
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "minutes"),
+    [
+        ("10/31 2:50:0", "10/31 2:10:0", 20),  # clocks were put back meanwhile
+        ("10/31 2:10:0", "10/31 2:50:0", 40),
+        ("10/31 1:50:0", "10/31 3:10:0", 140),
+        ("3/28 1:50:0", "3/28 3:10:0", 20),
+        ("8/2 14:0:0", "8/2 14:30:0", 30),
+        ("8/2 14:30:0", "8/2 14:0:0", -30),
+    ],
+)
+def test_the_difference_of_two_dates_is_right(earlier: str, later: str, minutes: int) -> None:
+    """Across a change of the clocks, too; no order is made up where clocks stood still."""
+    first, second = dated(earlier, later)
+    assert second - first == timedelta(minutes=minutes)
+    assert second.astimezone(UTC) - first.astimezone(UTC) == timedelta(minutes=minutes)
+
+
+def test_the_second_of_two_equal_hours() -> None:
+    """The date says that it is that one, and has the clock's own numbers."""
+    _, second = dated("10/31 2:50:0", "10/31 2:10:0")
+    assert second == datetime(2010, 10, 31, 1, 10, tzinfo=UTC)
+    assert (second.hour, second.fold) == (2, 1)
 
 
 def test_an_absent_date_is_written_empty() -> None:

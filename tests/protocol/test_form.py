@@ -1,6 +1,6 @@
 """Names and values as URLs and forms carry them."""
 
-from urllib.parse import urlencode
+from urllib.parse import unquote_to_bytes, urlencode
 
 import pytest
 from hypothesis import given
@@ -73,6 +73,61 @@ def test_what_is_encoded_is_decoded(pairs: list[tuple[str, str]]) -> None:
 def test_what_others_write_is_read(wire: str, pairs: list[tuple[str, str]]) -> None:
     """Stray percent signs stay, and a charset is guessed per value so that nothing is lost."""
     assert form.decode(wire) == pairs
+
+
+HEAD = b"--b\r\nContent-Disposition: form-data; name="
+LONG = b"--" + b"b" * 300 + b"\nContent-Type: a"
+PARTS = {
+    "none": (b"--b\r\nContent-Type: a\r\n\r\nx\r\n--b--", []),
+    "one": (HEAD + b'"a"\r\n\r\n1\r\n--b--\r\n', [(b"a", b"1")]),
+    "several": (
+        (
+            b"\r\n%b" % HEAD + b'"a"\r\n\r\n1+%41\r\n--b\r\ncontent-disposition:form-data;name=b;'
+            b'filename="c"\r\nContent-Type: x\r\n\r\n\r\n2\r\n\r\n--b--\r\n'
+        ),
+        [(b"a", b"1+%41"), (b"b", b"\r\n2\r\n")],
+    ),
+    "line feeds": (b"--b\nContent-Disposition: x; name=a\n\n1\n--b--", [(b"a", b"1")]),
+    "an empty name": (b'--b\nContent-Disposition: x; name=""\n\n1\n--b--', [(b"", b"1")]),
+    "cut off": (b"--b\nContent-Disposition: x; name=a\n\n1", [(b"a", b"1")]),
+    "no headers": (b"--b\n\n1\n--b--", [(b"--b\n\n1\n--b--", b"")]),
+    "a long line": (
+        b"--" + b"b" * 300 + b"\nContent-x",
+        [(b"--" + b"b" * 300 + b"\nContent-x", b"")],
+    ),
+    "a form": (b"a=%31&b", [(b"a", b"1"), (b"b", b"")]),
+}
+
+
+@pytest.mark.parametrize(("body", "fields"), PARTS.values(), ids=PARTS)
+def test_the_body_of_a_post_is_taken_apart(body: bytes, fields: list[tuple[bytes, bytes]]) -> None:
+    """A form of either kind, told by its content."""
+    assert form.fields(body) == fields
+
+
+def test_a_form_has_a_most_of_fields() -> None:
+    """What is behind them counts to the last one; so memory is bounded."""
+    fields = form.split(b"a&" * 2000)
+    assert len(fields) == form.MOST_FIELDS
+    assert fields[-1][0].count(b"&") == 1001
+
+
+@pytest.mark.parametrize("pad", range(4))
+@pytest.mark.parametrize("escape", ["%41", "%%41", "%4%41", "%"])
+def test_an_escape_that_two_blocks_share(pad: int, escape: str) -> None:
+    """Wherever the blocks end, all is decoded as if there were one."""
+    quoted = ("x" * pad + escape * 50_000).encode()
+    assert form.unquote(quoted) == unquote_to_bytes(quoted)
+
+
+def test_octets_are_printed() -> None:
+    """Those of UTF-8 as they are."""
+    assert form.printable("é\n".encode() + b"\x80\xffa") == "é\n\\x80\\xffa"
+
+
+def test_a_surrogate_in_a_query_is_no_fault() -> None:
+    """A server may hand on what stands for no octet."""
+    assert form.decode("a=\ud800é") == [("a", "\ufffdé")]
 
 
 def test_octets_give_a_raw_query_back_as_it_was() -> None:

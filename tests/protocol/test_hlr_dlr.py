@@ -78,6 +78,7 @@ READ = [
     HlrReport("1", "a", HlrStatus.DELIVRD, "DELIVRD", "2", "3", "0"),
     HlrReport("4", "b", HlrStatus.UNDELIV, "UNDELIV", error_code="1"),
 ]
+HEAD = "--b\r\nContent-Disposition: form-data; name=dlr\r\n\r\n"
 BODIES = {
     "not encoded": f"dlr={ROWS}".encode(),
     "encoded": f"dlr={quote(ROWS, safe='')}".encode(),
@@ -92,6 +93,16 @@ BODIES = {
     "a carriage return behind": f"dlr={ROWS}\r".encode(),
     "blank lines": f"dlr=%0A{quote_plus(ROWS.replace(LF, f'{LF}  {LF}'))}%0A%0A".encode(),
     "white space": b"dlr=+1+;+a;+DELIVRD+;2;3;0%09%0A4;b;UNDELIV;+;+;1",
+    "no name": ROWS.encode(),
+    "no name, encoded": quote(ROWS, safe="").encode(),
+    "an empty name": f"=+{ROWS}".encode(),
+    "a mark in front": b"\xef\xbb\xbfdlr=" + ROWS.encode(),
+    "an encoded mark in front": b"%EF%BB%BFdlr=" + ROWS.encode(),
+    "a mark in front of the rows": b"dlr=%EF%BB%BF" + ROWS.encode(),
+    "a mark and no name": b"\xef\xbb\xbf" + ROWS.encode(),
+    "multipart": f"{HEAD}{ROWS}\r\n--b--".encode(),
+    "multipart, line feeds": f"{HEAD}{ROWS}\r\n--b--".replace("\r", "").encode(),
+    "a field without a name beside": b"=x&dlr=" + ROWS.encode(),
     "a separator at the end of rows": b"dlr=1;a;DELIVRD;2;3;0;%0A4;b;UNDELIV;;;1;",
 }
 
@@ -165,6 +176,23 @@ def test_a_body_without_one_field_of_the_name_is_refused(body: bytes) -> None:
     with pytest.raises(RemoteProtocolError, match="dlr fields instead of one") as caught:
         decode_push(body)
     assert caught.value.raw == body
+
+
+@pytest.mark.parametrize("row", [b"1;a;DELIVRD;;;0%0A", b"+1;a;DELIVRD;;;0%0A%0A"])
+def test_a_row_more_than_may_be_is_no_push(row: bytes) -> None:
+    """Blank lines do not count; plain and padded rows are counted alike."""
+    assert len(decode_push(b"dlr=" + row * 3, most_rows=3)) == 3
+    with pytest.raises(RemoteProtocolError, match="more than 2 rows") as caught:
+        decode_push(b"dlr=" + row * 3, most_rows=2)
+    assert caught.value.raw == b"dlr=" + row * 3
+
+
+def test_a_row_of_separators_is_set_aside_at_once() -> None:
+    """It is not taken apart into a million fields."""
+    for row in (b";" * 100_000, b" " + b";" * 100_000):
+        (aside,) = decode_push(b"dlr=" + row)
+        assert isinstance(aside, UnreadableRow)
+        assert aside.reason == "100001 fields instead of 6"
 
 
 def test_a_hundred_rows() -> None:

@@ -1,6 +1,8 @@
 """XML is read, or refused, whoever sent it."""
 
 import re
+from functools import partial
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -93,14 +95,8 @@ UNREADABLE = {
     "NUL as a reference": b"<a>&#0;</a>",
     "control character": b"<a>\x01</a>",
     "surrogate as a reference": b"<a>&#xD800;</a>",
-    "half a UTF-16 character": "<a/>".encode("utf-16") + b"\x00",
-    "UTF-16 declared and not meant": b'<?xml version="1.0" encoding="UTF-16"?><a/>',
-    "UTF-8 declared and not meant": b'<?xml version="1.0" encoding="UTF-8"?><a>\xe9</a>',
-    "no such encoding": b'<?xml version="1.0" encoding="X-NONE"?><a/>',
-    "no encoding of text": b'<?xml version="1.0" encoding="hex"?><a/>',
-    "an encoding of several octets": b'<?xml version="1.0" encoding="utf-7"?><a/>',
-    "an encoding that always fails": b'<?xml version="1.0" encoding="undefined"?><a/>',
-    "an encoding that fails here": b'<?xml version="1.0" encoding="idna"?><a/>',
+    "an encoding behind the prolog that is read": b"<?xml version='1.0'%b encoding='x'?><a/>"
+    % (b" " * 999),
 }
 
 
@@ -110,6 +106,92 @@ def test_what_is_no_xml_is_refused_in_one_way(document: bytes) -> None:
     with pytest.raises(RemoteProtocolError, match=r"^not readable XML") as caught:
         read(document)
     assert caught.value.raw == document
+
+
+NAMED_WRONGLY = {
+    "UTF-16 over UTF-8": b'<?xml version="1.0" encoding="UTF-16"?><a>\xc3\xa9</a>',
+    "UTF-8 over Latin-1": b'<?xml version="1.0" encoding="UTF-8"?><a>\xe9</a>',
+    "ASCII over UTF-8": b'<?xml version="1.0" encoding="us-ascii"?><a>\xc3\xa9</a>',
+    "Unicode": b'<?xml version="1.0" encoding="Unicode"?><a>\xc3\xa9</a>',
+    "single quotes and spaces": b"<?xml version='1.0'\tencoding = 'X-NONE' ?><a>\xc3\xa9</a>",
+    "no encoding of text": b'<?xml version="1.0" encoding="hex"?><a>\xc3\xa9</a>',
+    "several octets": b'<?xml version="1.0" encoding="utf-7"?><a>\xc3\xa9</a>',
+    "one that always fails": b'<?xml version="1.0" encoding="undefined"?><a>\xc3\xa9</a>',
+    "one that fails here": b'<?xml version="1.0" encoding="idna"?><a>\xc3\xa9</a>',
+    "a NUL": b'<?xml version="1.0" encoding="a\0b"?><a>\xc3\xa9</a>',
+    "in ASCII": b'<?xml version="1.0" encoding="UTF-16"?><a>&#233;</a>',
+    "UTF-16 without a mark": "<a>é</a>".encode("utf-16-be"),
+    "the other UTF-16 without a mark": "<a>é</a>".encode("utf-16-le"),
+    "half a UTF-16 character behind": "<a>é</a>".encode("utf-16") + b"\x00",
+    "UTF-8 in UTF-16": '<?xml version="1.0" encoding="utf-8"?><a>é</a>'.encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("document", NAMED_WRONGLY.values(), ids=NAMED_WRONGLY)
+def test_a_wrong_encoding_costs_nothing(document: bytes) -> None:
+    """What is in the document counts, and not what is said of it."""
+    assert read(document)[1] == [(1, "é")]
+
+
+def test_an_octet_without_a_character_costs_itself() -> None:
+    """In UTF-8 that is declared or not, and in a charset of single octets."""
+    for declared in (b"", b'<?xml version="1.0" encoding="utf-8"?>'):
+        assert read(declared + b"<a>\xc3\xa9\xff</a>")[1] == [(1, "é\ufffd")]
+    document = b'<?xml version="1.0" encoding="iso-8859-7"?><a>\xf9\xff</a>'
+    assert read(document)[1] == [(1, "ω\ufffd")]
+
+
+def test_padding_is_cut_off_where_it_is_allowed() -> None:
+    """A NUL behind a document is no XML otherwise."""
+    starts: list[str] = []
+    take = partial(safe_xml.read, start=lambda _, name, __: starts.append(name), depth=1)
+    take(b"<a/>\n\0", padding=b"\n\0")
+    assert starts == ["a"]
+    with pytest.raises(RemoteProtocolError):
+        take(b"<a/>\n\0")
+
+
+HEAD = b"--x\r\nContent-Disposition: form-data; name=xml"
+RAW = b'<a x="b+c%41&amp;d"/>'
+BODIES = {
+    "raw": RAW,
+    "white space and a mark": b"\r\n \xef\xbb\xbf\n" + RAW,
+    "a raw field": b"xml=" + RAW,
+    "a raw field among others": b"a=1&xml= \xef\xbb\xbf " + RAW + b"&b=2",
+    "an encoded field": b"xml=" + quote_plus(RAW).encode(),
+    "an encoded field among others": b"a=1&xml=" + quote_plus(RAW).encode() + b"&b=%3D&c",
+    "a mark in the field": b"xml=%EF%BB%BF" + quote_plus(RAW).encode(),
+    "white space in the field": b"xml=+%0D%0A%20" + quote(RAW).encode(),
+    "no field, encoded": quote(RAW, safe="").encode(),
+    "no field, = not encoded": quote(RAW, safe="=").encode(),
+    "an encoded form": quote(b"a=1&xml=" + RAW, safe="").encode(),
+    "multipart": HEAD + b"\r\n\r\n" + RAW + b"\r\n--x--\r\n",
+    "multipart, a file with a mark": HEAD
+    + b'; filename="r.xml"\r\nContent-Type: text/xml\r\n\r\n\xef\xbb\xbf'
+    + RAW
+    + b"\r\n--x--",
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_a_document_is_found_in_a_body(body: bytes) -> None:
+    """Whether its octets are encoded is told by the document itself."""
+    assert safe_xml.documents(body) == [RAW]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b" ", b"hello", b"a=1", b"a=1&b=%3D", b"%41", b"%3D", b"--x", b"--x\r\nContent-Type: a"],
+)
+def test_a_body_without_a_document(body: bytes) -> None:
+    """Nothing is found, and nothing goes wrong."""
+    assert safe_xml.documents(body) == []
+
+
+def test_two_documents_in_a_body() -> None:
+    """Both are given: which one counts is for the format to say."""
+    encoded = quote(RAW).encode()
+    assert safe_xml.documents(b"a=" + encoded + b"&b=" + encoded) == [RAW, RAW]
 
 
 def test_a_document_deeper_than_its_format_is_refused() -> None:

@@ -73,16 +73,16 @@ def test_ampersands_do_not_end_the_document(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("document", "status", "balance"),
     [
-        (HELLO.replace("p4ss", "wrong"), -1, ""),
-        (HELLO.replace("user<", "nobody<"), -1, ""),
-        (HELLO.replace("p4ss", ""), -1, ""),
-        (f"<SMS>{MESSAGE}{RECIPIENTS}</SMS>", -1, ""),
-        ("", -2, ""),
-        ("hello", -2, ""),
-        (HELLO.removesuffix("</SMS>"), -2, ""),
-        (HELLO.replace("SMS>", "MMS>"), -2, ""),
-        (HELLO.replace("Hello", "\x01"), -2, ""),
-        (f'<!DOCTYPE SMS [<!ENTITY e "e">]>{HELLO}', -2, ""),
+        (HELLO.replace("p4ss", "wrong"), -1, "0"),
+        (HELLO.replace("user<", "nobody<"), -1, "0"),
+        (HELLO.replace("p4ss", ""), -1, "0"),
+        (f"<SMS>{MESSAGE}{RECIPIENTS}</SMS>", -1, "0"),
+        ("", -2, "0"),
+        ("hello", -2, "0"),
+        (HELLO.removesuffix("</SMS>"), -2, "0"),
+        (HELLO.replace("SMS>", "MMS>"), -2, "0"),
+        (HELLO.replace("Hello", "\x01"), -2, "0"),
+        (f'<!DOCTYPE SMS [<!ENTITY e "e">]>{HELLO}', -2, "0"),
         (HELLO.replace("<text>", "<flash>2</flash><text>"), -5, "100"),
         (HELLO.replace("<text>", "<srcton>7</srcton><text>"), -5, "100"),
         (HELLO.replace("<text>", "<datacoding>256</datacoding><text>"), -5, "100"),
@@ -100,7 +100,7 @@ def test_ampersands_do_not_end_the_document(gateway: Gateway) -> None:
         (HELLO.replace("<text>", "<binary>41</binary><text>"), -5, "100"),
         (HELLO.replace("Hello", "x" * 161), -5, "100"),
         (HELLO.replace("<text>", "<type>bookmark</type><text>"), -5, "100"),
-        (HELLO.replace("p4ss", "x").replace("<text>", "<type>zzz</type><text>"), -1, ""),
+        (HELLO.replace("p4ss", "x").replace("<text>", "<type>zzz</type><text>"), -1, "0"),
     ],
 )
 def test_each_wrong_input_has_its_code(
@@ -253,4 +253,4 @@ def test_the_text_is_what_the_handset_shows(
 
 def test_a_get_of_this_address_has_no_document(gateway: Gateway) -> None:
     """Without a body there is no XML to read (-2)."""
-    assert gateway.handle(HttpRequest("GET", PATH), 0).reply.body == response(-2, "")
+    assert gateway.handle(HttpRequest("GET", PATH), 0).reply.body == response(-2, "0")

@@ -185,30 +185,112 @@ def test_repeated_parts_are_ignored() -> None:
 
 def test_whole_messages_are_remembered_for_a_time() -> None:
     """After it, and beyond the limit, a repeated part begins a message anew."""
-    first, second, other = part(1, 2, b"a"), part(2, 2, b"b"), part(1, 1, b"c", sender="1")
+    first, second = part(1, 2, b"a"), part(2, 2, b"b")
+    others = [part(number, 2, b"c", sender="1") for number in (1, 2)]
     reassembler = Reassembler(timeout=10.0, limit=1)
     add(reassembler, first, 0.0)
     add(reassembler, second, 1.0)
     assert add(reassembler, second, 11.0) == ()
     assert deadline(reassembler) == 21.0
     assert [sms.text for sms in add(reassembler, first, 11.0)] == ["ab"]
-    add(reassembler, other, 12.0)
-    assert add(reassembler, other, 13.0) == ()
+    assert [sms.text for other in others for sms in add(reassembler, other, 12.0)] == ["cc"]
+    assert add(reassembler, others[0], 13.0) == ()
     assert add(reassembler, second, 13.0) == ()
     assert [sms.text for sms in expire(reassembler)] == ["b"]
-    assert [sms.text for sms in add(reassembler, other, 13.0)] == ["c"]
 
 
 def test_whole_messages_are_forgotten_in_order() -> None:
     """A reference that was used again does not keep others in memory."""
     reassembler = Reassembler(timeout=10.0)
-    other = part(1, 1, b"other", sender="1")
-    add(reassembler, part(1, 1, b"old"), 0.0)
-    add(reassembler, other, 1.0)
-    add(reassembler, part(1, 1, b"new"), 5.0)
-    assert add(reassembler, other, 10.9) == ()
-    assert [sms.text for sms in add(reassembler, other, 11.0)] == ["other"]
-    assert add(reassembler, part(1, 1, b"new"), 14.9) == ()
+    others = [part(number, 2, b"other", sender="1") for number in (1, 2)]
+    for now, name in (0.0, b"old"), (5.0, b"new"):
+        for number in (1, 2):
+            add(reassembler, part(number, 2, name), now)
+        for other in others:
+            add(reassembler, other, 1.0)
+    assert add(reassembler, others[0], 10.9) == ()
+    assert add(reassembler, part(1, 2, b"new"), 14.9) == ()
+    assert len(reassembler._whole) == 2
+    assert add(reassembler, others[0], 20.9) == ()
+    assert [sms.missing for sms in expire(reassembler)] == [(2,)]
+
+
+def test_a_repetition_extends_the_memory_of_a_message() -> None:
+    """It may be the first part of a later message, whose other parts have the usual time."""
+    reassembler = Reassembler(timeout=10.0)
+    for number in (1, 2):
+        add(reassembler, part(number, 2, b"a"), 0.0)
+    assert add(reassembler, part(1, 2, b"a"), 9.0) == ()
+    assert [sms.text for sms in add(reassembler, part(2, 2, b"b"), 18.0)] == ["ab"]
+
+
+SHOP = [part(1, 2, b"Shop 7: "), part(2, 2, b"two pizzas")]
+SALAD = [part(1, 2, b"Shop 7: "), part(2, 2, b"one salad")]
+BOTH = ["Shop 7: two pizzas", "Shop 7: one salad"]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        [SHOP[0], SHOP[1], SALAD[0], SALAD[1]],
+        [SHOP[0], SHOP[1], SALAD[1], SALAD[0]],
+        [SHOP[1], SHOP[0], SALAD[0], SALAD[1]],
+        [SHOP[0], SALAD[0], SHOP[1], SALAD[1]],
+        [SHOP[0], SHOP[1], SHOP[0], SALAD[0], SALAD[1], SALAD[1]],
+        [SHOP[0], SHOP[1], SHOP[1], SALAD[0], SALAD[1]],
+    ],
+)
+def test_two_messages_with_the_same_first_part(order: list[InboundSms]) -> None:
+    """What seemed to be repeated belongs to the later message, once that shows."""
+    reassembler = Reassembler()
+    handed = [sms.text for one in order for sms in add(reassembler, attrs.evolve(one), 0.0)]
+    assert handed == BOTH
+    assert expire(reassembler) == ()
+
+
+def test_an_incomplete_message_with_the_same_first_part() -> None:
+    """It is handed on as it is, and the later one whole."""
+    reassembler = Reassembler()
+    texts = [b"one ", b"two ", b"three"]
+    first, second, _ = (part(number, 3, text) for number, text in enumerate(texts, 1))
+    later = [attrs.evolve(first), part(2, 3, b"new "), part(3, 3, b"end")]
+    handed = [
+        (sms.text, sms.missing)
+        for one in (first, second, *later)
+        for sms in add(reassembler, one, 0.0)
+    ]
+    assert handed == [("one two ", (3,)), ("one new end", ())]
+
+
+def test_a_header_of_one_part_is_no_reason_to_drop_a_text() -> None:
+    """Without a header both would arrive, too."""
+    reassembler = Reassembler()
+    for _ in range(2):
+        assert [sms.text for sms in add(reassembler, part(1, 1, b"yes"), 0.0)] == ["yes"]
+    assert expire(reassembler) == ()
+
+
+def test_marks_of_byte_order_in_each_part() -> None:
+    """They are no characters, wherever the sender put them."""
+    for mark, codec in ((b"\xfe\xff", "utf-16-be"), (b"\xff\xfe", "utf-16-le")):
+        parts = [part(n, 2, mark + text.encode(codec), 8) for n, text in ((1, "Пр"), (2, "ив"))]
+        assert (joined(*parts).text, joined(*parts).damaged) == ("Прив", False)
+
+
+def test_parts_whose_charset_was_guessed() -> None:
+    """They are joined as they were read."""
+    octets = "Привет".encode("utf-16-be")
+    parts = [
+        part(number, 2, data, guessed_charset="utf-16-be")
+        for number, data in ((1, octets[:5]), (2, octets[5:]))
+    ]
+    assert joined(*parts).text == "Привет"
+
+
+def test_damage_stays_marked() -> None:
+    """U+FFFD that came in the octets of a damaged part is no character that was cut."""
+    torn = part(2, 2, b"\xff\xfd\x00B", 8, damaged=True)
+    assert joined(part(1, 2, b"\x00A", 8), torn).damaged
 
 
 def test_references_used_again() -> None:
@@ -300,21 +382,20 @@ def test_withdrawn_parts_count_as_new() -> None:
 def test_withdrawing_what_completed_nothing() -> None:
     """It changes nothing."""
     reassembler = Reassembler()
-    first, second, single = part(1, 2, b"a"), part(2, 2, b"b"), part(1, 1, b"c", sender="1")
+    first, second = part(1, 2, b"a"), part(2, 2, b"b")
     reassembler.withdraw(InboundSms("1", text="plain"), 0.0)
     reassembler.withdraw(first, 0.0)
     add(reassembler, first, 0.0)
     reassembler.withdraw(first, 0.0)
     assert [sms.text for sms in add(reassembler, second, 0.0)] == ["ab"]
     reassembler.withdraw(part(2, 2, b"other"), 0.0)
-    assert add(reassembler, second, 0.0) == ()
     assert add(reassembler, part(1, 2, b"new"), 0.0) == ()
     reassembler.withdraw(second, 0.0)  # its reference is in use again
     assert [sms.text for sms in expire(reassembler)] == ["new"]
+    single = part(1, 1, b"c", sender="1")
     assert [sms.text for sms in add(reassembler, single, 0.0)] == ["c"]
     reassembler.withdraw(single, 0.0)
     assert deadline(reassembler) is None
-    assert [sms.text for sms in add(reassembler, single, 0.0)] == ["c"]
 
 
 @given(

@@ -1,0 +1,171 @@
+"""The charset of a text whose octets came without a name of their charset, or with a wrong one.
+
+The gateway does not name the charset of what it forwards (§6). Most texts are UTF-8; gateways of
+this kind also forward Windows-1252, and the octets of the message as they came from the network:
+UTF-16, or the septets of the GSM alphabet.
+"""
+
+import codecs
+import re
+from typing import Final
+
+import attrs
+
+from infobip_async.text import gsm7
+from infobip_async.text.data_coding import Alphabet
+
+WINDOWS_1252: Final = "windows-1252"
+UTF_16_BE: Final = "utf-16-be"
+UTF_16_LE: Final = "utf-16-le"
+GSM_7: Final = "gsm-7"
+
+REPLACEMENT: Final = "\ufffd"
+"""Stands for what could not be decoded."""
+
+_UTF_8: Final = "utf-8"
+_MARKS: Final = {b"\xfe\xff": UTF_16_BE, b"\xff\xfe": UTF_16_LE, b"\xef\xbb\xbf": _UTF_8}
+# Five octets have no character in Windows-1252. They are the control characters of Latin-1.
+_WINDOWS_1252_TABLE: Final = "".join(
+    bytes([octet]).decode("cp1252", "ignore") or chr(octet) for octet in range(256)
+)
+_ONE_OCTET: Final = {
+    Alphabet.ISO_8859_5: "iso8859-5",
+    Alphabet.ISO_8859_8: "iso8859-8",
+}
+_LOW: Final = bytes(range(0x20))
+_ASCII: Final = bytes(range(0x80))
+_LETTERS: Final = b" ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+# Control characters that nobody types, other than tabs and line ends.
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# The commercial at, and the extension table: no text has these octets.
+_SEPTETS: Final = re.compile(rb"\x00|\x1b[\n\x14()/<=>@e]")
+# UTF-8 has no surrogates, but Java and Oracle write them: two for a character beyond U+FFFF.
+_PAIR: Final = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
+_HALF: Final = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+
+
+@attrs.frozen
+class Reading:
+    """A text, and how it was read.
+
+    Attributes:
+        text: the text.
+        damaged: U+FFFD stands in it for octets that could not be decoded.
+        charset: the charset that was found out; None where it is UTF-8.
+    """
+
+    text: str
+    damaged: bool = False
+    charset: str | None = None
+
+
+def decode(octets: bytes, alphabet: Alphabet | None = None) -> Reading:
+    """Decode a text; it never raises.
+
+    Octets with a byte order mark are what the mark says. Others are UTF-16 or septets of the GSM
+    alphabet where they hold control characters that such texts have, and text has not. A text with
+    at least one sequence of several octets is UTF-8, with U+FFFD for the rest; one without any is
+    Windows-1252.
+
+    Args:
+        octets: the text.
+        alphabet: of the message; the octets may be in it or not. None where there is none: then
+            only UTF-8 and Windows-1252 are told apart, and a NUL is a character like others.
+    """
+    for mark, charset in _MARKS.items():
+        if octets.startswith(mark):
+            return _replacing(octets[len(mark) :], charset)
+    if alphabet is None:
+        return _narrow(octets, None)
+    text = octets.rstrip(b"\0")  # a C program's end of the text
+    if wide := _wide(octets, text, alphabet):
+        return _replacing(octets, wide)
+    if alphabet is Alphabet.GSM_7 and text.isascii() and _SEPTETS.search(text):
+        return Reading(*gsm7.decode(text), GSM_7)
+    return _without_nul(_narrow(text, alphabet), alphabet)
+
+
+def guess(octets: bytes) -> str | None:
+    """Guess the charset of a message whose data coding is not known; None where it is no text."""
+    if octets.isascii() and not is_wide(octets):
+        return GSM_7
+    wide = len(octets) % 2 == 0 and not _replacing(octets, UTF_16_BE).damaged
+    return UTF_16_BE if wide else None
+
+
+def is_wide(octets: bytes) -> bool:
+    """Whether octets are UTF-16 beyond doubt: most of its characters begin with a low octet."""
+    even = octets[::2]
+    return len(octets) % 2 == 0 and _count(even, _LOW) * 2 > len(even)
+
+
+def _replacing(octets: bytes, charset: str) -> Reading:
+    name = None if charset == _UTF_8 else charset
+    try:
+        return Reading(octets.decode(charset), charset=name)
+    except UnicodeDecodeError:
+        return Reading(octets.decode(charset, "replace"), damaged=True, charset=name)
+
+
+def _count(octets: bytes, among: bytes) -> int:
+    return len(octets) - len(octets.translate(None, among))
+
+
+def _wide(octets: bytes, text: bytes, alphabet: Alphabet) -> str | None:
+    """Tell UTF-16 by the first octets of its characters, which are low outside East Asia."""
+    even, odd = octets[::2], octets[1::2]
+    if alphabet is not Alphabet.UCS_2:
+        if len(octets) % 2 or b"\0" not in text:
+            return None
+        half = len(odd) / 2
+        if even.count(0) > half:
+            return UTF_16_BE
+        return UTF_16_LE if odd.count(0) > half else None
+    if _CONTROL.search(text):
+        return UTF_16_BE if _count(even, _LOW) >= _count(odd, _LOW) else UTF_16_LE
+    if odd and _count(even, _LOW) * 2 > len(even) and _count(odd, _LOW) * 2 <= len(odd):
+        return UTF_16_BE  # tabs and line ends, the first octets of Indian scripts
+    western = _count(octets, _LETTERS) * 3 >= len(octets) * 2
+    return None if len(octets) % 2 or western or _is_utf_8(text, mostly=True) else UTF_16_BE
+
+
+def _is_utf_8(octets: bytes, *, mostly: bool) -> bool:
+    """Whether octets above 0x7F make up characters: one of them, or most of them."""
+    if octets.isascii():
+        return True
+    plain = _count(octets, _ASCII)
+    sound = len(_HALF.sub(b"", octets).decode("utf-8", "ignore").encode()) - plain
+    sound += 3 * len(_HALF.findall(octets))
+    return sound * 2 > len(octets) - plain if mostly else sound > 0
+
+
+def _narrow(octets: bytes, alphabet: Alphabet | None) -> Reading:
+    codec = _ONE_OCTET.get(alphabet) if alphabet else None
+    try:
+        return Reading(octets.decode())
+    except UnicodeDecodeError:
+        pass
+    if _is_utf_8(octets, mostly=codec is not None):
+        paired = _PAIR.sub(_joined, octets)
+        mended = _HALF.sub(REPLACEMENT.encode(), paired)
+        reading = _replacing(mended, _UTF_8)
+        return attrs.evolve(reading, damaged=reading.damaged or mended != paired)
+    if codec:
+        return _replacing(octets, codec)
+    return Reading(
+        codecs.charmap_decode(octets, "strict", _WINDOWS_1252_TABLE)[0], charset=WINDOWS_1252
+    )
+
+
+def _joined(pair: re.Match[bytes]) -> bytes:
+    surrogates = pair[0].decode("utf-8", "surrogatepass")
+    return surrogates.encode("utf-16", "surrogatepass").decode("utf-16").encode()
+
+
+def _without_nul(reading: Reading, alphabet: Alphabet) -> Reading:
+    """Replace each NUL: databases refuse it. In the GSM alphabet it is the commercial at."""
+    if "\0" not in reading.text:
+        return reading
+    if alphabet is Alphabet.GSM_7:
+        return attrs.evolve(reading, text=reading.text.replace("\0", "@"))
+    return attrs.evolve(reading, text=reading.text.replace("\0", REPLACEMENT), damaged=True)
