@@ -342,10 +342,8 @@ class InboundSms:
         esm_class: SMPP esm_class, 0 where the gateway does not say.
         udh: the user data header, where there is one.
         damaged: some octets could not be decoded and stand as U+FFFD in `text`.
-        guessed_charset: the charset that the octets were found to have, where the gateway did not
-            say so: ``windows-1252``, ``utf-16-be``, ``utf-16-le``, ``gsm-7``, ``iso8859-5`` or
-            ``iso8859-8``; None where nothing was guessed. It does not count when messages are
-            compared.
+        guessed_charset: a charset such as ``windows-1252`` or ``utf-16-be`` that was found out, and
+            not said; None where nothing was guessed. It does not count in comparisons.
         parts: the number of parts that the message was sent in.
         missing: the numbers of parts that did not arrive before the rest was handed on.
         possible_duplicate: an equal message came before; both may be real.
