@@ -335,8 +335,7 @@ class InboundSms:
         sender: the handset's number, without a leading ``+``.
         receiver: the number that was texted; None where the gateway does not say.
         text: the decoded text; None where the content is not text.
-        data: the octets of the content, without its header; None where the gateway forwarded
-            only text.
+        data: the octets of the content, without its header; None where only a text came.
         received_at: when it reached the gateway; None where missing or in no known format.
         data_coding: SMPP data_coding, 0 where the gateway does not say.
         esm_class: SMPP esm_class, 0 where the gateway does not say.
