@@ -27,6 +27,7 @@ _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": 
 _Arguments: TypeAlias = tuple[object, ...] | Mapping[str, object] | None
 _QUERIES: Final = frozenset({"q", "query_string"})
 """What gunicorn, hypercorn and granian call the query of a request in the records of their logs."""
+_QUERY_OF_SCOPE: Final = re.compile(r"""('query_string': b?)(?:'[^']*'|"[^"]*")""")
 _TELLTALE: Final = re.compile(r"[?\"]| (?:return_value|exception)=")
 
 
@@ -75,8 +76,8 @@ class LogMask(logging.Filter):
 
     Args:
         replacements: are made one after the other.
-        of_ours: finds a value that names a request of ours. A mapping with one has its queries
-            (`_QUERIES`) emptied.
+        of_ours: finds the path of a request of ours. A mapping or an ASGI scope with one loses its
+            query.
     """
 
     def __init__(self, replacements: Sequence[Replacement], of_ours: re.Pattern[str]) -> None:
@@ -157,6 +158,8 @@ class LogMask(logging.Filter):
         return value
 
     def _clean_text(self, text: str) -> str:
+        if self._of_ours.search(text):
+            text = _QUERY_OF_SCOPE.sub(r"\1...", text)
         for pattern, replacement in self._replacements:
             text = pattern.sub(replacement, text)
         return text

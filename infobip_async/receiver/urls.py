@@ -18,7 +18,7 @@ _NAMES: Final = "|".join(kind.value for kind in PushKind)
 # A bounded prefix, or a path that repeats a name would take quadratic time. A query may hold spaces
 # and quotes: it ends before the version of HTTP, or with the line.
 _QUERY: Final = re.compile(rf'(/(?:{_NAMES})[^\s"?]{{0,200}})\?(?:.*(?= HTTP/)|.*)', re.IGNORECASE)
-_ROUTE: Final = re.compile(rf'/(?:{_NAMES})(?=[\s"?]|$)', re.IGNORECASE)
+_ROUTE: Final = re.compile(rf'/(?:{_NAMES})(?=[\s"\'?]|$)', re.IGNORECASE)
 
 
 def check_secrets(secret: str | Sequence[str] | None) -> tuple[str, ...]:
