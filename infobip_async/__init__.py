@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from infobip_async.client.client import InfobipClient
     from infobip_async.hlr.lookups import HlrLookups
     from infobip_async.journal import SqliteJournal
+    from infobip_async.receiver.serving import serving
     from infobip_async.router import Router
     from infobip_async.runs.run import Run, RunStats
 
@@ -118,6 +119,7 @@ __all__ = [
     "UserDataHeader",
     "WapBookmark",
     "preview",
+    "serving",
     "simplify",
     "tag_message_id",
 ]
@@ -131,6 +133,7 @@ _LAZY = {
     "Run": "infobip_async.runs.run",
     "RunStats": "infobip_async.runs.run",
     "SqliteJournal": "infobip_async.journal",
+    "serving": "infobip_async.receiver.serving",
 }
 
 

@@ -4,6 +4,7 @@ import copy
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from time import monotonic
 from typing import Any, Final, TypeAlias, cast
@@ -244,3 +245,41 @@ class SparseLogger(logging.LoggerAdapter[logging.Logger]):
         self._kinds[kind] = now + self._seconds, 0
         text = f"{kind} ({left_out} more of this kind before)" if left_out else kind
         super().log(level, text, *args, **{"stacklevel": 2, **options})
+
+
+class _Provoked(logging.Filter):
+    """Logs what strangers can provoke once a minute, in words of our own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines = SparseLogger(logging.getLogger("infobip_async.receiver"))
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        raised = record.exc_info[1] if record.exc_info else None
+        if str(record.msg).startswith("socket.accept() out of system resource"):
+            self._lines.error("connections wait: no descriptors are left here (ulimit -n)")
+        elif type(raised).__module__.startswith("aiohttp.http"):
+            self._lines.warning("a request that cannot be parsed: %s", type(raised).__name__)
+        else:
+            return True
+        return False
+
+
+@contextmanager
+def provoked_lines_bounded() -> Iterator[None]:
+    """Bound the lines of the event loop and of aiohttp that strangers can provoke.
+
+    asyncio logs a traceback for each connection that it cannot accept, hundreds a second, and
+    aiohttp one for each request that it cannot parse.
+    """
+    loggers, provoked = (
+        [logging.getLogger(name) for name in ("asyncio", "aiohttp.server")],
+        _Provoked(),
+    )
+    for logger in loggers:
+        logger.addFilter(provoked)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(provoked)

@@ -11,17 +11,21 @@ bodies. The gateway gets its 200 after the handlers succeeded, or a journal has 
 never before.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import tzinfo
 from functools import partial
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeAlias, cast
 
 import attrs
 from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.http import HttpProcessingError
 
+from infobip_async.concurrency.strangers import Strangers, trust
 from infobip_async.journal.base import Journal
 from infobip_async.protocol.inbound_sms import DEFAULT_NAMES
 from infobip_async.receiver.admission import Head, Limits, RefusedError, query_of
@@ -31,13 +35,27 @@ from infobip_async.receiver.receiver import (
     body_taken_away,
     make_receiver,
 )
+from infobip_async.receiver.serving import Part, serving
 from infobip_async.receiver.urls import callback_urls
+from infobip_async.redaction import provoked_lines_bounded
 from infobip_async.router import Router
 
-__all__ = ["Limits", "callback_urls", "listening", "webhook_app"]
+if sys.platform != "win32":
+    import resource
+
+__all__ = ["Limits", "callback_urls", "listening", "run_receiver", "webhook_app"]
+
+Protocols: TypeAlias = Callable[[], asyncio.Protocol]
 
 _REST_OF_LINE: Final = 1024
 """Octets that a request line has beside the query, at most."""
+
+_KEEP_ALIVE: Final = 75.0
+"""Seconds that a connection is kept open between two requests."""
+
+_MOST_STRANGERS: Final = 1_000
+
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 _LAST_READ: Final = 1.0
 """Seconds that a stop leaves to requests that are still being read."""
@@ -68,6 +86,7 @@ class _Shell:
                 request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     async def _read(self, request: web.Request) -> bytes:
+        trust(request.transport)
         content = request.content
         try:
             if content.is_eof():  # all of it arrived with the head
@@ -189,7 +208,12 @@ def webhook_app(
 
 @asynccontextmanager
 async def listening(
-    app: web.Application, host: str = "127.0.0.1", port: int = 0
+    app: web.Application,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    head_seconds: float = 10.0,
+    max_strangers: int | None = None,
 ) -> AsyncIterator[str]:
     """Serve an application on an address of its own, until the context is left.
 
@@ -198,10 +222,17 @@ async def listening(
         async with listening(webhook_app(router, secret=secret), "0.0.0.0", 8080) as base_url:
             ...
 
+    Connections that send nothing, or half a request, take places of strangers only: those who have
+    made no authentic push. When one more stranger comes than there may be, the oldest is
+    disconnected.
+
     Args:
         app: made by `webhook_app`, or one in which that is mounted.
         host: the address to listen on.
         port: the port; 0 for any that is free.
+        head_seconds: seconds that a connection may take for the head of its first request.
+        max_strangers: connections without an authentic push at most; by default half of the
+            descriptors that this process may have (``ulimit -n``), and 1,000.
 
     Returns:
         The URL of the address, such as ``http://127.0.0.1:8080``.
@@ -209,12 +240,81 @@ async def listening(
     Raises:
         OSError: the address cannot be listened on.
     """
+    strangers = Strangers(_places() if max_strangers is None else max_strangers, head_seconds)
     # The application itself waits for its handlers, so only reading is waited for here.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LAST_READ)
-    await runner.setup()
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=_LAST_READ, keepalive_timeout=_KEEP_ALIVE
+    )
+    with provoked_lines_bounded():
+        await runner.setup()
+        try:
+            server = await _listen(strangers.watched(cast("Protocols", runner.server)), host, port)
+            try:
+                bound, number = server.sockets[0].getsockname()[:2]
+                yield f"http://[{bound}]:{number}" if ":" in bound else f"http://{bound}:{number}"
+            finally:
+                server.close()
+        finally:
+            await runner.cleanup()
+
+
+async def _listen(factory: Protocols, host: str, port: int) -> asyncio.Server:
+    return await asyncio.get_running_loop().create_server(factory, host, port, backlog=128)
+
+
+def _places() -> int:
+    """How many connections of strangers leave enough descriptors to everybody else."""
+    if sys.platform == "win32":
+        return _MOST_STRANGERS
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_STRANGERS if limit < 0 else min(limit // 2, _MOST_STRANGERS)
+
+
+async def run_receiver(
+    app: web.Application,
+    *parts: Part,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    stop_timeout: float = 25.0,
+    started: Callable[[str], object] | None = None,
+) -> None:
+    """Serve an application until SIGTERM or SIGINT comes, and stop cleanly then.
+
+    ::
+
+        asyncio.run(run_receiver(webhook_app(router, secret=secret), host="0.0.0.0"))
+
+    A second signal ends the program at once.
+
+    Args:
+        app: made by `webhook_app`, or one in which that is mounted.
+        parts: what lives beside the receiver, as `infobip_async.serving` takes it.
+        host: the address to listen on.
+        port: the port; 0 for any that is free.
+        stop_timeout: seconds that the whole stop may take.
+        started: is called with the URL of the address when it can be reached.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    async with serving(listening(app, host, port), *parts, stop_timeout=stop_timeout) as base_url:
+        stopped = asyncio.Event()
+        with _signals(stopped.set):
+            if started is not None:
+                started(base_url)
+            await stopped.wait()
+
+
+@contextmanager
+def _signals(tell: Callable[[], None]) -> Iterator[None]:
+    """Have SIGTERM and SIGINT call a function; on Windows Ctrl-C cancels the task instead."""
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError):
+        for number in _STOP_SIGNALS:
+            loop.add_signal_handler(number, tell)
     try:
-        await web.TCPSite(runner, host, port).start()
-        bound, number = runner.addresses[0][:2]
-        yield f"http://[{bound}]:{number}" if ":" in bound else f"http://{bound}:{number}"
+        yield
     finally:
-        await runner.cleanup()
+        with suppress(NotImplementedError):
+            for number in _STOP_SIGNALS:
+                loop.remove_signal_handler(number)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
+from infobip_async.concurrency.stopping import time_to_stop
 from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.errors import LocalProtocolError, NotSentError, OutcomeUnknownError
 
@@ -85,11 +86,11 @@ class InFlight:
         """Start nothing more, and wait for the exchanges in flight; cancel those that take longer.
 
         Args:
-            seconds: how long to wait.
+            seconds: how long to wait, for a client that stops alone.
         """
         self._closed = True
         try:
-            await self._running.drain(seconds)
+            await self._running.drain(time_to_stop(seconds))
         finally:
             await self._running.cancel()
 

@@ -13,6 +13,7 @@ from weakref import WeakSet
 import attrs
 
 from infobip_async.concurrency.rate import RateLimiter
+from infobip_async.concurrency.stopping import time_to_stop
 from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.deadlines import Deadlines, loop_time
 from infobip_async.hlr.pending import MAX_BATCH, Batch, LookupTable
@@ -163,7 +164,7 @@ class HlrLookups:
         for timeout in tuple(self._singles):
             self._submit_singles(timeout)
         self._flow.stop("the lookups were left before its turn")
-        wait = 0 if exc_type else self._stop_timeout
+        wait = 0 if exc_type else time_to_stop(self._stop_timeout)
         try:
             stops = (stream.stop(wait) for stream in self._streams)
             await asyncio.gather(self._queries.stop(wait), *stops)

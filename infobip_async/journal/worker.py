@@ -28,6 +28,7 @@ import attrs
 from infobip_async.concurrency.batching import Batcher
 from infobip_async.concurrency.keyed_queue import KeyedQueue, WorkQueue
 from infobip_async.concurrency.reusable_timeout import ReusableTimeout
+from infobip_async.concurrency.stopping import time_to_stop
 from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.errors import RemoteProtocolError
 from infobip_async.journal.base import (
@@ -113,7 +114,7 @@ class JournalWorker:
         for queue in self._queues.values():
             queue.close()
         await self._others.cancel()
-        if not await self._workers.drain(self._settings.stop_timeout):
+        if not await self._workers.drain(time_to_stop(self._settings.stop_timeout)):
             _logger.warning("%d calls of handlers are cancelled", len(self._workers))
             await self._workers.cancel()
         await self._recording.aclose(self._settings.stop_timeout)

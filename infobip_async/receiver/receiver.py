@@ -11,6 +11,7 @@ from typing import Final
 
 import attrs
 
+from infobip_async.concurrency.stopping import time_to_stop
 from infobip_async.journal.base import Journal
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.inbound_sms import DEFAULT_NAMES, template
@@ -20,7 +21,7 @@ from infobip_async.receiver.acknowledge import HandleThenAck, StoreThenAck
 from infobip_async.receiver.admission import Admission, Head, Limits, RefusedError, answer
 from infobip_async.receiver.probe import Probe
 from infobip_async.receiver.urls import check_secrets, log_mask
-from infobip_async.redaction import LogMask
+from infobip_async.redaction import LogMask, SparseLogger
 from infobip_async.router import Router
 from infobip_async.telemetry import Watch
 
@@ -81,6 +82,7 @@ class Receiver:
         init=False, factory=dict
     )
     _stopping: bool = attrs.field(init=False, default=False)
+    _refusals: SparseLogger = attrs.field(init=False, factory=lambda: SparseLogger(_logger))
 
     async def answer(self, head: Head, read: Callable[[], Awaitable[bytes]]) -> Answer:
         """Judge a request, read it, and have it handled or stored.
@@ -151,12 +153,11 @@ class Receiver:
             if not answer.done():  # else the client has gone away
                 answer.set_result(status)
 
-    @staticmethod
-    def _log(refusal: RefusedError) -> None:
+    def _log(self, refusal: RefusedError) -> None:
         """Log a refusal, but no stranger's: strangers write no log."""
         if not refusal.from_stranger:
             status = refusal.status
-            _logger.warning("refused a request: %d %s", status.value, status.phrase)
+            self._refusals.warning("refused a request: %d %s", status.value, status.phrase)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -176,10 +177,11 @@ class Receiver:
         """Take no more pushes, let handlers in flight finish, and cancel late ones."""
         self._stopping = True
         if self._running:
-            _, late = await asyncio.wait(self._running.values(), timeout=self._stop_timeout)
+            seconds = time_to_stop(self._stop_timeout)
+            _, late = await asyncio.wait(self._running.values(), timeout=seconds)
             for task in late:  # not awaited: a handler may refuse to end
                 task.cancel()
-        await self._acknowledgement.finish(self._stop_timeout)
+        await self._acknowledgement.finish(time_to_stop(self._stop_timeout))
 
 
 async def _answer_probe(probe: Probe, read: Callable[[], Awaitable[bytes]]) -> str:

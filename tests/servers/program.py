@@ -27,16 +27,19 @@ def note(kind: str, *values: object) -> None:
 
 @router.on(DeliveryReport)
 async def delivered(report: DeliveryReport) -> None:
+    """Take a report."""
     note("dlr", report.message_id)
 
 
 @router.on(HlrReport)
 async def looked_up(report: HlrReport) -> None:
+    """Take an HLR report."""
     note("hlr", report.destination)
 
 
 @router.on(InboundSms)
 async def received(sms: InboundSms) -> None:
+    """Take a message."""
     note("inbound", sms.text)
 
 

@@ -1,0 +1,111 @@
+"""Connections whose peers have not shown yet that they may be here: limited in number and time.
+
+As OpenSSH does with ``MaxStartups`` and ``LoginGraceTime``. Whoever opens connections and sends
+nothing, or half a request, takes the places of strangers and of nobody else: when one more comes,
+the oldest stranger goes. So a peer that shows at once what it knows always finds a place.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+
+_END_OF_HEAD: Final = b"\n\r\n"
+
+
+@attrs.define(eq=False)
+class Strangers:
+    """The connections of a server that have not shown yet that they may be here.
+
+    Attributes:
+        most: how many there may be.
+        head_seconds: seconds that a connection may take for the head of its first request.
+    """
+
+    most: int
+    head_seconds: float
+    _connections: dict["Connection", None] = attrs.field(init=False, factory=dict)  # oldest first
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def watched(self, factory: Callable[[], asyncio.Protocol]) -> Callable[[], "Connection"]:
+        """Make a factory of protocols for a server whose connections are watched."""
+        return lambda: Connection(factory(), self)
+
+    def add(self, connection: "Connection") -> None:
+        """Take a new connection in; the oldest of too many is closed."""
+        self._connections[connection] = None
+        if len(self._connections) > self.most:
+            oldest = next(iter(self._connections))
+            self.discard(oldest)
+            oldest.abort()
+
+    def discard(self, connection: "Connection") -> None:
+        """Count a connection no longer: it is known, or it is gone."""
+        self._connections.pop(connection, None)
+
+
+class Connection(asyncio.Protocol):
+    """Stands between a transport and the protocol of a server.
+
+    Args:
+        protocol: the server's.
+        strangers: the connections that this one belongs to until it is trusted.
+    """
+
+    def __init__(self, protocol: asyncio.Protocol, strangers: Strangers) -> None:
+        self._protocol = protocol
+        self._strangers = strangers
+        self._transport: asyncio.BaseTransport | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._seen = b""
+        # Bound once: these are the calls of each request.
+        self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
+        self.eof_received = protocol.eof_received  # type: ignore[method-assign]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the time for the first head."""
+        self._transport = transport
+        seconds = self._strangers.head_seconds
+        self._deadline = asyncio.get_running_loop().call_later(seconds, self.abort)
+        self._protocol.connection_made(transport)
+        self._strangers.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Look for the end of the first head."""
+        if self._deadline is not None:
+            self._seen = self._seen[-len(_END_OF_HEAD) :] + data
+            if _END_OF_HEAD in self._seen:
+                self._has_head()
+        self._protocol.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Make room."""
+        self.trust()
+        self._protocol.connection_lost(exc)
+
+    def trust(self) -> None:
+        """Count the connection no longer: its peer has shown that it may be here."""
+        self._has_head()
+        self._strangers.discard(self)
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        if isinstance(self._transport, asyncio.Transport):
+            self._transport.abort()
+
+    def _has_head(self) -> None:
+        self._seen = b""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def trust(transport: asyncio.BaseTransport | None) -> None:
+    """Trust the peer of a connection, if the connections of its server are watched."""
+    protocol = transport.get_protocol() if transport is not None else None
+    if isinstance(protocol, Connection):
+        protocol.trust()
