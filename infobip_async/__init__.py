@@ -9,8 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from infobip_async.bulk.items import Outgoing, SendOutcome, SendResult
+from infobip_async.deliveries.records import (
+    Delivery,
+    DeliveryCounts,
+    DeliveryKey,
+    StoredDelivery,
+)
 from infobip_async.errors import (
+    AlreadySentError,
     AuthenticationError,
+    DeliveryTimeoutError,
     GatewayFailureError,
     GatewayRefusedError,
     GatewayUnreachableError,
@@ -58,6 +66,13 @@ from infobip_async.text.segments import Alphabet, Preview, Ucs2Form, preview, si
 
 if TYPE_CHECKING:
     from infobip_async.client.client import InfobipClient
+    from infobip_async.deliveries.deliveries import Deliveries
+    from infobip_async.deliveries.sqlite import SqliteDeliveryStore
+    from infobip_async.deliveries.store import (
+        DeliveryQuery,
+        DeliveryStore,
+        MemoryDeliveryStore,
+    )
     from infobip_async.hlr.lookups import HlrLookups
     from infobip_async.journal import SqliteJournal
     from infobip_async.receiver.serving import serving
@@ -66,11 +81,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Alphabet",
+    "AlreadySentError",
     "AuthenticationError",
     "BinaryMessage",
     "CallbackUrls",
+    "Deliveries",
+    "Delivery",
+    "DeliveryCounts",
+    "DeliveryKey",
+    "DeliveryQuery",
     "DeliveryReport",
     "DeliveryStatus",
+    "DeliveryStore",
+    "DeliveryTimeoutError",
     "Endpoints",
     "Event",
     "GatewayFailureError",
@@ -89,6 +112,7 @@ __all__ = [
     "InvalidRequestError",
     "LocalProtocolError",
     "LookupTimeoutError",
+    "MemoryDeliveryStore",
     "Message",
     "NetworkNotCoveredError",
     "NotEnoughCreditsError",
@@ -109,8 +133,10 @@ __all__ = [
     "SendOutcome",
     "SendReceipt",
     "SendResult",
+    "SqliteDeliveryStore",
     "SqliteJournal",
     "StorageUnavailableError",
+    "StoredDelivery",
     "TextMessage",
     "Ton",
     "Ucs2Form",
@@ -127,11 +153,16 @@ __all__ = [
 # These bring asyncio, httpx or SQLite with them. A process that needs none of it, or a test run in
 # which this package is only installed, does not load it.
 _LAZY = {
+    "Deliveries": "infobip_async.deliveries.deliveries",
+    "DeliveryQuery": "infobip_async.deliveries.store",
+    "DeliveryStore": "infobip_async.deliveries.store",
     "HlrLookups": "infobip_async.hlr.lookups",
     "InfobipClient": "infobip_async.client.client",
+    "MemoryDeliveryStore": "infobip_async.deliveries.store",
     "Router": "infobip_async.router",
     "Run": "infobip_async.runs.run",
     "RunStats": "infobip_async.runs.run",
+    "SqliteDeliveryStore": "infobip_async.deliveries.sqlite",
     "SqliteJournal": "infobip_async.journal",
     "serving": "infobip_async.receiver.serving",
 }

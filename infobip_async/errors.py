@@ -15,13 +15,15 @@ InfobipError
 │   ├── LocalProtocolError       the caller broke a rule of the document (also a ValueError)
 │   └── RemoteProtocolError      the peer sent something unreadable; .raw
 ├── LookupTimeoutError           also a TimeoutError
+├── DeliveryTimeoutError         also a TimeoutError; .delivery
+├── AlreadySentError             the key is known; .delivery
 ├── RunStoppedError              a run could not go on; why is its cause
-└── StorageUnavailableError      a journal or a job cannot be used; nothing was kept
+└── StorageUnavailableError      a journal, job or store cannot be used; nothing was kept
 
 No text of these errors holds a password or a webhook secret.
 """
 
-from typing import Self
+from typing import Any, Self
 
 
 class InfobipError(Exception):
@@ -154,6 +156,30 @@ class LookupTimeoutError(InfobipError, TimeoutError):
         self.lookup_id = lookup_id
 
 
+class DeliveryTimeoutError(InfobipError, TimeoutError):
+    """A message has no final report yet. The report may still come.
+
+    Attributes:
+        delivery: the `Delivery` as far as it is known.
+    """
+
+    def __init__(self, message: str, *, delivery: object = None) -> None:
+        super().__init__(message)
+        self.delivery: Any = delivery
+
+
+class AlreadySentError(InfobipError):
+    """The key, or the message id, belongs to a message that was sent or may have been sent.
+
+    Attributes:
+        delivery: the `Delivery` that has the key.
+    """
+
+    def __init__(self, message: str, *, delivery: object = None) -> None:
+        super().__init__(message)
+        self.delivery: Any = delivery
+
+
 class RunStoppedError(InfobipError):
     """A run over many messages or numbers could not go on; its ``__cause__`` says why.
 
@@ -163,7 +189,7 @@ class RunStoppedError(InfobipError):
 
 
 class StorageUnavailableError(InfobipError):
-    """A journal or a job file cannot be used now; what was to be stored in it is not.
+    """A journal, a job or a delivery store cannot be used now; what was to be stored is not.
 
     The disk is full, another process holds the file, or the broker is away. The fault may pass.
     """

@@ -155,10 +155,7 @@ class SubmissionType(Enum):
 
 @attrs.frozen(kw_only=True, cache_hash=True)  # one message often goes out in many requests
 class Submission(_Addressing):
-    """The content of one request: the ``<message>`` element of §2/1.1, or the GET of §2/2.
-
-    Exactly one of `text` and `binary` is given.
-    """
+    """The content, text or binary, of one request: ``<message>`` of §2/1.1, or the GET of §2/2."""
 
     sender: str
     text: str | None = None
@@ -191,9 +188,8 @@ class SendReceipt:
 
     Attributes:
         recipients: the caller's recipients in their order, with the id of the whole message.
-        parts: one entry per request. A text that the library splits itself (UCS-2 as binary)
-            takes one request per part; anything else takes one. Of several, part *n* has the
-            id of the whole message with ``-n`` behind it.
+        parts: one entry per request: a text that the library splits itself (UCS-2 as binary) takes
+            one for each part, and part *n* has the id of the message with ``-n`` behind it.
     """
 
     recipients: tuple[Recipient, ...]
@@ -216,7 +212,7 @@ class SendReceipt:
 
 
 class DeliveryStatus(Enum):
-    """What became of a message, as the document lists it (§3.1)."""
+    """What became of a message, as the document lists it (§3.1); `UNKNOWN` is any other status."""
 
     NOT_SENT = "NOT_SENT"
     SENT = "SENT"
@@ -229,7 +225,11 @@ class DeliveryStatus(Enum):
     NOT_ENOUGH_CREDITS = "NOT_ENOUGH_CREDITS"
     INVALID_MESSAGE_FORMAT = "INVALID_MESSAGE_FORMAT"
     UNKNOWN = "UNKNOWN"
-    """Any other status; `DeliveryReport.raw_status` has its text."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it ends the wait for a report; SENT may still become DELIVERED."""
+        return self not in {DeliveryStatus.NOT_SENT, DeliveryStatus.UNKNOWN}
 
 
 @attrs.frozen
@@ -243,8 +243,7 @@ class DeliveryReport:
         sent_at: when the message reached the gateway; None where empty or a zero date. Naive, in
             the gateway's local time, unless the receiver was told the gateway's zone.
         done_at: when the SMSC reported the end; None or naive under the same conditions.
-        extras: attributes beyond the document's (``gsmerror``, ``price``, ...), and the text of
-            dates that cannot be read.
+        extras: attributes beyond the document's (``gsmerror``, ...), and dates not readable.
     """
 
     message_id: str
@@ -271,8 +270,7 @@ class HlrReport:
     Attributes:
         destination: the number looked up.
         lookup_id: the gateway's id of the lookup; an opaque string.
-        status: the document's status, or ``UNKNOWN``.
-        raw_status: the status as received.
+        status: the document's status, or ``UNKNOWN``; `raw_status` has its text.
         imsi: the subscriber's IMSI.
         serving_msc: the address of the MSC that serves the subscriber now.
         error_code: the error code, ``"0"`` where there was no error.
@@ -337,8 +335,7 @@ class InboundSms:
         text: the decoded text; None where the content is not text.
         data: the octets of the content, without its header; None where only a text came.
         received_at: when it reached the gateway; None where missing or in no known format.
-        data_coding: SMPP data_coding, 0 where the gateway does not say.
-        esm_class: SMPP esm_class, 0 where the gateway does not say.
+        data_coding: SMPP data_coding, 0 where the gateway does not say; as is `esm_class`.
         udh: the user data header, where there is one.
         damaged: some octets could not be decoded and stand as U+FFFD in `text`.
         guessed_charset: a charset such as ``windows-1252`` or ``utf-16-be`` that was found out, and
@@ -388,11 +385,13 @@ Event = DeliveryReport | HlrReport | InboundSms | UnreadableRow
 
 
 @attrs.frozen
-class CallbackUrls:
-    """The three addresses to enter in the account's profile page (§3.1, §5, §6).
+class DerivedEvent:
+    """The base of events that this package makes of others, such as `Delivery`."""
 
-    They hold the webhook secret, so the repr does not show them.
-    """
+
+@attrs.frozen
+class CallbackUrls:
+    """The addresses to enter in the account's profile page (§3.1, §5, §6), which hold a secret."""
 
     delivery_reports: str = attrs.field(repr=False)
     hlr_reports: str = attrs.field(repr=False)

@@ -10,11 +10,11 @@ import attrs
 
 from infobip_async.concurrency.tasks import is_cancelled_from_outside
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import Event, HlrReport, InboundSms
+from infobip_async.models import DerivedEvent, Event, HlrReport, InboundSms
 from infobip_async.telemetry import Telemetry, Watch, watch
 from infobip_async.text.reassembly import Reassembler, is_part
 
-E = TypeVar("E", bound=Event)
+E = TypeVar("E", bound=Event | DerivedEvent)
 F = TypeVar("F", bound=Callable[..., Awaitable[None]])
 
 Handler = Callable[[E], Awaitable[None]]
@@ -91,8 +91,8 @@ class Router:
         """Register the decorated coroutine function for one type of event.
 
         Args:
-            event: `DeliveryReport`, `HlrReport`, `InboundSms`, or `UnreadableRow` for what was
-                set aside.
+            event: `DeliveryReport`, `HlrReport`, `InboundSms`, `UnreadableRow` for what was set
+                aside, or `Delivery`, which comes from `Deliveries`.
             whole: give inbound messages of several parts as one. Parts that wait for others are
                 in memory only, unless a journal stores them.
             batch: most events to give at once.
@@ -105,7 +105,7 @@ class Router:
             LocalProtocolError: no type of event; `whole` for another type, or with `batch`; a
                 batch below 1; `everywhere` for another type.
         """
-        if event not in get_args(Event):
+        if event not in get_args(Event) and DerivedEvent not in getattr(event, "__bases__", ()):
             raise LocalProtocolError(f"{event!r} is no type of event", field="event")
         if whole and (event is not InboundSms or batch is not None):
             raise LocalProtocolError("only single inbound messages are joined", field="whole")
@@ -129,7 +129,9 @@ class Router:
 
         return register
 
-    def off(self, event: type[Event], handler: Callable[..., Awaitable[None]]) -> None:
+    def off(
+        self, event: type[Event | DerivedEvent], handler: Callable[..., Awaitable[None]]
+    ) -> None:
         """Take a handler back; a handler that is not registered is ignored."""
         self._each[event] = [one for one in self._each[event] if one != handler]
         self._batches[event] = [one for one in self._batches[event] if one[1] != handler]
@@ -145,7 +147,7 @@ class Router:
             self._everywhere = Router(telemetry=self.telemetry)
         return self._everywhere
 
-    def handles(self, event: type[Event]) -> bool:
+    def handles(self, event: type[Event | DerivedEvent]) -> bool:
         """Whether any handler is registered for a type of event."""
         whole = event is InboundSms and self._whole
         return bool(self._each[event] or self._batches[event] or whole)
@@ -161,7 +163,9 @@ class Router:
         return bool(self._whole)
 
     async def dispatch(
-        self, events: Iterable[Event], trace_context: Mapping[str, str] | None = None
+        self,
+        events: Iterable[Event | DerivedEvent],
+        trace_context: Mapping[str, str] | None = None,
     ) -> None:
         """Await every handler of every event, in order; batch handlers after the others.
 
@@ -182,7 +186,7 @@ class Router:
         with self.watch.handling(several, trace_context):
             await self._dispatch(several)
 
-    async def _dispatch(self, several: Sequence[Event]) -> None:
+    async def _dispatch(self, several: Sequence[Event | DerivedEvent]) -> None:
         faults: list[Exception] = []
         for event in several:
             # As in `_run`, whose coroutine would cost as much again as a handler that does little.
@@ -216,7 +220,9 @@ class Router:
 
     @staticmethod
     async def _run_batches(
-        handlers: list[tuple[int, BatchHandler[Any]]], batch: list[Event], faults: list[Exception]
+        handlers: list[tuple[int, BatchHandler[Any]]],
+        batch: list[Event | DerivedEvent],
+        faults: list[Exception],
     ) -> None:
         for size, handler in handlers:
             for start in range(0, len(batch), size):

@@ -21,7 +21,7 @@ from infobip_async.errors import (
     NotSentError,
     OutcomeUnknownError,
 )
-from infobip_async.models import DeliveryReport, Event, HlrReport
+from infobip_async.models import DeliveryReport, DerivedEvent, Event, HlrReport
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -194,7 +194,7 @@ class Watch:
         return _Receipt(self, f"receive {kind}", "CONSUMER", "receive", {_DESTINATION: kind})
 
     def handling(
-        self, events: Sequence[Event], parent: Mapping[str, str] | None = None
+        self, events: Sequence[Event | DerivedEvent], parent: Mapping[str, str] | None = None
     ) -> "Watched":
         """Watch the handlers of events that are dispatched together.
 
@@ -317,7 +317,7 @@ class _Handling(Watched):
     metric = "messaging.process.duration"
 
     def __init__(
-        self, watch: Watch, events: Sequence[Event], parent: Mapping[str, str] | None
+        self, watch: Watch, events: Sequence[Event | DerivedEvent], parent: Mapping[str, str] | None
     ) -> None:
         kind = type(events[0]).__name__ if events else "nothing"
         super().__init__(watch, f"process {kind}", "CONSUMER", "process", {_DESTINATION: kind})
@@ -335,6 +335,6 @@ class _Handling(Watched):
             self._watch.count("messaging.client.consumed.messages", number, attributes)
 
 
-def _kind_and_status(event: Event) -> tuple[str, str]:
+def _kind_and_status(event: Event | DerivedEvent) -> tuple[str, str]:
     status = event.status.value if isinstance(event, DeliveryReport | HlrReport) else ""
     return type(event).__name__, status

@@ -17,7 +17,7 @@ from collections.abc import (
 from itertools import chain
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 
@@ -27,6 +27,7 @@ from infobip_async.concurrency.sqlite_file import FileKind
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models import DeliveryReport, Recipient
 from infobip_async.runs.job import JobFile, text_of
+from infobip_async.runs.screening import Job
 
 _TABLES: Final = """
 create table if not exists items (
@@ -69,6 +70,18 @@ class Record:
 
 
 _MET: Final = Record(own=True)
+
+
+class SendRecord(Job[tuple[Key, Outgoing], Record], Protocol):
+    """What remembers the items of a bulk send: `SendJob`, or something in its place."""
+
+    async def intend(self, entries: Iterable[Entry], /) -> None:
+        """Write down what is about to be sent, in place of what was known of it."""
+
+    async def record(
+        self, keys: Iterable[Key], outcome: SendOutcome, reason: str | None, *, answered: bool
+    ) -> None:
+        """Write down what became of items."""
 
 
 class SendJob(JobFile):

@@ -4,13 +4,14 @@ import itertools
 from collections import Counter
 from collections.abc import AsyncIterable, Awaitable, Callable, Container, Iterable, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
 from infobip_async.bulk.groups import Entry, Group, Groups, Key, MessageIds
 from infobip_async.bulk.items import Outgoing, SendOutcome, SendResult
-from infobip_async.bulk.job import Record, SendJob, number_of
+from infobip_async.bulk.job import Record, SendJob, SendRecord, number_of
 from infobip_async.concurrency.rate import RateLimiter
 from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.concurrency.window import Window, in_chunks
@@ -63,7 +64,7 @@ class SendClient(MessageIds, Protocol):
 
 
 @attrs.frozen
-class _Verdict:
+class Verdict:
     """What came of a request.
 
     Attributes:
@@ -88,6 +89,7 @@ class BulkSend:
         source: the items.
         settings: how to run; `RunSettings.most` counts parts.
         exclude: numbers that nothing is sent to.
+        job: remembers intents and outcomes, in place of the file of the settings.
 
     Raises:
         LocalProtocolError: a setting is out of its range.
@@ -99,6 +101,7 @@ class BulkSend:
         source: Source,
         settings: RunSettings,
         exclude: Exclude | None = None,
+        job: str | Path | SendRecord | None = None,
     ) -> None:
         settings.check(largest_batch=MAX_RECIPIENTS, most="max_parts")
         self._client = client
@@ -119,7 +122,8 @@ class BulkSend:
             # Where nothing limits parts, counting them would cost a second look at each text.
             most_parts=limiter.largest or (MAX_RECIPIENTS if self.flow.budget.limited else None),
         )
-        self._job = None if settings.job is None else SendJob(settings.job, client.username)
+        job = settings.job if job is None else job
+        self._job = SendJob(job, client.username) if isinstance(job, str | Path) else job
         self._asks = None if isinstance(exclude, Container) else exclude
         self._screening: Screening[tuple[Key, Outgoing], Record] | None = None
         if self._job is not None or self._asks is not None:  # each item is waited for
@@ -255,7 +259,7 @@ class BulkSend:
             try:
                 count = await self.flow.enter(len(entries), parts)
             except ClosedError as closed:
-                self._report(entries, _Verdict(SendOutcome.NOT_SENT, closed.fault))
+                self._report(entries, Verdict(SendOutcome.NOT_SENT, closed.fault))
                 return
             going = entries[:count]
             verdict = await self._request(message, parts, going)
@@ -273,7 +277,7 @@ class BulkSend:
         for entry in entries:
             await self._send(message, parts, [entry])
 
-    async def _request(self, message: Message, parts: int, entries: list[Entry]) -> _Verdict:
+    async def _request(self, message: Message, parts: int, entries: list[Entry]) -> Verdict:
         """Make one request that the flow control has let out."""
         fault: Exception | None = LocalProtocolError("it was not made")
         try:
@@ -286,28 +290,24 @@ class BulkSend:
                 self.fail(error)  # before `leave` lets the next request out
                 raise
             fault = error
-            return _verdict_on(error)
+            return verdict_on(error)
         finally:
             self.flow.leave(fault, parts * len(entries))
         if receipt.credits is not None:
             self.flow.learn_balance(receipt.credits)
-        if receipt.accepted >= len(entries):
-            return _Verdict(SendOutcome.SENT, answered=True)
-        few = f"the gateway accepted {receipt.accepted} of {len(entries)}, and does not say which"
         ids = itertools.chain.from_iterable(entry.message_ids for entry in entries)
-        doubt = OutcomeUnknownError(few, message_ids=tuple(ids))
-        return _Verdict(SendOutcome.UNKNOWN, doubt, answered=True)
+        return verdict_of(receipt.accepted, len(entries), ids)
 
     # --- outcomes ---
 
-    async def _record(self, entries: list[Entry], verdict: _Verdict) -> None:
+    async def _record(self, entries: list[Entry], verdict: Verdict) -> None:
         """Write an outcome down."""
         if self._job is not None:
             reason = None if verdict.error is None else str(verdict.error)
             keys = [entry.key for entry in entries]
             await self._job.record(keys, verdict.outcome, reason, answered=verdict.answered)
 
-    def _report(self, entries: list[Entry], verdict: _Verdict) -> None:
+    def _report(self, entries: list[Entry], verdict: Verdict) -> None:
         outcome, error = verdict.outcome, verdict.error
         reason = None if error is None else str(error)
         for entry in entries:
@@ -330,9 +330,25 @@ def _outgoing(pair: object) -> Outgoing:
     return Outgoing(*pair)
 
 
-def _verdict_on(error: InfobipError) -> _Verdict:
+def verdict_of(accepted: int, sent: int, message_ids: Iterable[str]) -> Verdict:
+    """Read what a reply says of a request.
+
+    Args:
+        accepted: how many of its items the gateway accepted.
+        sent: how many it had.
+        message_ids: theirs.
+    """
+    if accepted >= sent:
+        return Verdict(SendOutcome.SENT, answered=True)
+    few = f"the gateway accepted {accepted} of {sent}, and does not say which"
+    doubt = OutcomeUnknownError(few, message_ids=tuple(message_ids))
+    return Verdict(SendOutcome.UNKNOWN, doubt, answered=True)
+
+
+def verdict_on(error: InfobipError) -> Verdict:
+    """Read what the failure of a request says of it."""
     answered = isinstance(error, GatewayRefusedError) and not concerns_account(error)
-    return _Verdict(SendOutcome[outcome_of(error)], error, answered)
+    return Verdict(SendOutcome[outcome_of(error)], error, answered)
 
 
 def _known(item: Outgoing, record: Record) -> SendResult:

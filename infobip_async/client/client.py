@@ -12,7 +12,7 @@ from typing import Literal, NoReturn, Self, SupportsIndex
 import httpx
 
 from infobip_async.bulk.items import SendResult
-from infobip_async.bulk.job import settle_doubts
+from infobip_async.bulk.job import SendRecord, settle_doubts
 from infobip_async.bulk.run import BulkSend, Exclude, Source
 from infobip_async.client.composer import NO_COPIES, Composer
 from infobip_async.client.connections import make_sender
@@ -230,7 +230,7 @@ class InfobipClient:
         max_parts: int | None = None,
         min_credits: Decimal | None = None,
         exclude: Exclude | None = None,
-        job: str | Path | None = None,
+        job: str | Path | SendRecord | None = None,
         on_unknown: OnUnknown = "report",
         unreachable_timeout: float = 300.0,
         between: Between | None = None,
@@ -287,11 +287,10 @@ class InfobipClient:
             min_credits=min_credits,
             unreachable_timeout=unreachable_timeout,
             hours=Hours.of(between, between_zone),
-            job=job,
             on_unknown=on_unknown,
             stop_timeout=stop_timeout,
         )
-        return BulkSend(self, source, settings, exclude).run()
+        return BulkSend(self, source, settings, exclude, job).run()
 
     def make_message_id(self) -> str:
         """Make a unique message id."""

@@ -42,6 +42,7 @@ class FileKind(Enum):
     JOURNAL = (0x1B1F0A1, "a journal")
     LOOKUP_JOB = (0x1B1F0B1, "a job of lookups")
     SEND_JOB = (0x1B1F0B2, "a job of sends")
+    DELIVERIES = (0x1B1F0C1, "a store of deliveries")
 
     def __init__(self, application_id: int, title: str) -> None:
         self.application_id = application_id

@@ -1,0 +1,1 @@
+"""What became of messages: their requests and their reports, joined, in memory or in a store."""

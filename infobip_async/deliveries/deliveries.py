@@ -1,0 +1,333 @@
+"""`Deliveries`: a message and the reports on it as one awaitable, one event, one row of a store."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from secrets import token_hex
+from typing import TYPE_CHECKING, Final, Self, get_args
+
+from infobip_async.bulk.items import SendOutcome, SendResult
+from infobip_async.concurrency.tasks import TaskSet
+from infobip_async.deliveries.ledger import Ledger
+from infobip_async.deliveries.records import (
+    Delivery,
+    DeliveryCounts,
+    DeliveryKey,
+    DeliveryRef,
+    StoredDelivery,
+)
+from infobip_async.deliveries.run import RunRecord
+from infobip_async.deliveries.sending import IfKnown, Sending
+from infobip_async.deliveries.store import (
+    DeliveryQuery,
+    DeliveryStore,
+    MemoryDeliveryStore,
+)
+from infobip_async.deliveries.waiting import Changes
+from infobip_async.errors import (
+    DeliveryTimeoutError,
+    LocalProtocolError,
+)
+from infobip_async.models import DeliveryReport, Message, Recipients
+from infobip_async.numbering.national import normalise
+from infobip_async.router import Router
+from infobip_async.runs.settings import check_positive, check_range
+
+if TYPE_CHECKING:
+    from infobip_async.bulk.run import Source
+    from infobip_async.client.client import InfobipClient
+    from infobip_async.runs.run import Run
+
+_PUSH: Final = 1_000
+"""Reports that go into one write; a push has some hundred."""
+_PAGE: Final = 50
+"""Messages that are asked about at once."""
+_IN_DOUBT: Final = {None, SendOutcome.UNKNOWN}
+
+
+class Deliveries:
+    """Sends messages, and knows what became of each: accepted, delivered, failed (§2, §3).
+
+    ::
+
+        async with Deliveries(client, router, store=SqliteDeliveryStore("deliveries.db")) as sent:
+            (delivery,) = await sent.send(message, "38598514674", key="order-17")
+            final = await sent.wait(delivery.message_id, timeout=3600)
+
+    The reports come through `router`, whichever receiver or poll feeds it. A change of a message
+    as a whole is dispatched to the router's handlers of `Delivery`; without a journal the push
+    that brought it is acknowledged after these.
+
+    To be used as a context manager, once. Leaving it lets requests and handlers finish, up to
+    `stop_timeout`; whoever still waits gets `DeliveryTimeoutError`.
+
+    Args:
+        client: sends; None where only reports are followed.
+        router: brings the reports, and has the handlers of `Delivery`.
+        store: keeps the deliveries; without one they are in memory.
+        final_after: seconds after which a message without a final report is final and not known.
+        stop_timeout: seconds that leaving the context waits for requests and handlers.
+        clock: gives the time in seconds since the epoch.
+        sleep: waits for seconds.
+
+    Raises:
+        LocalProtocolError: a setting is out of its range.
+    """
+
+    def __init__(
+        self,
+        client: "InfobipClient | None",
+        router: Router,
+        *,
+        store: DeliveryStore | None = None,
+        final_after: float = 72 * 3600.0,
+        stop_timeout: float = 30.0,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        check_positive("final_after", final_after)
+        check_range("stop_timeout", stop_timeout, 0)
+        self._client = client
+        self._router = router
+        self._store = MemoryDeliveryStore() if store is None else store
+        self._stop_timeout = stop_timeout
+        self._clock = clock
+        self._ledger = Ledger(
+            self._store, router, clock=clock, sleep=sleep, final_after=final_after
+        )
+        self._requests = TaskSet()
+        self._entered = self._open = False
+
+    async def __aenter__(self) -> Self:
+        if self._entered:
+            raise RuntimeError("a Deliveries is entered once")
+        self._entered = True
+        await self._store.__aenter__()
+        self._open = True
+        self._router.on(DeliveryReport, batch=_PUSH)(self._ledger.reported)
+        self._ledger.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._open = False
+        try:
+            await self._requests.drain(self._stop_timeout)
+            await self._requests.cancel()
+        finally:
+            self._router.off(DeliveryReport, self._ledger.reported)
+            await self._ledger.aclose(self._stop_timeout)
+            self._ledger.waiting.close()
+            await self._store.__aexit__(None, None, None)
+
+    # --- sending ---
+
+    async def send(
+        self,
+        message: Message,
+        recipients: Recipients,
+        *,
+        key: str | None = None,
+        if_known: IfKnown = "raise",
+    ) -> tuple[Delivery, ...]:
+        """Send a message by XML POST (§2/1), whose ids are stored before the request starts.
+
+        The request goes on, and its outcome is stored, if the caller is cancelled.
+
+        Args:
+            message: what to send.
+            recipients: up to 10,000, none of them twice.
+            key: what the caller calls it; it goes with one recipient, and stands for one message
+                until that is forgotten.
+            if_known: what to do where the key stands for a message that was sent, or may have
+                been: ``"raise"`` an error, or ``"return"`` what is known of it, if it has the
+                same number and content.
+
+        Returns:
+            The delivery of each recipient, in their order.
+
+        Raises:
+            AlreadySentError: the key or a message id is known; nothing was sent.
+            LocalProtocolError: a rule of the document is broken; nothing was sent.
+            GatewayRefusedError: the gateway said no; nothing was sent.
+            NotSentError: no byte left this machine.
+            OutcomeUnknownError: it may have been sent; a report settles that.
+            StorageUnavailableError: the store cannot be written; nothing was sent.
+        """
+        if if_known not in get_args(IfKnown):
+            raise LocalProtocolError("must be raise or return", field="if_known")
+        sending = Sending(self._sender, self._ledger)
+        intents = sending.intents(message, recipients, key)
+        known = await sending.begin(message, intents, if_known)
+        if known is not None:
+            return (known.view(),)
+        request = self._requests.start(sending.request(message, intents))
+        return tuple(one.view() for one in await asyncio.shield(request))
+
+    def send_many(
+        self, source: "Source", *, run: str | None = None, **options: object
+    ) -> "Run[SendResult]":
+        """Send many messages, whose deliveries are the record of the run.
+
+        Args:
+            source: as of `InfobipClient.send_many`.
+            run: its name. The same call with the same source goes on after a crash, as a job does.
+                Keys of items, and positions of items without one, belong to the run:
+                ``get(key=..., run=...)`` finds them. Without a name, it cannot go on.
+            options: the keyword arguments of `InfobipClient.send_many` but for `job`.
+
+        Raises:
+            LocalProtocolError: an option is out of its range; or a run of this name is going on.
+        """
+        client = self._sender
+        record = RunRecord(self._ledger, run or token_hex(8), client.username)
+        return client.send_many(source, job=record, **options)  # type: ignore[arg-type]  # checked there
+
+    @property
+    def _sender(self) -> "InfobipClient":
+        if not self._open:
+            raise RuntimeError("messages are sent inside `async with Deliveries(...)`")
+        if self._client is None:
+            raise LocalProtocolError("these deliveries have no client to send by", field="client")
+        return self._client
+
+    # --- what is known ---
+
+    async def get(
+        self, message_id: str | None = None, *, key: str | int | None = None, run: str | None = None
+    ) -> Delivery | None:
+        """Give what is known of a message; None where nothing is.
+
+        Args:
+            message_id: its id, or the id of a part of it.
+            key: what its caller calls it, in place of an id; the position of an item of a run.
+            run: the run that the key belongs to.
+
+        Raises:
+            LocalProtocolError: neither or both of id and key are given.
+        """
+        one = await self._ledger.get(_ref(message_id, key, run))
+        return None if one is None else one.view()
+
+    async def wait(
+        self,
+        message_id: str | None = None,
+        *,
+        key: str | int | None = None,
+        run: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - it raises an error of its own
+    ) -> Delivery:
+        """Wait until a message is final.
+
+        Args:
+            message_id: its id.
+            key: what its caller calls it, in place of an id; the position of an item of a run.
+            run: the run that the key belongs to.
+            timeout: seconds to wait; None for as long as it takes, which is `final_after` at most.
+
+        Raises:
+            DeliveryTimeoutError: it was not final in time, or the context was left.
+            LocalProtocolError: no such message is known.
+        """
+        ref = _ref(message_id, key, run)
+        one = await self._known(ref)
+        if one.state.is_final:
+            return one.view()
+        waiter = self._ledger.waiting.begin(one.message_id)
+        final: Delivery | None = None
+        try:
+            one = await self._known(ref)  # its end may have come before the wait began
+            if one.state.is_final:
+                return one.view()
+            async with asyncio.timeout(timeout):
+                final = await waiter
+        except TimeoutError:
+            one = await self._known(ref)
+            final = one.view() if one.state.is_final else None
+        finally:
+            self._ledger.waiting.end(one.message_id, waiter)
+        if final is None:
+            why = "no final report came in time; it may still come"
+            raise DeliveryTimeoutError(why, delivery=one.view())
+        return final
+
+    async def _known(self, ref: DeliveryRef) -> StoredDelivery:
+        one = await self._ledger.get(ref)
+        if one is None:
+            raise LocalProtocolError("no such delivery is known", field="message_id")
+        return one
+
+    def __aiter__(self) -> Changes:
+        """Go through all deliveries that change, in this process or another, from now on."""
+        return self._ledger.waiting.changes()
+
+    async def pending(self, *, older_than: float | None = None) -> AsyncIterator[Delivery]:
+        """Go through the deliveries that are not final, the oldest first.
+
+        Args:
+            older_than: only those that were stored so many seconds ago, or longer.
+        """
+        before = None if older_than is None else self._clock() - older_than
+        query = DeliveryQuery(is_final=False, created_before=before)
+        async for one in self._store.scan(query):
+            yield one.view()
+
+    async def counts(self) -> DeliveryCounts:
+        """Count the deliveries by what became of them."""
+        return DeliveryCounts.of(await self._store.counts())
+
+    async def forget(self, *, older_than: float | None = None, msisdn: str | None = None) -> int:
+        """Forget deliveries, and with them their keys: a key can be used anew then.
+
+        Args:
+            older_than: those that are final, and were stored so many seconds ago or longer.
+            msisdn: those to a number, in any form that `numbering.normalise` reads; without
+                `older_than` also those that are not final.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            LocalProtocolError: neither is given, or the number cannot be read.
+        """
+        if older_than is None and msisdn is None:
+            raise LocalProtocolError("say which ones: older_than or msisdn", field="older_than")
+        query = DeliveryQuery(
+            is_final=None if older_than is None else True,
+            created_before=None if older_than is None else self._clock() - older_than,
+            msisdn=None if msisdn is None else normalise(msisdn),
+        )
+        return await self._store.delete(query)
+
+    async def reconcile(self) -> tuple[Delivery, ...]:
+        """Pull the reports on messages whose outcome is not known (§3.2), and settle them.
+
+        Returns:
+            Those of them that a report has settled. No report proves nothing: it may come later.
+
+        Raises:
+            AuthenticationError: the username or password is wrong or missing.
+            RemoteProtocolError: a reply cannot be read; its `raw` may be the only copy.
+            ExceptionGroup: of handlers. The next call gives the same reports again.
+        """
+        settled: list[Delivery] = []
+        page: list[StoredDelivery] = []
+        async for one in self._store.scan(DeliveryQuery(is_final=False)):
+            if one.state.outcome in _IN_DOUBT:
+                page.append(one)
+            if len(page) == _PAGE:
+                settled += await self._reconcile(page)
+                page = []
+        return (*settled, *(await self._reconcile(page)))
+
+    async def _reconcile(self, page: Sequence[StoredDelivery]) -> list[Delivery]:
+        if page:
+            ids = [message_id for one in page for message_id in one.ids]
+            await self._sender.reconcile(ids, router=self._router)
+        found = [await self._ledger.get(one.ref) for one in page]
+        return [one.view() for one in found if one and one.state.outcome not in _IN_DOUBT]
+
+
+def _ref(message_id: str | None, key: str | int | None, run: str | None) -> DeliveryRef:
+    if (message_id is None) == (key is None):
+        raise LocalProtocolError("give either a message id or a key", field="message_id")
+    return message_id if key is None else DeliveryKey(key, run or "")  # type: ignore[return-value]  # one is given
