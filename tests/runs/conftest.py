@@ -5,11 +5,13 @@ A kind of run (`KINDS`) is made and taken the same way, whatever it is: `tests/c
 """
 
 import asyncio
+import csv
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from decimal import Decimal
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,21 +19,29 @@ from typing import Any, Protocol
 import attrs
 import httpx
 import pytest
+from click.testing import CliRunner, Result
 
 from infobip_async import (
     Endpoints,
     HlrLookups,
+    HlrOutcome,
+    HlrReport,
     InfobipClient,
     Outgoing,
     Router,
     RunStoppedError,
+    SendOutcome,
     TextMessage,
 )
+from infobip_async.cli import running
+from infobip_async.cli.commands import infobip_async
 from infobip_async.concurrency.sqlite_thread import SqliteThread, _Work
 from infobip_async.protocol.exchange import HttpReply, HttpRequest
+from infobip_async.protocol.hlr_dlr import encode_push
 from infobip_async.simulator.gateway import Gateway
 from infobip_async.simulator.records import Operation
 from jumping import JumpingLoop
+from ports import reserved_port
 from skipping import SkippingLoop
 
 
@@ -219,11 +229,13 @@ class Kind(Protocol):
         done: the outcome of an item that went well.
         logins: requests that find out that the login is wrong.
         reopens: whether a later run does what an earlier one has reported as unknown.
+        waits: whether its clock is that of the test's event loop.
     """
 
     done: str
     logins: int
     reopens: bool
+    waits: bool
 
     async def run(
         self, place: Place, numbers: Iterable[str], size: Size, job: Path | None, on_unknown: str
@@ -250,7 +262,7 @@ async def _taken(run: AsyncIterator[Any], number: Callable[[Any], str]) -> Endin
 class SendMany:
     """`InfobipClient.send_many`."""
 
-    done, logins, reopens = "SENT", 1, True
+    done, logins, reopens, waits = "SENT", 1, True, True
 
     async def run(
         self, place: Place, numbers: Iterable[str], size: Size, job: Path | None, on_unknown: str
@@ -272,7 +284,7 @@ class SendMany:
 class Stream:
     """`HlrLookups.stream`."""
 
-    done, logins, reopens = "REPORTED", 2, True
+    done, logins, reopens, waits = "REPORTED", 2, True, True
 
     async def run(
         self, place: Place, numbers: Iterable[str], size: Size, job: Path | None, on_unknown: str
@@ -293,6 +305,82 @@ class Stream:
 
 
 KINDS: dict[str, Kind] = {"send_many": SendMany(), "stream": Stream()}
+
+
+@attrs.frozen
+class Command:
+    """A command of the command line, in a thread of its own; its gateway is on a port.
+
+    Attributes:
+        name: of the command.
+        done: as of `Kind`.
+        logins: as of `Kind`.
+        outcomes: of its items.
+        column: of its output, with the numbers.
+        reopens: as of `Kind`.
+        waits: as of `Kind`.
+    """
+
+    name: str
+    done: str
+    logins: int
+    outcomes: type[SendOutcome] | type[HlrOutcome]
+    column: str
+    reopens: bool = True
+    waits: bool = False
+
+    async def run(
+        self, place: Place, numbers: Iterable[str], size: Size, job: Path, on_unknown: str
+    ) -> Ending:
+        """Run the command on a list of the numbers."""
+        output, source = job.with_suffix(".out"), job.with_suffix(".csv")
+        source.write_text("number\n" + "".join(f"{number}\n" for number in numbers))
+        common = ["--job", job, "-o", output, "--batch-size", size.batch]
+        common += ["--on-unknown", on_unknown, "--unreachable-timeout", "0.01"]
+        with reserved_port() as port:
+            args = {
+                "send": ["-s", "Friend", "-t", "Hello", "--csv", source],
+                "hlr": [source, "--column", 1, "--receive", f"127.0.0.1:{port}"],
+            }[self.name]
+            router = place.counting.router
+            push = partial(_push, f"http://127.0.0.1:{port}/secret/hlr")
+            router.on(HlrReport)(push)
+            result = await asyncio.to_thread(_invoke, place, [self.name, *args, *common])
+            router.off(HlrReport, push)
+        assert not isinstance(result.exception, Exception), result.exception
+        with output.open(encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+        outcomes = {row[self.column]: self.outcomes(row["outcome"]).name for row in rows}
+        assert len(outcomes) == len(rows)
+        stopped = RunStoppedError(result.stderr) if "RunStoppedError" in result.stderr else None
+        return Ending(outcomes, stopped, 0)
+
+
+def _invoke(place: Place, args: list[object]) -> Result:
+    env = {
+        "INFOBIP_USERNAME": "user",
+        "INFOBIP_PASSWORD": place.password,
+        "INFOBIP_BASE_URL": place.base_url,
+        "INFOBIP_WEBHOOK_SECRET": "secret",
+        "COLUMNS": "500",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "_SIGNALS", ())  # they reach the main thread only
+        return CliRunner().invoke(infobip_async, list(map(str, args)), env=env)
+
+
+async def _push(url: str, report: HlrReport) -> None:
+    """Push a report to the receiver of a command."""
+    async with httpx.AsyncClient(verify=False) as http:  # noqa: S501 - loopback, and no certificates to load
+        reply = await http.post(url, content=encode_push([report]))
+        assert reply.status_code == HTTPStatus.OK
+
+
+COMMANDS: dict[str, Kind] = {
+    "send --csv": Command("send", "SENT", 1, SendOutcome, "recipient"),
+    "hlr": Command("hlr", "REPORTED", 2, HlrOutcome, "destination"),
+}
+"""Kinds that need sockets."""
 
 
 @pytest.fixture(params=KINDS)
