@@ -27,6 +27,8 @@ _SEP_LINE: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 """The first line of some spreadsheets' CSV, which names the delimiter."""
 _BEGINNING: Final = re.compile(r"[\W\d_]*")
 """The beginning of a line, up to its first letter."""
+_LONG_NUMBER: Final = re.compile("[0-9]{9}")
+"""What no name of a column has: more digits than a date."""
 _MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -328,7 +330,9 @@ class TableRows:
     def _check(self, header: Header) -> None:
         """Refuse a first row that is no header: the person in it would be passed over."""
         name = header.names[header.place(self.recipient) or 0]
-        if looks_like_number(name):
+        if not looks_like_number(name):
+            name = next(filter(_LONG_NUMBER.search, header.names), "")
+        if name:
             raise LocalProtocolError(
                 f"the first line looks like a recipient, {name!r};"
                 " give the list a header line, or header=False"

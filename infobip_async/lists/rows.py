@@ -105,6 +105,9 @@ class ListRow:
                 f"stands in a row of {len(values)} cells under a header of {len(header.names)}:"
                 " a separator within a cell needs quotation marks around the cell"
             )
+        elif len(values) < len(header.names):
+            short = f"a row of {len(values)} cells under a header of {len(header.names)}"
+            guess = f"{guess}; {short}" if guess else short
         if fault:
             msisdn = MarkedNumber(msisdn, fault)
         return cls(line, position, msisdn, key, fault, guess, values, header)
