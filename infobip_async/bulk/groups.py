@@ -39,9 +39,9 @@ class Entry:
 
     Attributes:
         item: as it was given.
-        key: what tells it from others.
-        recipient: its number, and the message id that it is sent under.
-        message_ids: what delivery reports will name.
+        key: tells the item from others.
+        recipient: the number, and the message id that the item is sent under.
+        message_ids: the ids that delivery reports will name.
     """
 
     item: Outgoing
@@ -56,9 +56,9 @@ class Group:
 
     Attributes:
         message: theirs.
-        parts: that it takes of the rate.
-        suffixes: what makes an item's message id those of its requests.
-        most: items that it takes.
+        parts: parts of the message, which count towards the rate.
+        suffixes: are appended to an item's message id, one for each request that carries it.
+        most: items that the group takes.
         entries: the items, in order.
     """
 
@@ -72,7 +72,7 @@ class Group:
 
     @property
     def full(self) -> bool:
-        """Whether it takes no more."""
+        """Whether the group takes no more items."""
         return len(self.entries) >= self.most
 
     def has(self, msisdn: str) -> bool:
@@ -86,11 +86,11 @@ class Group:
         self._numbers.add(recipient.msisdn)
 
     def close_after(self, seconds: float, close: Callable[["Group"], None]) -> None:
-        """Have it closed after a time, unless that is cancelled."""
+        """Have the group closed after a time, unless `cancel_timer` is called before."""
         self._timer = asyncio.get_running_loop().call_later(seconds, close, self)
 
     def cancel_timer(self) -> None:
-        """Have it closed by whoever calls this."""
+        """Forget the time of `close_after`: the caller closes the group."""
         self._timer.cancel()
 
 

@@ -1,4 +1,4 @@
-"""What goes into a bulk send, and what comes out of it."""
+"""The items of a bulk send, and their outcomes."""
 
 from enum import Enum
 
@@ -15,7 +15,7 @@ class Outgoing:
     Attributes:
         message: what to send; items with an equal message can share a request.
         recipient: a number, or a number with a message id of the caller's.
-        key: tells the item from others in a job; its position in the source where it is None.
+        key: tells the item from others in a job. Without a key, the position in the source does.
     """
 
     message: Message
@@ -45,8 +45,8 @@ class SendResult:
     Attributes:
         item: as it was given.
         outcome: what became of it.
-        message_ids: what delivery reports will name: the item's id, or of a message that goes out
-            in several requests the id of each part. Empty where nothing was sent.
+        message_ids: the ids that delivery reports will name: the item's id, or the id of each part
+            where the message goes out in several requests. Empty where nothing was sent.
         error: the error behind the outcome, where this run met one.
         reason: in words, why it was not sent, or is not known to be.
         resumed: the outcome stands in the job since an earlier run.

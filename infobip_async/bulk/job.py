@@ -49,12 +49,12 @@ class Record:
     """What a job knows of an item.
 
     Attributes:
-        message_ids: what reports name of it; empty where no request was begun.
+        message_ids: the ids that reports will name; empty where no request was begun.
         outcome: None where there is an intent alone, or not even that.
         answered: whether the outcome is an answer of the gateway's, which a repetition would get
             again.
         reason: in words, where it was not sent or may not have been.
-        own: whether this very run has met it before.
+        own: whether this very run has met the item before.
     """
 
     message_ids: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ class Record:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether it may have been sent or not."""
+        """Whether nobody knows if the item was sent."""
         return bool(self.message_ids) and self.outcome in {None, SendOutcome.UNKNOWN}
 
 

@@ -26,7 +26,7 @@ from infobip_async.errors import (
 from infobip_async.models import Message, Recipient, SendReceipt
 from infobip_async.protocol.send_xml import MAX_RECIPIENTS
 from infobip_async.runs.flow_control import ClosedError, FlowControl
-from infobip_async.runs.outcomes import concerns_account, outcome_of
+from infobip_async.runs.outcomes import NOT_MADE, concerns_account, outcome_of
 from infobip_async.runs.run import Run
 from infobip_async.runs.screening import Screening, check_source
 from infobip_async.runs.settings import RunSettings
@@ -69,7 +69,7 @@ class Verdict:
 
     Attributes:
         outcome: of its items.
-        error: behind it.
+        error: the error behind the outcome.
         answered: whether it is an answer of the gateway's, which a repetition would get again.
     """
 
@@ -172,7 +172,7 @@ class BulkSend:
     # --- from items to groups ---
 
     def _keyed(self, given: Given) -> tuple[Key, Outgoing]:
-        """An item, and what tells it from others: a key of the caller's, or its position."""
+        """An item with its key: one of the caller's, or the position in the source."""
         item = given if isinstance(given, Outgoing) else _outgoing(given)
         position = next(self._positions)
         if self._job is not None and item.key is not None:
@@ -195,7 +195,7 @@ class BulkSend:
             self.finish()
 
     def finish(self) -> None:
-        """Send what waits for others, since none will come."""
+        """Send the items that wait for others to share a request, since no item comes any more."""
         self._groups.close()
 
     async def take(self, keyed: tuple[Key, Outgoing], record: Record | None) -> None:
@@ -268,7 +268,7 @@ class BulkSend:
             else:
                 await self._record(going, verdict)
                 if isinstance(verdict.error, NotSentError) and not self.flow.closed:
-                    continue  # it goes out again, once the gateway can be reached
+                    continue  # the items go out again, once the gateway can be reached
                 self._report(going, verdict)
             entries = entries[count:]
 
@@ -279,7 +279,7 @@ class BulkSend:
 
     async def _request(self, message: Message, parts: int, entries: list[Entry]) -> Verdict:
         """Make one request that the flow control has let out."""
-        fault: Exception | None = LocalProtocolError("it was not made")
+        fault: Exception | None = NOT_MADE
         try:
             if self._job is not None:
                 await self._job.intend(entries)
@@ -352,7 +352,7 @@ def verdict_on(error: InfobipError) -> Verdict:
 
 
 def _known(item: Outgoing, record: Record) -> SendResult:
-    """The result of an item of which nothing new is found out."""
+    """The result of an item that does not go out again."""
     outcome, reason = record.outcome, record.reason
     if outcome is None:
         outcome = SendOutcome.UNKNOWN

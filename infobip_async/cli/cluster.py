@@ -161,7 +161,7 @@ async def _write(job: HlrJob, out: Output, bar: ProgressBar) -> tuple[int, int]:
 
 
 def _placed(one: JobResult) -> HlrResult:
-    """The result, with its position, and with what is to be known about it."""
+    """The result with its position, and with a reason where the lookup may have been repeated."""
     result, reason = one.result, one.result.reason
     if one.possibly_repeated:
         reason = "; ".join(filter(None, (reason, _POSSIBLY_REPEATED)))

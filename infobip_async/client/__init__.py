@@ -1,1 +1,1 @@
-"""The client: what is sent, and what became of it."""
+"""The client: requests to the gateway, and their outcomes."""

@@ -310,7 +310,7 @@ def make_sender(
     *,
     most: int,
 ) -> tuple[HttpSender, httpx.AsyncBaseTransport | None]:
-    """Make what sends the requests of a client.
+    """Make the sender of a client's requests, and its transport.
 
     Args:
         http: the caller's own; None for a `SlotTransport`, or with a proxy for httpx's own

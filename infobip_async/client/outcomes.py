@@ -92,7 +92,10 @@ class Outcomes:
         """Send a request; a reply whose HTTP status is not 2xx is no answer of the gateway's."""
         reply = await self.sender.send(request)
         if not reply.successful:
-            told = f"HTTP {reply.status} from {_place(request.url)}: is the address right?"
+            where = _place(request.url)
+            if self.sender.proxied and where.startswith("http:"):
+                where += " or the proxy"
+            told = f"HTTP {reply.status} from {where}: is the address right?"
             if reply.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
                 told = f"HTTP {reply.status} from the proxy: is its login right?"
             raise RemoteProtocolError(told, raw=reply.body, status=reply.status)
@@ -100,7 +103,7 @@ class Outcomes:
 
 
 def _place(url: str) -> str:
-    """Where a request went, without what must not be told: user, password, query."""
+    """The address of a request, without user, password and query, which are secret."""
     scheme, netloc, path, _, _ = urlsplit(url)
     return f"{scheme}://{netloc.rpartition('@')[2]}{path}"
 

@@ -25,7 +25,7 @@ class Batcher(Generic[T]):
     """Writes items in the order in which they come, all that wait at once.
 
     Args:
-        write: writes items; what it raises goes to whoever waits for one of them.
+        write: writes items. Its errors are raised to those who wait for one of the items.
     """
 
     def __init__(self, write: Callable[[Sequence[T]], Awaitable[None]]) -> None:

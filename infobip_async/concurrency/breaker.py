@@ -21,7 +21,7 @@ _LONGEST_RETRY: Final = 5.0
 
 @attrs.define
 class Breaker:
-    """Counts what fails in a row, and says what follows from that.
+    """Counts failures in a row, and says when the next attempt may be made.
 
     Attributes:
         unreachable_timeout: seconds that a peer which cannot be connected to is waited for.
@@ -89,7 +89,7 @@ class Breaker:
         return True
 
     def rest(self) -> None:
-        """Nothing is tried for a while: that time is not one in which the peer was away."""
+        """Make no attempt for a while: in this time the peer does not count as away."""
         if self._away_since is not None:
             self._reached()
 

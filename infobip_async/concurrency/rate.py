@@ -8,8 +8,8 @@ from typing import Final
 import attrs
 
 _BURST: Final = 0.1
-"""Seconds of the rate that any moment may have in advance: what one piece of work takes at once,
-and what is made up of time that was lost."""
+"""Seconds' worth of the rate that may go out at once: the most that one piece of work takes, and
+the most lost time that is made up for."""
 
 _LEAST_LAG: Final = 0.02
 """Seconds of lost time that are made up even where one unit takes longer than the burst."""

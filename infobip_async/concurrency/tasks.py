@@ -68,7 +68,7 @@ class TaskSet:
 
 
 async def cancel(tasks: Iterable["asyncio.Task[Any]"]) -> None:
-    """Cancel tasks, and wait until each has ended; what they raise is dropped."""
+    """Cancel tasks, wait until each has ended, and drop their errors."""
     several = set(tasks)
     for task in several:
         task.cancel()
@@ -90,7 +90,7 @@ class Interrupt:
     """Ends all waits within its scopes at once, and lets none begin afterwards.
 
     Attributes:
-        error: what a scope raises once `set` was called; None before.
+        error: is raised by a scope once `set` was called; None before.
     """
 
     error: Exception | None = attrs.field(default=None, init=False)

@@ -30,7 +30,7 @@ class CreditCheck:
         flow: of the run.
         window: of the run, which does not end before the balance is known.
         forget: is given the numbers of the reports that said nothing, where there are no credits.
-        failed: is told of what is no outcome, such as a job that cannot be written.
+        failed: is told of faults other than outcomes, such as a job that cannot be written.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class CreditCheck:
             self._failed(fault)
 
     async def aclose(self) -> None:
-        """Ask no more; what came since the end of the run is forgotten, too."""
+        """Ask no more; numbers that were reported since the end of the run are forgotten, too."""
         await self._checks.cancel()
         if self._empty and self._row:
             await self._forget(self._row)

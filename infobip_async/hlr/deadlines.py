@@ -12,7 +12,7 @@ def loop_time() -> float:
 
 
 class Deadlines:
-    """Has a table let go in time what is past its time.
+    """Has a table expire lookups and early reports when their time is over.
 
     Args:
         table: its clock is `loop_time`.
@@ -28,7 +28,7 @@ class Deadlines:
             self.arm()
 
     def arm(self) -> None:
-        """Have the timer ring for what is due first; to be called when that may have changed."""
+        """Set the timer to the next deadline of the table; call this when that may have changed."""
         due = self.table.next_deadline
         if due is not None and (self._timer is None or due < self._timer.when()):
             self.disarm()

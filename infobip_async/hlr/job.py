@@ -1,4 +1,4 @@
-"""The record of a run of lookups, in a file: what was asked, and what came back.
+"""The record of a run of lookups, in a file: queries and results.
 
 An intent is on disk before its query, the ids of its lookups after the reply, and a result before
 it is handed on, and before the report's push is acknowledged. So after a crash a number without an
@@ -49,8 +49,8 @@ class Record:
     """What a job knows of a number that was submitted, or may have been.
 
     Attributes:
-        lookup_id: of the lookup, where it was accepted.
-        result: what became of it; None where that is open.
+        lookup_id: the gateway's id, where the lookup was accepted.
+        result: the result of the number; None where that is open.
     """
 
     lookup_id: str | None

@@ -115,24 +115,22 @@ class HlrLookups:
         early_limit: int = 100_000,
         stop_timeout: float = 30.0,
     ) -> None:
-        check_range("batch_size", batch_size, 1, MAX_BATCH)
-        check_range("concurrency", concurrency, 1)
-        check_range("window", window, 1)
-        check_range("batch_age", batch_age, 0)
+        self._settings = StreamSettings(
+            batch_size=batch_size,
+            batch_age=batch_age,
+            concurrency=concurrency,
+            window=window,
+            rate=rate,
+            stop_timeout=stop_timeout,
+        )
+        self._settings.check(largest_batch=MAX_BATCH, most="max_numbers")
         check_range("report_grace", report_grace, 0)
         check_range("early_limit", early_limit, 0)
-        check_range("stop_timeout", stop_timeout, 0)
-        if rate is not None:
-            check_positive("rate", rate)
         self._limiter = RateLimiter(rate)
         self._batch_size = min(batch_size, window, self._limiter.largest or window)
-        self._batch_age = batch_age
-        self._concurrency = concurrency
-        self._window = window
         self._client = client
         self._router = router
         self._report_grace = report_grace
-        self._stop_timeout = stop_timeout
         self._deadlines = Deadlines(LookupTable(loop_time, report_grace, early_limit))
         # Who looks one number up is told at once that the gateway is away.
         self._flow = FlowControl(concurrency, self._limiter, 0, lenient=True)
@@ -164,7 +162,7 @@ class HlrLookups:
         for timeout in tuple(self._singles):
             self._submit_singles(timeout)
         self._flow.stop("the lookups were left before its turn")
-        wait = 0 if exc_type else time_to_stop(self._stop_timeout)
+        wait = 0 if exc_type else time_to_stop(self._settings.stop_timeout)
         try:
             stops = (stream.stop(wait) for stream in self._streams)
             await asyncio.gather(self._queries.stop(wait), *stops)
@@ -202,7 +200,7 @@ class HlrLookups:
         loop = asyncio.get_running_loop()
         singles = self._singles.get(timeout)
         if singles is None:
-            timer = loop.call_later(self._batch_age, self._submit_singles, timeout)
+            timer = loop.call_later(self._settings.batch_age, self._submit_singles, timeout)
             singles = self._singles[timeout] = _Singles(timer)
         waiter: asyncio.Future[HlrResult] = loop.create_future()
         singles.numbers.append(destination)
@@ -274,18 +272,14 @@ class HlrLookups:
         check_positive("timeout", timeout)
         if share and job is not None:
             raise LocalProtocolError("a job looks each number of its source up", field="share")
-        settings = StreamSettings(
-            batch_size=self._batch_size,
-            batch_age=self._batch_age,
-            concurrency=self._concurrency,
-            window=self._window,
+        settings = attrs.evolve(
+            self._settings,
             most=max_numbers,
             min_credits=min_credits,
             unreachable_timeout=unreachable_timeout,
             hours=Hours.of(between, between_zone),
             job=job,
             on_unknown=on_unknown,
-            stop_timeout=self._stop_timeout,
             timeout=timeout,
             ordered=ordered,
             share=share,

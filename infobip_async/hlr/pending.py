@@ -33,7 +33,7 @@ LATE_IDS: Final = 100_000
 """Ids of lookups past their deadline by which a late report is told from a stranger's."""
 
 MAX_BATCH: Final = 10_000
-"""Numbers of one query at the most."""
+"""The most numbers of one query."""
 
 # Positions are shared, not made anew: that would cost each waiting number 28 octets.
 _POSITIONS: Final = tuple(range(MAX_BATCH))
@@ -77,7 +77,7 @@ class Batch:
 
     @property
     def waits(self) -> bool:
-        """Whether it is out, and some of its numbers have no result."""
+        """Whether the query is out, and some of its numbers have no result."""
         return self.deadline is not None and bool(self.destinations)
 
     def split(self, count: int) -> "Batch":
@@ -108,8 +108,8 @@ class LookupTable:
 
     Attributes:
         clock: gives the time in seconds.
-        grace: seconds that a report is kept for a reply that is under way, at the most.
-        early_limit: reports kept at the most; the oldest goes first.
+        grace: most seconds that a report is kept for a reply that is under way.
+        early_limit: most reports that are kept; the oldest is dropped first.
         heard_until: the time up to which reports that nobody waits for are kept for `adopt`: a
             receiver may have started before the job of an earlier run is opened.
         stats: what has been counted.
@@ -277,7 +277,7 @@ class LookupTable:
         return False
 
     def _without_lookup(self, report: HlrReport) -> bool:
-        """Of a report that no lookup waits for: whether it is kept."""
+        """Keep or count a report that no lookup waits for; returns whether it is kept."""
         lookup_id = report.lookup_id
         if lookup_id in self._expired:
             del self._expired[lookup_id]
@@ -298,7 +298,7 @@ class LookupTable:
             self._heard.setdefault(report.lookup_id, report)
 
     def _free_key(self, report: HlrReport) -> _Key | None:
-        """Where an early report can be kept; nowhere if it came before."""
+        """The key to keep an early report under; None if the same report came before."""
         first = self._early.get(report.lookup_id)
         if first is None:
             return report.lookup_id
@@ -326,13 +326,13 @@ class LookupTable:
         return min((due for due in (early, batch) if due is not None), default=None)
 
     def expire(self) -> None:
-        """Let go what is past its time: early reports, and the numbers of batches."""
+        """Drop early reports, and end lookups, whose time is over."""
         now = self.clock()
         while self._early and next(iter(self._early.values()))[1] <= now:
             self._drop_early()
         while self._deadlines and self._deadlines[0][0] <= now:
             deadline, _, batch = heapq.heappop(self._deadlines)
-            if batch.deadline == deadline:  # else it went out again, later
+            if batch.deadline == deadline:  # else the query went out again, with a later deadline
                 self.end(batch)
 
     def end(self, batch: Batch) -> None:

@@ -1,4 +1,4 @@
-"""Batches of numbers on their way out, and what is left of them when nothing goes out any more."""
+"""Queries: batches of numbers go out, are repeated where that is wanted, and get their outcome."""
 
 import asyncio
 import logging
@@ -13,7 +13,6 @@ from infobip_async.concurrency.tasks import cancel
 from infobip_async.errors import (
     GatewayRefusedError,
     InfobipError,
-    LocalProtocolError,
     OutcomeUnknownError,
 )
 from infobip_async.hlr.deadlines import Deadlines
@@ -21,7 +20,7 @@ from infobip_async.hlr.pending import Answer, Batch
 from infobip_async.hlr.results import HlrOutcome
 from infobip_async.models import HlrSubmission
 from infobip_async.runs.flow_control import ClosedError, FlowControl
-from infobip_async.runs.outcomes import outcome_of
+from infobip_async.runs.outcomes import NOT_MADE, outcome_of
 
 REPETITIONS: Final = 3
 """Times that a query of unknown outcome is made again, where that is wanted."""
@@ -70,13 +69,13 @@ class Ledger(Protocol):
 
 @attrs.define(eq=False)
 class _Query:
-    """A batch, and what is to be made of its failures.
+    """A batch, and how its failures are treated.
 
     Attributes:
         batch: the numbers.
         timeout: seconds from the query to the last report that is waited for.
-        repetitions: times that it may still be made again where its outcome is unknown.
-        doubt: why its outcome is unknown: later attempts that fail do not undo this.
+        repetitions: how often the query may still be repeated where its outcome is unknown.
+        doubt: why the outcome is unknown: later attempts that fail do not undo this.
         refused: whether its numbers were part of a query that was refused as a whole.
     """
 
@@ -102,10 +101,10 @@ class Queries:
 
     Args:
         client: submits them.
-        deadlines: has the table that keeps what waits.
+        deadlines: has the table of lookups that wait for their report.
         flow: lets them out.
         ledger: is told of each before and after; None where nothing is written down.
-        failed: is told of what is no outcome, such as a ledger that cannot be written.
+        failed: is told of faults other than outcomes, such as a ledger that cannot be written.
     """
 
     def __init__(
@@ -196,7 +195,7 @@ class Queries:
             self._fail(query, HlrOutcome.NOT_SENT, closed.fault)
 
     def _goes_out_again(self, query: _Query, fault: Exception | None) -> bool:
-        """Decide after an attempt; what does not go out again has its results then."""
+        """Decide after an attempt; a query that does not go out again gets its results here."""
         if fault is None or query.batch.replied:
             return False
         outcome = HlrOutcome[outcome_of(fault)]
@@ -209,7 +208,7 @@ class Queries:
                 self._table.hold(query.batch)
             return True
         if isinstance(fault, GatewayRefusedError) and self._flow.closed and self._flow.opaque:
-            outcome = HlrOutcome.NOT_SENT  # it is not known to be about these numbers
+            outcome = HlrOutcome.NOT_SENT  # the refusal may be about the account
         self._fail(query, outcome, _error(fault))
         return False
 
@@ -233,7 +232,7 @@ class Queries:
         batch = query.batch
         units = len(batch.destinations)
         sequences = batch.sequences
-        fault: Exception | None = LocalProtocolError("it was not made")
+        fault: Exception | None = NOT_MADE
         try:
             if self._ledger is not None:
                 await self._ledger.intend(sequences)
@@ -264,13 +263,13 @@ class Queries:
         return None
 
     def _fail(self, query: _Query, outcome: HlrOutcome, error: InfobipError) -> None:
-        """Give the numbers of a query their outcome; what may have been submitted stays so."""
+        """Give the numbers of a query their outcome: unknown, if an earlier attempt is in doubt."""
         if query.doubt is not None:
             outcome, error = HlrOutcome.UNKNOWN, query.doubt
         self._table.fail(query.batch, outcome, error)
 
     async def stop(self, wait: float) -> None:
-        """Wait for what is out, up to so many seconds, then give the rest its result as it is."""
+        """Wait for lookups that are out, up to so many seconds, then end those that are left."""
         try:
             if self._open:
                 self._idle.clear()

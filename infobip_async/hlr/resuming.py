@@ -1,4 +1,4 @@
-"""What a job adds to a stream: numbers pass it before their query, and results afterwards."""
+"""A stream with a job: numbers are looked up in the job first, and results are kept in it."""
 
 import asyncio
 import copy
@@ -33,7 +33,7 @@ class Resumed(Protocol):
         """Look numbers up."""
 
     def submit(self) -> None:
-        """Send off what waits for others, since none will come."""
+        """Start the query of the numbers that wait for others."""
 
     def arrange(self, sequence: int, result: HlrResult) -> None:
         """Hand a result on."""
@@ -141,7 +141,7 @@ class Resuming:
         self._stream.arrange(sequence, result)
 
     def finish(self) -> None:
-        """Send off what waits for others, since none will come."""
+        """Start the query of the numbers that wait for others, since no number comes any more."""
         self._stream.submit()
 
     def fail(self, fault: BaseException) -> None:
@@ -154,7 +154,7 @@ class Resuming:
         if sequence in self._ahead:
             result = self._ahead.pop(sequence)
             if result is None:
-                return True  # it will be handed on when it comes
+                return True  # the result will be handed on when it comes
             if self._repeats and result.outcome is HlrOutcome.TIMED_OUT:
                 return False
         elif result is None:

@@ -42,7 +42,7 @@ class StreamSettings(RunSettings):
         share: look a number up once that is in the window several times.
     """
 
-    timeout: float
+    timeout: float = 60.0
     ordered: bool = False
     share: bool = False
 
@@ -56,7 +56,7 @@ class Stream:
 
     Args:
         client: submits the queries.
-        deadlines: has the table of what waits.
+        deadlines: has the table of lookups that wait for their report.
         limiter: spaces the numbers out, of all streams together.
         numbers: the source; a string is one number.
         settings: how to run; `RunSettings.most` counts numbers.
@@ -97,7 +97,6 @@ class Stream:
             unknown = settings.on_unknown
             self._resuming = Resuming(job, self._queries, self.flow, self, unknown)
         self._credits = self._credit_check(client)
-        self._fault: BaseException | None = None
         self._left = False
         # From the source to the queries:
         self._plain = not (settings.ordered or settings.share or settings.job is not None)
@@ -183,9 +182,8 @@ class Stream:
 
     def fail(self, fault: BaseException) -> None:
         """End the run with something that is no outcome."""
-        self._fault = self._fault or fault
         self.flow.stop(f"the run failed ({type(fault).__name__})")
-        self.window.fail(self._fault)
+        self.window.fail(fault)
 
     # --- from the source to the queries ---
 
@@ -230,7 +228,7 @@ class Stream:
         return len(sequences) == 1
 
     def submit(self) -> None:
-        """Start the query of what has been read so far."""
+        """Start the query of the numbers that were read so far."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

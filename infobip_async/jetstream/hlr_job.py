@@ -175,11 +175,12 @@ class HlrJob:
         concurrency: int = 8,
         timeout: float = 60.0,  # noqa: ASYNC109 - of each lookup
         on_unknown: OnUnknown = "repeat",
+        unreachable_timeout: float = 300.0,
         ack_wait: float = 30.0,
     ) -> int:
         """Look up chunks of the job until every chunk has its result.
 
-        A broker that cannot be reached is waited for, a gateway for five minutes.
+        A broker that cannot be reached is waited for.
 
         Args:
             client: submits the queries.
@@ -189,6 +190,7 @@ class HlrJob:
             on_unknown: what becomes of a chunk that another worker may have submitted: ``repeat``
                 looks it up again, which may cost a second time; ``report`` gives its numbers the
                 outcome `HlrOutcome.UNKNOWN`.
+            unreachable_timeout: seconds that a gateway which cannot be connected to is waited for.
             ack_wait: seconds after which the chunks of a worker that died go to others.
 
         Returns:
@@ -202,6 +204,7 @@ class HlrJob:
         """
         check_range("concurrency", concurrency, 1)
         check_positive("timeout", timeout)
+        check_range("unreachable_timeout", unreachable_timeout, 0)
         check_positive("ack_wait", ack_wait)
         if on_unknown not in get_args(OnUnknown):
             raise LocalProtocolError("must be report or repeat", field="on_unknown")
@@ -213,6 +216,7 @@ class HlrJob:
             concurrency=concurrency,
             timeout=timeout,
             on_unknown=on_unknown,
+            unreachable_timeout=unreachable_timeout,
             ack_wait=ack_wait,
         )
         return await worker.run()

@@ -82,6 +82,7 @@ class HlrWorker:
         concurrency: most chunks under way.
         timeout: seconds to wait for the reports of a query.
         on_unknown: what to do with a chunk that another worker may have submitted.
+        unreachable_timeout: seconds that a gateway which cannot be connected to is waited for.
         ack_wait: seconds after which the broker gives the chunks of a dead worker to others.
     """
 
@@ -92,6 +93,7 @@ class HlrWorker:
     concurrency: int
     timeout: float
     on_unknown: OnUnknown
+    unreachable_timeout: float
     ack_wait: float
     _fault: Exception | None = attrs.field(default=None, init=False)
     _room: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
@@ -138,8 +140,12 @@ class HlrWorker:
         return self._done
 
     async def _look_up(self) -> None:
-        numbers, unknown = self._numbers(), self.on_unknown
-        run = self._lookups.stream(numbers, timeout=self.timeout, on_unknown=unknown)
+        run = self._lookups.stream(
+            self._numbers(),
+            timeout=self.timeout,
+            on_unknown=self.on_unknown,
+            unreachable_timeout=self.unreachable_timeout,
+        )
         async with run:
             try:
                 async for result in run:

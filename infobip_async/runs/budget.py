@@ -7,7 +7,7 @@ import attrs
 
 @attrs.define
 class Budget:
-    """Counts what went out, and says how much more may.
+    """Counts the parts or numbers that went out, and says how many more may go out.
 
     The price of a unit is not known before the gateway has charged one: until then one item goes
     out at a time, and later the highest price seen so far is reckoned with.
@@ -48,7 +48,7 @@ class Budget:
 
     @property
     def _reckoned(self) -> Decimal:
-        """Credits that what went out since the balance was told will cost."""
+        """The cost of the units that went out since the gateway told the balance."""
         return (self.used - self._charged) * (self._price or Decimal(0))
 
     def room(self, items: int, units: int) -> int:
@@ -65,7 +65,7 @@ class Budget:
         return max(items, 0)
 
     def take(self, units: int) -> None:
-        """Count units that go out; a negative number takes back what did not."""
+        """Count units that go out; a negative number takes units back that did not."""
         self.used += units
 
     def balance(self, left: Decimal, charged: int) -> None:

@@ -43,7 +43,7 @@ class ClosedError(Exception):
     """Nothing goes out any more.
 
     Attributes:
-        fault: what the items that do not go out are told.
+        fault: the error that items are given which do not go out.
     """
 
     def __init__(self, fault: InfobipError) -> None:
@@ -59,14 +59,14 @@ class FlowControl:
         concurrency: requests in flight at most.
         limiter: spaces them out; several gates can share one.
         unreachable_timeout: seconds that a gateway which cannot be connected to is waited for.
-        budget: what may be used up.
+        budget: the units and credits that may be used up.
         ask_balance: asks the gateway for the credits that are left, for the budget.
         closing: is called once, when nothing goes out any more.
-        opaque: whether a refusal does not say what it is about.
+        opaque: whether a refusal does not say if it concerns the account or the items.
         hours: in which requests go out; None for all day.
         lenient: whether a request that fails says nothing of the next one, as where each has a
             caller of its own who is told at once.
-        fault: what ended the run; None while it goes on, and where its caller stopped it.
+        fault: the error that ended the run; None before, or if the caller stopped the run.
         requests: how many went out.
     """
 
@@ -126,7 +126,7 @@ class FlowControl:
 
     @property
     def why(self) -> InfobipError:
-        """What the items are told that do not go out any more; to be asked when it is closed."""
+        """The error for items that do not go out any more; only once this is closed."""
         assert isinstance(self._closed.error, ClosedError)  # noqa: S101 - for the type checker
         return self._closed.error.fault
 
@@ -141,14 +141,14 @@ class FlowControl:
         return self.hours is not None and not self.closed and self.hours.seconds_until_open() > 0
 
     async def enter(self, items: int, units: int = 1) -> int:
-        """Wait until a request may go out. `leave` is to be called when it is over.
+        """Wait until a request may go out. Call `leave` when the request is over.
 
         Args:
-            items: that it would have.
-            units: of the rate and the budget for each item.
+            items: how many items the request would have.
+            units: how many units of the rate and the budget each item takes.
 
         Returns:
-            How many of the items may go out with it: all, one, or as many as the budget allows.
+            How many of the items may go out: all, one, or as many as the budget allows.
 
         Raises:
             ClosedError: none, now and later.
@@ -222,7 +222,9 @@ class FlowControl:
             async with self._asking:
                 return False
         async with self._asking:
-            charged = self.budget.used - self._units_out  # what goes out meanwhile may not be
+            charged = (
+                self.budget.used - self._units_out
+            )  # what goes out meanwhile may not be charged
             try:
                 left = await self.ask_balance()
             except InfobipError as fault:
@@ -257,8 +259,8 @@ class FlowControl:
         """Say that a request is over.
 
         Args:
-            fault: what it failed of, or None.
-            units: that it had of the rate and the budget, in all.
+            fault: why the request failed; None where it did not.
+            units: how many units of the rate and the budget the request took.
         """
         self.in_flight -= 1
         self._units_out -= units

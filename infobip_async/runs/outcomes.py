@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from enum import Enum, auto
+from typing import Final
 
 from infobip_async.errors import (
     AuthenticationError,
@@ -29,8 +30,12 @@ class Answer(Enum):
     """The request broke a rule before it could leave."""
 
 
+NOT_MADE: Final = LocalProtocolError("the request was not made")
+"""In place of the failure of a request that did not come to be made."""
+
+
 def answer_of(fault: Exception | None) -> Answer:
-    """Read off a failure, or None where there was none, what came back."""
+    """Say what came back on a request that failed, or on one that did not (None)."""
     match fault:
         case None | GatewayRefusedError():
             return Answer.READABLE

@@ -76,7 +76,7 @@ class Engine(Protocol[Result]):
 
 @attrs.frozen
 class _Lifetime:
-    """The time in which an engine works.
+    """Opens an engine, and closes it at the end of its run.
 
     A class and not a generator function: of two generators that are garbage together, asyncio
     would close both at once, one inside the other.

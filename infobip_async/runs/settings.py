@@ -11,7 +11,7 @@ from infobip_async.errors import LocalProtocolError
 from infobip_async.runs.hours import Hours
 
 OnUnknown = Literal["report", "repeat"]
-"""What becomes of an item whose outcome is unknown: it is reported so, or tried again."""
+"""Whether an item of unknown outcome is reported as unknown, or tried again."""
 
 
 @attrs.frozen(kw_only=True)
@@ -31,7 +31,7 @@ class RunSettings:
         job: a file that remembers intents and outcomes, so that the same call with the same
             source goes on after a crash; None to remember nothing.
         on_unknown: what becomes of an item whose outcome is unknown.
-        stop_timeout: seconds that a stop waits for what is out.
+        stop_timeout: seconds that a stop waits for requests in flight.
     """
 
     batch_size: int

@@ -40,7 +40,7 @@ class Worker:
     """
 
     broker: str
-    done, logins, reopens, waits = "REPORTED", 2, False, True
+    done, logins, reopens, waits = "REPORTED", 2, False, False
 
     async def run(
         self, place: Place, numbers: list[str], size: Size, job: Path, on_unknown: str
@@ -54,7 +54,12 @@ class Worker:
         async with place.client() as client, HlrJob(self.broker, "spring") as shared:
             await shared.load(numbers, chunk_size=1)
             work = shared.work(
-                client, place.counting.router, concurrency=1, timeout=1e6, on_unknown=on_unknown
+                client,
+                place.counting.router,
+                concurrency=1,
+                timeout=1e6,
+                on_unknown=on_unknown,
+                unreachable_timeout=0.2,
             )
             try:
                 await work
@@ -124,7 +129,7 @@ async def test_a_run_that_cannot_succeed(  # noqa: PLR0917 - fixtures
         if wrong is served:
             counting.trouble = lambda: trouble
         running = asyncio.create_task(kind.run(wrong, source, size, tmp_path / "job", "report"))
-        while trouble == "refused" and not running.done():
+        while trouble == "refused" and kind.waits and not running.done():
             await jump(1)
             await asyncio.to_thread(lambda: None)  # the job's file is written in a thread
         first = await running
