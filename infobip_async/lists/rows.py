@@ -106,7 +106,7 @@ class ListRow:
                 " a separator within a cell needs quotation marks around the cell"
             )
         elif len(values) < len(header.names):
-            short = f"a row of {len(values)} cells under a header of {len(header.names)}"
+            short = f"{len(values)} of {len(header.names)} cells"
             guess = f"{guess}; {short}" if guess else short
         if fault:
             msisdn = MarkedNumber(msisdn, fault)

@@ -137,10 +137,10 @@ def _count(found: Survey, item: ListItem, fields: Sequence[str]) -> None:
 
 
 @lru_cache(maxsize=1_000)
-def _looked_at(message: Message) -> tuple[int, frozenset[str], int]:
+def _looked_at(message: Message) -> tuple[int, tuple[str, ...], int]:
     """The parts of a message, its characters that force UCS-2, and what simple ones would save."""
     seen = preview(message)
-    offenders = frozenset(offender.character for offender in seen.offenders)
+    offenders = tuple(dict.fromkeys(offender.character for offender in seen.offenders))
     if not offenders or not isinstance(message, TextMessage):
         return len(seen.parts), offenders, 0
     simple = preview(attrs.evolve(message, text=simplify(message.text)))
