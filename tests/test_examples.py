@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 from aiohttp.test_utils import TestServer
 
+from infobip_async import InboundSms
 from infobip_async.simulator import Fault, Simulator
 from infobip_async.webhook import callback_urls
 from ports import reserved_port
@@ -116,6 +117,27 @@ async def test_answer(simulator: Simulator) -> None:
         ("38598123123", "41793026700", "Open from 9 to 17, Saturdays to 12."),
         ("38598123123", "Shop", "Sorry, we can only read text."),
     ]
+
+
+async def test_stop_list(
+    simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who texts STOP gets nothing any more, and stands in the file before the gateway's 200."""
+    people, stop = tmp_path / "people.csv", tmp_path / "stop.txt"
+    people.write_text("number,name\n098 514 674,Ana\n+41793026727,Beat\n38598303174,Cy\n")
+    stop.write_text("+41 79 302 67 27\n")
+    example = load("stop_list")
+    stopped = example.StopList(stop)
+    for sender, text in [("38598514674", " stop "), ("Shop", "STOP"), ("38598303174", "Hi")]:
+        await stopped.received(InboundSms(sender, text=text))
+    assert stop.read_text().splitlines()[1:] == ["38598514674"]
+    await example.send(people, stopped)
+    assert [(one.msisdn, one.text) for one in simulator.messages] == [
+        ("38598303174", "Cy, our sale begins today. STOP ends this.")
+    ]
+    with reserved_port() as port:
+        await example.main(people, port)
+    assert capsys.readouterr().out.count("2 excluded") == 2
 
 
 async def test_poll(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
