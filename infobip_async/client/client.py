@@ -15,7 +15,7 @@ from infobip_async.bulk.items import SendResult
 from infobip_async.bulk.job import SendRecord, settle_doubts
 from infobip_async.bulk.run import BulkSend, Exclude, Source
 from infobip_async.client.composer import NO_COPIES, Composer
-from infobip_async.client.connections import make_sender
+from infobip_async.client.connections import make_sender, proxy_of
 from infobip_async.client.environment import complete_options
 from infobip_async.client.in_flight import InFlight
 from infobip_async.client.outcomes import Outcomes
@@ -30,7 +30,7 @@ from infobip_async.models import (
     SendReceipt,
 )
 from infobip_async.protocol import commands, hlr_query, send_get, send_xml
-from infobip_async.protocol.exchange import Credentials, Endpoints, fault_of_url
+from infobip_async.protocol.exchange import Credentials, Endpoints
 from infobip_async.redaction import protect_logs
 from infobip_async.router import Router
 from infobip_async.runs.hours import Between, Hours
@@ -109,12 +109,13 @@ class InfobipClient:
         if not (username and self._credentials.password):
             raise LocalProtocolError("username and password must be given", field="username")
         self._endpoints.check(allow_insecure=allow_insecure)
-        if proxy is not None and (fault := fault_of_url(proxy)):
-            del proxy  # likewise
+        through, fault = proxy_of(proxy)
+        del proxy  # likewise
+        if fault is not None:
             raise LocalProtocolError(fault, field="proxy")
         timeouts = {"connect": connect_timeout, "read": read_timeout, "write": write_timeout}
         sender, self._transport = make_sender(
-            http, timeouts, connect_retries, (proxy, ssl_context, ca_file), most=concurrency
+            http, timeouts, through, ssl_context, ca_file, retries=connect_retries, most=concurrency
         )
         self._outcomes = Outcomes(sender, InFlight(concurrency), watch(telemetry))
         self._stop_timeout = stop_timeout

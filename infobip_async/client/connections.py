@@ -24,6 +24,7 @@ from aiohappyeyeballs import start_connection
 
 from infobip_async.client.transport import HttpSender
 from infobip_async.errors import LocalProtocolError
+from infobip_async.protocol.exchange import fault_of_url
 
 _NEXT_ADDRESS: Final = 0.25
 """Seconds after which the next address of a host is tried beside the first (RFC 8305)."""
@@ -305,9 +306,11 @@ def _check_order(response: httpcore.Response) -> None:
 def make_sender(
     http: httpx.AsyncClient | None,
     timeouts: Mapping[str, float | None],
-    connect_retries: int,
-    way: tuple[str | None, ssl.SSLContext | None, str | Path | None],
+    proxy: httpx.Proxy | None,
+    ssl_context: ssl.SSLContext | None,
+    ca_file: str | Path | None,
     *,
+    retries: int,
     most: int,
 ) -> tuple[HttpSender, httpx.AsyncBaseTransport | None]:
     """Make the sender of a client's requests, and its transport.
@@ -316,9 +319,10 @@ def make_sender(
         http: the caller's own; None for a `SlotTransport`, or with a proxy for httpx's own
             transport, which knows how to use one.
         timeouts: of `HttpSender`.
-        connect_retries: of `HttpSender`.
-        way: URL of an HTTP proxy, the TLS context for the gateway and the proxy, and a file with
-            the certificates to trust in place of that context.
+        proxy: of `proxy_of`.
+        ssl_context: for https, to the gateway and to the proxy.
+        ca_file: a file with the certificates to trust, in place of `ssl_context`.
+        retries: `connect_retries` of `HttpSender`.
         most: requests at once.
 
     Returns:
@@ -328,36 +332,46 @@ def make_sender(
         LocalProtocolError: a number is too small; `http` is given, and so is a setting that it
             brings itself; or `ca_file` cannot be read.
     """
-    proxy, ssl_context, ca_file = way
-    if most < 1 or connect_retries < 0:
+    if most < 1 or retries < 0:
         field = "concurrency" if most < 1 else "connect_retries"
         raise LocalProtocolError("is too small", field=field)
     timeouts = {**timeouts, "pool": None}  # a request starts only when there is room for it
     if http is not None:
-        if any(way):
+        if proxy or ssl_context or ca_file:
             raise LocalProtocolError("it brings its own proxy and TLS settings", field="http")
         through = partial(http.send, stream=True, follow_redirects=False)
-        return HttpSender(http.build_request, through, timeouts, connect_retries), None
+        return HttpSender(http.build_request, through, timeouts, retries), None
     if ca_file is not None:
         ssl_context = _trusting(ca_file, ssl_context)
     transport: httpx.AsyncBaseTransport = SlotTransport(ssl_context)
     if proxy is not None:
+        if proxy.url.scheme == "https":
+            proxy.ssl_context = ssl_context
         transport = httpx.AsyncHTTPTransport(
-            proxy=_proxy(proxy, ssl_context),
+            proxy=proxy,
             verify=ssl_context or True,
             trust_env=False,
             limits=httpx.Limits(max_connections=most),
         )
     # Past httpx's client layer, which logs URLs and costs as much as all the rest.
     send = transport.handle_async_request
-    sender = HttpSender(httpx.Request, send, timeouts, connect_retries, proxied=proxy is not None)
+    sender = HttpSender(httpx.Request, send, timeouts, retries, proxied=proxy is not None)
     return sender, transport
 
 
-def _proxy(url: str, ssl_context: ssl.SSLContext | None) -> httpx.Proxy:
-    """What httpx knows of a proxy; a TLS context is for one that is itself reached by https."""
-    secure = httpx.URL(url).scheme == "https"
-    return httpx.Proxy(url, ssl_context=ssl_context if secure else None)
+def proxy_of(url: str | None) -> tuple[httpx.Proxy | None, str | None]:
+    """Read the URL of a proxy, which may hold a password, or say why that cannot be done.
+
+    Nothing is raised: no traceback leads to the URL.
+    """
+    if url is None:
+        return None, None
+    if (fault := fault_of_url(url)) is None:
+        try:
+            return httpx.Proxy(url), None
+        except Exception:  # noqa: BLE001 - what httpx says repeats the URL
+            fault = "cannot be read as the URL of a proxy"
+    return None, fault
 
 
 def _trusting(ca_file: str | Path, ssl_context: ssl.SSLContext | None) -> ssl.SSLContext:

@@ -111,7 +111,11 @@ def fault_of_url(url: str) -> str | None:
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:  # the host in brackets is no address, or the port is no number
         usable = False
-    return None if usable else "not an http or https URL, such as http://host.example.com:8080"
+    if not usable:
+        return "not an http or https URL, such as http://host.example.com:8080"
+    if "@" in url.partition(parts.netloc)[2]:  # else what stands before a / would pass for the host
+        return "has an @ behind its host: in a password, / is written %2F, and @ is written %40"
+    return None
 
 
 def _fault_of_endpoint(url: str) -> str | None:

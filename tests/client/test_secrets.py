@@ -206,6 +206,7 @@ def test_a_client_that_cannot_be_made_tells_nothing(connect, monkeypatch, option
         f"https://gateway.example/#{MARK}",
         f"someone:{MARK}@gateway.example",
         f"https://gateway.example:{MARK}",
+        f"https://someone:80/{MARK}@gateway.example",
     ],
 )
 def test_an_address_with_a_secret_is_refused_and_tells_nothing(monkeypatch, base) -> None:
@@ -232,6 +233,8 @@ def test_an_address_with_a_secret_is_refused_and_tells_nothing(monkeypatch, base
         f"http://someone:{MARK}@127.0.0.1:3128\r",
         f"http://someone:{MARK}@[127.0.0.1",
         f"http://someone:{MARK}@",
+        f"http://someone:80/{MARK}@127.0.0.1:3128",
+        f"http://someone:{MARK}@-ä-.example:3128",
     ],
 )
 def test_a_proxy_that_cannot_be_used_tells_nothing(proxy) -> None:
