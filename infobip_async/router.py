@@ -8,6 +8,11 @@ from typing import Any, TypeVar, get_args, overload
 
 import attrs
 
+from infobip_async.concurrency.awaitables import (
+    awaiting,
+    is_coroutine_function,
+    may_give_awaitable,
+)
 from infobip_async.concurrency.tasks import is_cancelled_from_outside
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models import DerivedEvent, Event, HlrReport, InboundSms
@@ -103,7 +108,8 @@ class Router:
 
         Raises:
             LocalProtocolError: no type of event; `whole` for another type, or with `batch`; a
-                batch below 1; `everywhere` for another type.
+                batch below 1; `everywhere` for another type; from the decorator, what surely gives
+                nothing to await.
         """
         if event not in get_args(Event) and DerivedEvent not in getattr(event, "__bases__", ()):
             raise LocalProtocolError(f"{event!r} is no type of event", field="event")
@@ -115,13 +121,18 @@ class Router:
             raise LocalProtocolError("only HLR reports go everywhere", field="everywhere")
 
         def register(handler: F) -> F:
+            if not may_give_awaitable(handler):
+                raise LocalProtocolError(
+                    f"{handler!r} gives nothing to await; write async def", field="handler"
+                )
+            call = handler if is_coroutine_function(handler) else awaiting(handler)
             if whole:
-                self._whole.append(handler)
+                self._whole.append(call)
             elif batch is not None:
-                self._batches[event].append((batch, handler))
+                self._batches[event].append((batch, call))
             else:
                 # A new list, so that a dispatch under way goes on with those it began with.
-                self._each[event] = [*self._each[event], handler]
+                self._each[event] = [*self._each[event], call]
             if everywhere:
                 there = self.everywhere
                 (there.on(event) if batch is None else there.on(event, batch=batch))(handler)
@@ -133,10 +144,10 @@ class Router:
         self, event: type[Event | DerivedEvent], handler: Callable[..., Awaitable[None]]
     ) -> None:
         """Take a handler back; a handler that is not registered is ignored."""
-        self._each[event] = [one for one in self._each[event] if one != handler]
-        self._batches[event] = [one for one in self._batches[event] if one[1] != handler]
+        self._each[event] = [one for one in self._each[event] if not _is(one, handler)]
+        self._batches[event] = [one for one in self._batches[event] if not _is(one[1], handler)]
         if event is InboundSms:
-            self._whole = [one for one in self._whole if one != handler]
+            self._whole = [one for one in self._whole if not _is(one, handler)]
         if self._everywhere is not None:
             self._everywhere.off(event, handler)
 
@@ -227,6 +238,11 @@ class Router:
         for size, handler in handlers:
             for start in range(0, len(batch), size):
                 await _run([handler], batch[start : start + size], faults)
+
+
+def _is(call: object, handler: object) -> bool:
+    """Whether a call is that of a handler, which may be a plain function."""
+    return handler in (call, getattr(call, "__wrapped__", None))
 
 
 async def _run(

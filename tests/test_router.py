@@ -1,6 +1,8 @@
 """Which coroutines get which events, and what becomes of their failures."""
 
 import asyncio
+from functools import partial
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -49,6 +51,97 @@ def router() -> Router:
 def recorder() -> Recorder:
     """What the handlers got."""
     return Recorder()
+
+
+async def coroutine(_: object) -> None:
+    """What a handler should be."""
+
+
+def returning(event: object):
+    """A plain function that gives a coroutine."""
+    return coroutine(event)
+
+
+def plain(event: object) -> None:
+    """A plain function that does its work."""
+    if event is None:
+        return
+    str(event)
+
+
+def generator(event: object):
+    """A function that would never begin."""
+    yield event
+
+
+async def async_generator(event: object):
+    """Likewise."""
+    yield event
+
+
+class Object:
+    """Its instances are handlers, and so are its methods."""
+
+    async def __call__(self, _: object) -> None:
+        """Do nothing."""
+
+    async def method(self, _: object) -> None:
+        """Do nothing."""
+
+    def plain(self, _: object) -> None:
+        """Do nothing."""
+
+
+GOOD = [
+    coroutine,
+    returning,
+    lambda event: asyncio.gather(coroutine(event)),
+    partial(coroutine),
+    partial(partial(returning)),
+    Object(),
+    Object().method,
+    AsyncMock(),
+]
+BAD = [
+    None,
+    "handler",
+    plain,
+    partial(plain, 1),
+    lambda _: None,
+    lambda _: 1,
+    generator,
+    async_generator,
+    Object().plain,
+    [].append,
+    print,
+]
+
+
+@pytest.mark.parametrize("handler", BAD, ids=repr)
+def test_what_gives_nothing_to_await_is_refused(router, handler):
+    """Where it is registered: its work would be done, and every push would get a 500."""
+    for register in (router.on(InboundSms), router.on(InboundSms, whole=True)):
+        with pytest.raises(LocalProtocolError, match="gives nothing to await; write async def"):
+            register(handler)
+    assert not router.handles(InboundSms)
+
+
+@pytest.mark.parametrize("handler", GOOD, ids=repr)
+async def test_what_gives_an_awaitable_is_a_handler(router, handler):
+    """However it is written; and it can be taken back."""
+    assert router.on(InboundSms)(handler) is handler
+    await router.dispatch([InboundSms("1")])
+    router.off(InboundSms, handler)
+    assert not router.handles(InboundSms)
+
+
+async def test_a_plain_function_that_cannot_be_told_apart(router):
+    """It has done its work when it returns."""
+    seen = []
+    router.on(InboundSms)(lambda event: seen.append(event) or None)
+    router.on(InboundSms, batch=2)(lambda events: seen.extend(events) or None)
+    await router.dispatch([InboundSms("1")])
+    assert seen == [InboundSms("1")] * 2
 
 
 @pytest.mark.parametrize("event", [str, None, object, InboundSms("1")])

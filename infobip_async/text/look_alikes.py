@@ -6,33 +6,43 @@ import unicodedata
 from infobip_async.text import gsm7
 from infobip_async.text.tables import DEFAULT
 
-_LOOK_ALIKES = {
-    character: look_alike
-    for look_alike, characters in {
-        "'": "\u2018\u2019\u201a\u201b\u2032\u2035\u02b9\u02bb\u02bc\u02c8\u2039\u203a`\u00b4",
-        '"': "\u201c\u201d\u201e\u201f\u2033\u2036\u02ba\u00ab\u00bb",
-        "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043",
-        "*": "\u2022\u2023\u25cf\u25e6\u2217",
-        ".": "\u00b7\u2219",
-        "/": "\u2044\u2215",
-        "|": "\u00a6",
-        "~": "\u02dc\u223c",
-        "x": "\u00d7",
-        "(c)": "\u00a9",
-        "(r)": "\u00ae",
-        "TM": "\u2122",
-        " ": "\t",
-        "\n": "\u0085\u2028\u2029",
-        # soft hyphen, zero-width space, direction marks, word joiner, byte order mark
-        "": "\u00ad\u200b\u200e\u200f\u2060\ufeff",
-    }.items()
-    for character in characters
-} | dict(
-    # The default alphabet leaves out the Greek capitals that look like Latin ones.
-    zip(
-        "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7",
-        "ABEZHIKMNOPTYX",
-        strict=True,
+_LOOK_ALIKES = (
+    {
+        character: look_alike
+        for look_alike, characters in {
+            "'": "\u2018\u2019\u201a\u201b\u2032\u2035\u02b9\u02bb\u02bc\u02c8\u2039\u203a`\u00b4",
+            '"': "\u201c\u201d\u201e\u201f\u2033\u2036\u02ba\u00ab\u00bb",
+            "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043",
+            "*": "\u2022\u2023\u25cf\u25e6\u2217",
+            ".": "\u00b7\u2219",
+            "/": "\u2044\u2215",
+            "|": "\u00a6",
+            "~": "\u02dc\u223c",
+            "x": "\u00d7",
+            "(c)": "\u00a9",
+            "(r)": "\u00ae",
+            "TM": "\u2122",
+            " ": "\t",
+            "\n": "\u0085\u2028\u2029",
+        }.items()
+        for character in characters
+    }
+    | dict.fromkeys(
+        # soft hyphen, byte order mark, Arabic mark, and what selects emoji or text
+        "\u00ad\ufeff\u061c\ufe0e\ufe0f"
+        # what is without width, what joins, and marks of direction
+        + "".join(
+            map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A)))
+        ),
+        "",
+    )
+    | dict(
+        # The default alphabet leaves out the Greek capitals that look like Latin ones.
+        zip(
+            "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7",
+            "ABEZHIKMNOPTYX",
+            strict=True,
+        )
     )
 )
 
@@ -69,16 +79,21 @@ def look_alike(character: str) -> str | None:
     return equivalent if gsm7.septet_count(equivalent) is not None else None
 
 
+# Joiners and selectors change the shape of the character in front of them, if that one stays.
+_OUTSIDE = re.compile(f"(?P<character>{gsm7.OUTSIDE.pattern})[\u200c\u200d\ufe0e\ufe0f]*")
+
+
 def simplify(text: str) -> str:
     """Replace characters that are not in GSM-7 by their look-alikes.
 
-    GSM-7 characters stay as they are, and so do characters without a look-alike. A letter and a
-    combining accent become one character where GSM-7 has it.
+    GSM-7 characters stay as they are, and so do characters without a look-alike, with the joiners
+    and selectors behind them that one sees in their shape. A letter and a combining accent become
+    one character where GSM-7 has it. Other invisible characters are left out.
     """
     composed = _DECOMPOSED.sub(lambda found: unicodedata.normalize("NFC", found[0]), text)
-    return gsm7.OUTSIDE.sub(_replacement, composed)
+    return _OUTSIDE.sub(_replacement, composed)
 
 
 def _replacement(found: re.Match[str]) -> str:
-    replacement = look_alike(found[0])
+    replacement = look_alike(found["character"])
     return found[0] if replacement is None else replacement

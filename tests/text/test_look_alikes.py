@@ -21,6 +21,13 @@ from infobip_async.text.look_alikes import look_alike, simplify
         ("\u2022 one", "* one"),
         ("zero\u200bwidth\ufeff", "zerowidth"),
         ("line\u2028break", "line\nbreak"),
+        ("\u201ca\u200d\u201d \u202aHi\u202c 1\ufe0f", '"a" Hi 1'),
+        ("a\u200d\ufe0f\u200bb \u2122\ufe0f", "ab TM"),
+        # One sees what joins characters that stay, or selects their look.
+        (
+            "\u2764\ufe0f \U0001f468\u200d\U0001f469 \U0001f44d\u200b",
+            "\u2764\ufe0f \U0001f468\u200d\U0001f469 \U0001f44d",
+        ),
         ("\uff21\uff22\uff23\uff01", "ABC!"),
         ("\ufb01n", "fin"),
         ("\u212b \u2126 \u212a", "Å Ω K"),
@@ -36,6 +43,20 @@ from infobip_async.text.look_alikes import look_alike, simplify
 def test_simplify(text: str, simpler: str) -> None:
     """Characters give way to those that look like them."""
     assert simplify(text) == simpler
+
+
+INVISIBLE = (
+    *range(0x200B, 0x2010),
+    *range(0x202A, 0x202F),
+    *range(0x2060, 0x206A),
+    *(0xAD, 0x61C, 0xFE0E, 0xFE0F, 0xFEFF),
+)
+
+
+@pytest.mark.parametrize("code", INVISIBLE, ids=hex)
+def test_what_nobody_sees_costs_nothing(code: int) -> None:
+    """A text stays in GSM-7."""
+    assert simplify(f"a{chr(code)}b{chr(code)}") == "ab"
 
 
 @pytest.mark.parametrize("text", ["Привет", "ő č ł ç", "😀", "10²½", "①", "\x1b", "\ud800", ""])
