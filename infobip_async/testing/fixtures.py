@@ -10,9 +10,13 @@ A service that brings its own application for pushes sets ``infobip_simulator.ca
 it listens; otherwise `infobip_router` receives them.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+import functools
+import inspect
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
+import pytest
 import pytest_asyncio
 
 from infobip_async.protocol.exchange import Endpoints
@@ -29,15 +33,42 @@ _USERNAME = "user"
 _PASSWORD = "password"  # noqa: S105 - of an account that only the test knows
 _SECRET = "secret-of-this-test"  # noqa: S105 - likewise
 
+_LOOP = pytest.StashKey[asyncio.AbstractEventLoop]()
+_TWO_LOOPS = (
+    "infobip_simulator runs in another event loop than this test, which would wait for it in vain."
+    " Give both one loop: asyncio_default_fixture_loop_scope in the configuration of pytest must be"
+    " the loop_scope of the test"
+)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Look, as a test begins, whether the simulator runs in its loop: otherwise it would hang."""
+    loop, test = item.stash.get(_LOOP, None), getattr(item, "obj", None)
+    if loop is None or not inspect.iscoroutinefunction(test):
+        return (yield)
+
+    @functools.wraps(test)
+    async def checked(*args: object, **kwargs: object) -> None:
+        if asyncio.get_running_loop() is not loop:
+            pytest.fail(_TWO_LOOPS, pytrace=False)
+        await test(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(item, "obj", checked)
+        return (yield)
+
 
 @pytest_asyncio.fixture
-async def infobip_simulator() -> AsyncIterator["Simulator"]:
+async def infobip_simulator(request: pytest.FixtureRequest) -> AsyncIterator["Simulator"]:
     """A running `Simulator`, with one account of 10,000 credits.
 
-    It has no callbacks at first: delivery reports wait for a pull.
+    It has no callbacks at first: delivery reports wait for a pull. It runs in the event loop of the
+    test; a test in another loop fails at once.
     """
     from infobip_async.simulator import Simulator
 
+    request.node.stash[_LOOP] = asyncio.get_running_loop()
     async with Simulator(username=_USERNAME, password=_PASSWORD) as simulator:
         yield simulator
 

@@ -67,3 +67,17 @@ def test_in_either_mode_of_pytest_asyncio(tmp_path: Path, mode: str) -> None:
         "error",
     )
     assert "1 passed" in found
+
+
+SESSION = "import pytest\n@pytest.mark.asyncio(loop_scope='session')\n"
+CREDITS = "async def test(infobip_client):\n    assert await infobip_client.credits() == 10_000\n"
+
+
+def test_a_test_in_another_loop_fails_at_once(tmp_path: Path) -> None:
+    """And is told the mend, which helps."""
+    found = run(tmp_path, SESSION + CREDITS, *PLUGIN, *ASYNCIO)
+    assert "infobip_simulator runs in another event loop than this test" in found
+    assert "asyncio_default_fixture_loop_scope" in found
+    assert "1 failed" in found
+    mended = ("-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=session")
+    assert "1 passed" in run(tmp_path, SESSION + CREDITS, *PLUGIN, *mended)
