@@ -6,12 +6,12 @@ from typing import TextIO
 
 import click
 
-from infobip_async import DeliveryReport
+from infobip_async import DeliveryReport, UnreadableRow
 from infobip_async.cli.output import check_output, open_output
 from infobip_async.cli.running import POSITIVE, Account, account_options, as_json, runs
 
 
-def _print(reports: Sequence[DeliveryReport], stream: TextIO) -> None:
+def _print(reports: Sequence[DeliveryReport | UnreadableRow], stream: TextIO) -> None:
     """Print reports; those that cannot be printed are gone, so they are counted."""
     left = len(reports)
     try:
@@ -52,8 +52,9 @@ async def command(
         stream = stack.enter_context(open_output(output, "a"))
         client = await stack.enter_async_context(account.client())
         if not follow:
-            _print(await client.pull_reports(message_ids), stream)
+            pulled = await client.pull_reports(message_ids)
+            _print([*pulled, *client.take_unreadable_reports()], stream)
             return
         reports = await stack.enter_async_context(aclosing(client.poll_reports(interval=interval)))
         async for report in reports:
-            _print([report], stream)
+            _print([report, *client.take_unreadable_reports()], stream)

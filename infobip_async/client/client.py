@@ -28,6 +28,7 @@ from infobip_async.models import (
     PartReceipt,
     Recipients,
     SendReceipt,
+    UnreadableRow,
 )
 from infobip_async.protocol import commands, hlr_query, send_get, send_xml
 from infobip_async.protocol.exchange import Credentials, Endpoints
@@ -191,8 +192,7 @@ class InfobipClient:
             LocalProtocolError: a rule of the document is broken; nothing was sent.
             GatewayRefusedError: the gateway said no; nothing was sent.
             NotSentError: no byte left this machine.
-            OutcomeUnknownError: it may have been sent, whole or in part; reports will name its
-                `message_ids`.
+            OutcomeUnknownError: it may have been sent; reports will name its `message_ids`.
         """
         addressed = self._composer.addressed(recipients, registered=registered)
         plan = self._composer.plan(message, addressed)
@@ -202,18 +202,15 @@ class InfobipClient:
         decode = send_xml.decode_reply
         replies = await self._outcomes.submit("send", len(addressed), encoders, decode, ids)
         answered = zip(replies, plan, strict=True)
-        return SendReceipt(
-            addressed,
-            tuple(PartReceipt(one.accepted, one.credits, to) for one, (_, to) in answered),
-        )
+        parts = (PartReceipt(one.accepted, one.credits, to) for one, (_, to) in answered)
+        return SendReceipt(addressed, tuple(parts))
 
     async def send_one(self, message: Message, recipient: str) -> str:
         """Send a message to one recipient by GET (§2/2), and return the gateway's id of it.
 
         Prefer `send`: here the URL holds the password, and no delivery report can settle an
-        unknown outcome, since a GET carries no message id of the client's. A text that goes out
-        in several requests has an id for each, and the first one is returned. It raises the same
-        errors as `send`.
+        unknown outcome, since a GET carries no message id of the client's. Of a text that goes out
+        in several requests it is the first id. The errors are those of `send`.
         """
         encode = partial(send_get.encode_request, self._endpoints.send_get, self._credentials)
         encoders = [partial(encode, part, recipient) for part in self._composer.parts(message)]
@@ -298,9 +295,7 @@ class InfobipClient:
         return self._composer.make_message_id()
 
     def message_ids(self, message: Message, message_id: str) -> tuple[str, ...]:
-        """The ids that delivery reports will name for a message that is sent under an id (§3.1).
-
-        They are the id itself, or one id per request where a text goes out in several.
+        """The ids that reports name for a message that is sent under an id: one per request (§3.1).
 
         Raises:
             LocalProtocolError: the message breaks a rule of the document.
@@ -312,19 +307,25 @@ class InfobipClient:
         encode = partial(commands.encode_request, self._endpoints.command, self._credentials)
         return await self._outcomes.read("credits", encode, commands.decode_reply)
 
-    async def pull_reports(self, message_ids: Iterable[str] = ()) -> tuple[DeliveryReport, ...]:
-        """Take the delivery reports that wait at the gateway (§3.2). The URL holds the password.
+    async def pull_reports(
+        self, message_ids: Iterable[str] = (), *, router: Router | None = None
+    ) -> tuple[DeliveryReport, ...]:
+        """Take the delivery reports that wait at the gateway (§3.2), which gives each once.
 
-        The gateway gives each report once. Reports that a cancelled call pulled are kept for the
-        next call.
+        The URL holds the password. What a cancelled call pulled is kept for the next call.
 
         Args:
             message_ids: the messages to ask about; all where there are none.
+            router: its handlers of `UnreadableRow` get the rows that cannot be read.
 
         Raises:
             RemoteProtocolError: the reply cannot be read; its `raw` may be the only copy.
         """
-        return await self._reports.take(message_ids)
+        return await self._reports.take(message_ids, router)
+
+    def take_unreadable_reports(self) -> tuple[UnreadableRow, ...]:
+        """Take the last 10,000 pulled rows that could not be read, and that no handler got."""
+        return self._reports.take_unreadable()
 
     async def reconcile(
         self,
@@ -340,7 +341,7 @@ class InfobipClient:
 
         Args:
             message_ids: of `OutcomeUnknownError`, or of `SendResult`.
-            router: its handlers get the reports, which the gateway gives only once.
+            router: its handlers get the reports, and the rows that cannot be read.
             job: of `send_many`, while no run uses it. Its unknown items are asked about, too; those
                 with a report are `SendOutcome.SENT` for the next run.
 
@@ -359,7 +360,9 @@ class InfobipClient:
                 await settle_doubts(job, ask, proven)
         return proven
 
-    def poll_reports(self, *, interval: float = 60.0) -> AsyncGenerator[DeliveryReport, None]:
+    def poll_reports(
+        self, *, interval: float = 60.0, router: Router | None = None
+    ) -> AsyncGenerator[DeliveryReport, None]:
         """Pull delivery reports again and again, and yield them one by one.
 
         It ends when the client is closed, and can be left at any time: reports that were not
@@ -367,23 +370,21 @@ class InfobipClient:
 
         Args:
             interval: seconds between two pulls.
+            router: as for `pull_reports`.
 
         Raises:
             RemoteProtocolError: a reply cannot be read; its `raw` may be the only copy.
         """
-        return self._reports.poll(interval)
+        return self._reports.poll(interval, router)
 
     async def submit_hlr(
         self, destinations: Iterable[str], *, method: Literal["POST", "GET"] = "POST"
     ) -> tuple[HlrSubmission, ...]:
-        """Submit numbers for lookup (§4). The reports are pushed later; see `HlrLookups`.
+        """Submit numbers for lookup (§4), and get a row for each; see `HlrLookups` for the reports.
 
         Args:
             destinations: the numbers; the gateway judges each of them.
             method: POST keeps the password out of the URL.
-
-        Returns:
-            A row for each destination, in the order given.
 
         Raises:
             LocalProtocolError: no destination, or one that the request cannot carry.

@@ -9,9 +9,11 @@ from datetime import tzinfo
 from functools import partial
 from typing import Final
 
+import attrs
+
 from infobip_async.client.outcomes import Outcomes
 from infobip_async.errors import GatewayUnreachableError, RemoteProtocolError
-from infobip_async.models import DeliveryReport
+from infobip_async.models import DeliveryReport, UnreadableRow
 from infobip_async.protocol import dlr_pull
 from infobip_async.protocol.exchange import Credentials, HttpReply
 from infobip_async.redaction import spellings
@@ -19,6 +21,8 @@ from infobip_async.router import Router
 
 IDS_AT_ONCE: Final = 50
 """Message ids that `reconcile` asks about in one pull: they stand in its URL."""
+
+_MOST_UNREADABLE: Final = 10_000
 
 _logger = logging.getLogger("infobip_async.client")
 
@@ -44,11 +48,28 @@ class ReportQueue:
         self._password = spellings(credentials.password)
         self._zone = zone
         self.waiting: deque[DeliveryReport] = deque()
+        self._unreadable: deque[UnreadableRow] = deque(maxlen=_MOST_UNREADABLE)
         self._closing = asyncio.Event()
 
-    async def pull(self, message_ids: tuple[str, ...] = ()) -> None:
-        """Bring reports into the queue, even if the caller is cancelled meanwhile."""
+    async def pull(self, message_ids: tuple[str, ...] = (), router: Router | None = None) -> None:
+        """Bring reports into the queue, even if the caller is cancelled meanwhile.
+
+        Rows that cannot be read go to the handlers of a router, or wait to be taken.
+        """
         await self._outcomes.read("pull_reports", partial(self._encode, message_ids), self._keep)
+        if router is not None and router.handles(UnreadableRow):
+            rows = self.take_unreadable()
+            try:
+                await router.dispatch(rows)
+            except BaseException:
+                self._unreadable.extend(rows)  # there is no other copy
+                raise
+
+    def take_unreadable(self) -> tuple[UnreadableRow, ...]:
+        """Give the rows that could not be read, each once."""
+        rows = tuple(self._unreadable)
+        self._unreadable.clear()
+        return rows
 
     def close(self) -> None:
         """End every `poll`, and say how many reports nobody took."""
@@ -56,11 +77,13 @@ class ReportQueue:
         if waiting := len(self.waiting):
             _logger.warning("%d delivery reports were pulled and not taken", waiting)
 
-    async def poll(self, interval: float) -> AsyncGenerator[DeliveryReport, None]:
+    async def poll(
+        self, interval: float, router: Router | None
+    ) -> AsyncGenerator[DeliveryReport, None]:
         """Pull again and again, and yield what comes, until this is closed."""
         while not self._closing.is_set():
             try:
-                await self.pull()
+                await self.pull(router=router)
             except (GatewayUnreachableError, RemoteProtocolError) as fault:
                 if isinstance(fault, RemoteProtocolError) and fault.status is None:
                     raise  # its `raw` may be the only copy of reports
@@ -77,13 +100,16 @@ class ReportQueue:
                 self.waiting.append(row)
             else:
                 # A gateway may repeat the request in the row, and with it the password.
-                raw = self._password.sub("***", row.raw)
-                _logger.warning("an unreadable report was pulled: %s: %r", row.reason, raw)
+                row = attrs.evolve(row, raw=self._password.sub("***", row.raw))  # noqa: PLW2901
+                self._unreadable.append(row)
+                _logger.warning("an unreadable report was pulled: %s: %r", row.reason, row.raw)
 
-    async def take(self, message_ids: Iterable[str] = ()) -> tuple[DeliveryReport, ...]:
+    async def take(
+        self, message_ids: Iterable[str] = (), router: Router | None = None
+    ) -> tuple[DeliveryReport, ...]:
         """Pull, and take reports out of the queue: all, or those of some messages."""
         ids = _several(message_ids)
-        await self.pull(ids)
+        await self.pull(ids, router)
         every = tuple(self.waiting)
         self.waiting.clear()
         if not ids:
@@ -100,7 +126,7 @@ class ReportQueue:
         proven: dict[str, DeliveryReport] = {}
         with self.kept(proven):
             for start in range(0, len(wanted), IDS_AT_ONCE):
-                reports = await self.take(wanted[start : start + IDS_AT_ONCE])
+                reports = await self.take(wanted[start : start + IDS_AT_ONCE], router)
                 proven.update((report.message_id, report) for report in reports)
                 if router is not None:
                     await router.dispatch(reports)

@@ -13,6 +13,8 @@ from infobip_async import (
     InfobipClient,
     OutcomeUnknownError,
     RemoteProtocolError,
+    Router,
+    UnreadableRow,
 )
 from jumping import PATIENCE, jump, turns
 
@@ -75,9 +77,48 @@ async def test_an_unreadable_row_costs_no_other(gateway, connect, caplog) -> Non
     client = InfobipClient("user", "pass word", endpoints=Endpoints.at(gateway.url))
     async with client:
         assert [one.message_id for one in await client.pull_reports()] == ["1"]
+        assert 'status="***"' in client.take_unreadable_reports()[0].raw
     assert caplog.text.count("an unreadable report was pulled") == 2
     assert 'status="***"' in caplog.text
     assert "?password=***" in caplog.text
+
+
+BAD = b'<DeliveryReport><message status="x"/><message id="1" status="SENT"/></DeliveryReport>'
+ROW = UnreadableRow(
+    '<message status="x" />', "not a <message> with an id and a status, and nothing twice"
+)
+
+
+async def test_an_unreadable_row_can_be_taken(gateway, connect, quiet) -> None:
+    """Once."""
+    client = connect()
+    gateway.answer(BAD)
+    await client.pull_reports()
+    assert client.take_unreadable_reports() == (ROW,)
+    assert client.take_unreadable_reports() == ()
+
+
+async def test_an_unreadable_row_goes_to_its_handlers(gateway, connect, quiet) -> None:
+    """Of a router that is given; what they cannot handle is kept for the next pull."""
+    client, router, rows = connect(), Router(), []
+
+    @router.on(UnreadableRow)
+    async def handle(row: UnreadableRow) -> None:
+        rows.append(row)
+        if len(rows) == 1:
+            raise ValueError
+
+    gateway.answer(BAD)
+    with pytest.raises(ExceptionGroup):
+        await client.pull_reports(router=router)
+    assert [one.message_id for one in await client.pull_reports(router=router)] == ["1"]
+    gateway.answer(BAD)
+    assert await client.reconcile(["1"], router=router)
+    gateway.answer(BAD)
+    async with aclosing(client.poll_reports(interval=600, router=router)) as polling:
+        assert await take(polling, 1) == ["1"]
+    assert rows == [ROW] * 4
+    assert client.take_unreadable_reports() == ()
 
 
 async def test_an_unreadable_reply_is_raised_with_what_came(gateway, connect) -> None:
