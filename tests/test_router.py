@@ -117,7 +117,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("handler", BAD, ids=repr)
+@pytest.mark.parametrize("handler", BAD, ids=map(str, range(len(BAD))))
 def test_what_gives_nothing_to_await_is_refused(router, handler):
     """Where it is registered: its work would be done, and every push would get a 500."""
     for register in (router.on(InboundSms), router.on(InboundSms, whole=True)):
@@ -126,7 +126,7 @@ def test_what_gives_nothing_to_await_is_refused(router, handler):
     assert not router.handles(InboundSms)
 
 
-@pytest.mark.parametrize("handler", GOOD, ids=repr)
+@pytest.mark.parametrize("handler", GOOD, ids=map(str, range(len(GOOD))))
 async def test_what_gives_an_awaitable_is_a_handler(router, handler):
     """However it is written; and it can be taken back."""
     assert router.on(InboundSms)(handler) is handler
