@@ -189,6 +189,21 @@ def examples(session: nox.Session) -> None:
     session.run("pytest", "tests/test_examples.py", *session.posargs)
 
 
+@nox.session
+def console(session: nox.Session) -> None:
+    """Use the console in a browser: ``nox -s console``; ``-- --pictures`` draws docs/pictures."""
+    names = ("chromium", "google-chrome", "chromium-browser")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        session.error(
+            "Chromium is missing. On Debian and Ubuntu: apt-get install chromium "
+            "fonts-noto-color-emoji. Elsewhere set CHROMIUM to the path of a Chromium or Chrome."
+        )
+    install(session, "test", "console")
+    env = {**KEEP_COMPILED, "CHROMIUM": found}
+    session.run("pytest", "tests/browser", "-n", "2", *session.posargs, env=env)
+
+
 def mutate(session: nox.Session, room: str, modules: tuple[str, ...]) -> str:
     """Make mutants of modules of a room, try each on the room's tests, and tell how they ended."""
     work = Path(session.create_tmp()) / room

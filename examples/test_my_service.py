@@ -14,7 +14,7 @@ async def test_the_customer_gets_the_text(
     infobip_simulator: Simulator, infobip_client: InfobipClient
 ) -> None:
     await notify(infobip_client, "38598514674")
-    assert infobip_simulator.messages[-1].text == "Your parcel is here."
+    infobip_simulator.assert_sent(to="38598514674", text="Your parcel is here.")
 
 
 async def test_the_report_comes_back(

@@ -1,6 +1,9 @@
 """Every example is run against the simulator, as its reader would run it."""
 
 import asyncio
+import importlib
+import json
+import re
 import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -157,3 +160,26 @@ def test_test_my_service() -> None:
         arguments, cwd=EXAMPLES, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout
+
+
+# --- the simulator in a container ---
+
+
+def _lists(name: str, key: str) -> list[list[str]]:
+    """The lists of words behind a key, in a file of examples/simulator."""
+    text = (EXAMPLES / "simulator" / name).read_text(encoding="utf-8")
+    return [json.loads(found) for found in re.findall(rf"{key}:? (\[.*\])", text)]
+
+
+def test_the_container_starts_with_known_options() -> None:
+    """Those of the image, and those that the compose file adds."""
+    (image,) = _lists("Dockerfile", "ENTRYPOINT")
+    (added,) = _lists("compose.yaml", "command")
+    (receiver,) = _lists("compose.yaml", "entrypoint")
+    for program, name, *options in (image + added, receiver):
+        assert program == "infobip-async"
+        module = importlib.import_module(f"infobip_async.cli.{name}")
+        context = module.command.make_context(name, list(options))
+        assert "--bind" in options
+        assert context.params["bind"][1] in {8080, 8081}
+    assert _lists("compose.yaml", "test")[0][:3] == ["CMD", "python", "-c"]

@@ -35,7 +35,10 @@ infobip-async send -s Shop -t 'Sale!' --csv people.xlsx --exclude stop.txt \\
     --max-parts 5000 --job sale.job -o outcomes.csv
 """,
     "serve": "infobip-async serve --bind 0.0.0.0:8080 --journal infobip.journal",
-    "simulate": "infobip-async simulate",
+    "simulate": """
+infobip-async simulate --open
+infobip-async simulate --callback-url http://127.0.0.1:8080 --record arrived.jsonl
+""",
 }
 """Lines to paste into a shell, by command."""
 

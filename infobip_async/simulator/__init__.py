@@ -13,6 +13,7 @@ from infobip_async.simulator.records import (
     PushAttempt,
     SentMessage,
 )
+from infobip_async.simulator.seeding import Seed, read_seed
 from infobip_async.simulator.simulator import Simulator
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
     "Operation",
     "Phone",
     "PushAttempt",
+    "Seed",
     "SentMessage",
     "Simulator",
     "SystemClock",
+    "read_seed",
 ]

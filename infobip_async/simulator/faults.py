@@ -27,7 +27,7 @@ class Fault(StrEnum):
         """Make a member of its name on the command line and its description."""
         member = str.__new__(cls, value)
         member._value_ = value
-        member.description = description
+        member.__doc__ = member.description = description
         return member
 
     REFUSE = (

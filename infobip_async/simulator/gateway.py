@@ -119,6 +119,11 @@ class Gateway:
         account = self.accounts[username] = Account(username, password, balance)
         return account
 
+    @property
+    def report_url(self) -> str | None:
+        """The URL that was entered for delivery reports; None where they wait for a pull."""
+        return (self.callbacks.delivery_reports or None) if self.callbacks else None
+
     def hold(self, username: str, reports: Iterable[DeliveryReport]) -> None:
         """Keep delivery reports until the account pulls them (§3.2)."""
         self.accounts[username].unclaimed.extend(reports)
@@ -329,7 +334,7 @@ class Gateway:
         account = self._account(asked.credentials)
         if account is None:
             return refused_pull(login_fault(asked.credentials))
-        reports = [] if self.callbacks else account.claim(asked.message_ids)
+        reports = [] if self.report_url else account.claim(asked.message_ids)
         return Exchange(Operation.PULL_REPORTS, dlr_pull.encode_reply(reports), account.username)
 
     # --- §4, §5: HLR ------------------------------------------------------------------------

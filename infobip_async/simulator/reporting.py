@@ -84,7 +84,7 @@ class Reporter:
     def _held(self, account: str, reports: Iterable[Report]) -> bool:
         """Keep delivery reports for a pull if no URL was entered; whether they were kept."""
         deliveries = [report for report in reports if isinstance(report, DeliveryReport)]
-        if self.gateway.callbacks or not deliveries:
+        if self.gateway.report_url or not deliveries:
             return False
         self.gateway.hold(account, deliveries)
         return True

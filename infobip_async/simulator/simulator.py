@@ -12,13 +12,13 @@ from infobip_async.models import CallbackUrls, DeliveryStatus
 from infobip_async.protocol import inbound_sms
 from infobip_async.protocol.exchange import HttpRequest, PushKind
 from infobip_async.simulator import policies
-from infobip_async.simulator.app import CONSOLE_PREFIX, GatewayServer
+from infobip_async.simulator.app import GatewayServer
 from infobip_async.simulator.bell import Bell
 from infobip_async.simulator.clock import Clock, ManualClock, SystemClock
-from infobip_async.simulator.console.console import Console
 from infobip_async.simulator.console.guard import Guard
 from infobip_async.simulator.console.recorder import Inbound, Recorder
 from infobip_async.simulator.console.routes import Desk
+from infobip_async.simulator.console.server import Console
 from infobip_async.simulator.faults import Faults
 from infobip_async.simulator.gateway import Gateway
 from infobip_async.simulator.handset import HandsetMessage, Sought, not_found
@@ -183,9 +183,7 @@ class Simulator:
     @property
     def console_url(self) -> str | None:
         """The address of the console, with its token; None where there is none."""
-        if self._console is None:
-            return None
-        return f"{self.base_url}{CONSOLE_PREFIX}{self._console.query}"
+        return None if self._console is None else self._console.url(self.base_url)
 
     @property
     def phones(self) -> MutableMapping[str, Phone]:
@@ -350,7 +348,7 @@ class Simulator:
         """
         if (text is None) == (data is None):
             raise LocalProtocolError("give either a text or data", field="text", section="6")
-        if self.callbacks is None:
+        if self.callbacks is None or not self.callbacks.inbound_sms:
             raise LocalProtocolError("no URL was entered", field="callbacks", section="6")
         if data is not None:
             contents = [Content(data, data_coding, esm_class)]
@@ -370,10 +368,9 @@ class Simulator:
     # --- what it is told, and whom it tells -------------------------------------------------
 
     def _address(self, kind: PushKind) -> str | None:
-        urls = self.callbacks
-        if urls is None:
-            return None
-        return urls.hlr_reports if kind is PushKind.HLR_REPORTS else urls.delivery_reports
+        if kind is PushKind.DELIVERY_REPORTS:
+            return self.gateway.report_url
+        return (self.callbacks.hlr_reports or None) if self.callbacks else None
 
     def _arrived(self, arrival: Arrival) -> None:
         if self._console:

@@ -51,7 +51,7 @@ async def world() -> AsyncIterator[World]:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """Chromium; a root user has no sandbox in it."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     options = [] if os.name == "nt" or os.geteuid() else ["--no-sandbox"]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=options)

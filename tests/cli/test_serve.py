@@ -7,8 +7,10 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
+import click
 import httpx
 import pytest
 from click.testing import Result
@@ -251,6 +253,79 @@ def test_a_simulated_gateway_calls_back(
     assert reported == sent * 2
 
 
+def test_inbound_messages_reach_a_receiver(
+    run: Run, gateway: Any, monkeypatch: pytest.MonkeyPatch, port: int
+) -> None:
+    """Answered on the console, which is there without being asked for."""
+    heard: asyncio.Queue[InboundSms] = asyncio.Queue()
+    router = Router()
+    router.on(InboundSms)(heard.put)
+    texts: list[str | None] = []
+
+    async def answer() -> None:
+        to = ("127.0.0.1", gateway.port)
+        secret = os.environ["INFOBIP_WEBHOOK_SECRET"]
+        async with receiving(router, to, secret=secret), httpx.AsyncClient(timeout=60) as http:
+            body = {"from": "38598123123", "text": "STOP"}
+            await http.post(f"http://127.0.0.1:{port}/_simulator/inbound", json=body)
+            texts.append((await heard.get()).text)
+
+    _when_it_serves(monkeypatch, simulate, answer)
+    for option in (
+        ["--callback-url", f"http://127.0.0.1:{gateway.port}"],
+        ["--inbound-url", gateway.urls().inbound_sms],
+    ):
+        result = run("simulate", "--bind", f"127.0.0.1:{port}", *option)
+        assert (result.exit_code, result.stderr) == (
+            0,
+            f"Console: http://127.0.0.1:{port}/_simulator/\n",
+        )
+    assert texts == ["STOP", "STOP"]
+
+
+def test_a_simulation_is_prepared_and_recorded(
+    run: Run, monkeypatch: pytest.MonkeyPatch, port: int, tmp_path: Path
+) -> None:
+    """By files; and its time can be moved."""
+    seed, record = tmp_path / "seed.json", tmp_path / "arrived.jsonl"
+    seed.write_text('{"phones": {"38598514674": {"status": "REJECTED"}}, "not_covered": ["41"]}')
+    moved: list[float] = []
+
+    async def send() -> None:
+        endpoints = Endpoints.at(f"http://127.0.0.1:{port}")
+        async with InfobipClient("user", "password", endpoints=endpoints) as client:
+            await client.send(TextMessage("Hello", "Friend"), ["38598514674", "41793026727"])
+        console = f"http://127.0.0.1:{port}/_simulator/"
+        async with httpx.AsyncClient(base_url=console, timeout=60) as http:
+            before = (await http.get("figures")).json()["now"]
+            reply = await http.post("clock", json={"seconds": 3600})
+            moved.append(reply.json()["now"] - before)
+
+    _when_it_serves(monkeypatch, simulate, send)
+    options = ("--seed", str(seed), "--record", str(record), "--manual-clock")
+    assert run("simulate", "--bind", f"127.0.0.1:{port}", *options).exit_code == 0
+    (line,) = record.read_text().splitlines()
+    statuses = [message["status"] for message in json.loads(line)["messages"]]
+    assert (statuses, moved) == (["REJECTED", "NOT_ALLOWED"], [3600])
+
+
+def test_the_console_is_opened(run: Run, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    """With its token, which other machines need."""
+    opened: list[str] = []
+    monkeypatch.setattr(click, "launch", lambda url: opened.append(url) or len(opened) - 1)
+    monkeypatch.setenv("INFOBIP_CONSOLE_TOKEN", "let-me-in")
+
+    async def nothing() -> None:
+        """Stop at once."""
+
+    _when_it_serves(monkeypatch, simulate, nothing)
+    options = ("--open", "--console-host", "localhost", "--bind", f"0.0.0.0:{port}")
+    errors = [run("simulate", *options).stderr for _ in range(2)]
+    url = f"http://localhost:{port}/_simulator/?token=let-me-in"
+    assert opened == [url, url]
+    assert errors == [f"Console: {url}\n", f"Console: {url}\nNo browser could be opened.\n"]
+
+
 @needs_signals
 def test_a_simulated_gateway_stops(start: Callable[..., Any]) -> None:
     """SIGTERM is the usual end."""
@@ -272,6 +347,9 @@ def test_a_simulated_gateway_stops(start: Callable[..., Any]) -> None:
         ["--dlr-url", "http://127.0.0.1:1"],
         ["--dlr-url", "nowhere", "--hlr-url", "http://127.0.0.1:1"],
         ["--callback-url", "nowhere"],
+        ["--inbound-url", "nowhere"],
+        ["--seed", "missing.json"],
+        ["--record", "."],
     ],
 )
 def test_wrong_usage_of_simulate_is_refused(run: Run, options: list[str]) -> None:

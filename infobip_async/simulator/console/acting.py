@@ -16,6 +16,15 @@ ROUTES: Final = Routes()
 
 _WEEK: Final = 7 * 86400
 
+DECISION: Final = (
+    Field("status", "where messages end; without it as the simulator decides", high=100),
+    Field("delay", "seconds to reports about it", "number", high=_WEEK),
+    Field("absent", "whether the HLR cannot reach it", "boolean"),
+    Field("network", "MCC and MNC of its network, such as 21910", high=6),
+    Field("roaming", "calling code of the country where it is, such as 49", high=8),
+)
+"""What can be decided about a number, by the API and in files."""
+
 
 @ROUTES.on(
     "POST",
@@ -55,15 +64,7 @@ async def report(desk: Desk, given: Given, row_id: str) -> Json:
     return {}
 
 
-@ROUTES.on(
-    "PUT",
-    "phones/{id}",
-    Field("status", "where messages end; without it as the simulator decides", high=100),
-    Field("delay", "seconds to reports about it", "number", high=_WEEK),
-    Field("absent", "whether the HLR cannot reach it", "boolean"),
-    Field("network", "MCC and MNC of its network, such as 21910", high=6),
-    Field("roaming", "calling code of the country where it is, such as 49", high=8),
-)
+@ROUTES.on("PUT", "phones/{id}", *DECISION)
 async def decide(desk: Desk, given: Given, number: str) -> Json:
     """Decide what becomes of messages to a number, and what the HLR says of it."""
     desk.gateway.phones[number] = phone_of(number, given)

@@ -12,6 +12,7 @@ from infobip_async import TextMessage
 from infobip_async.simulator import Simulator
 from infobip_async.simulator.console.answers import Refusal
 from infobip_async.simulator.console.guard import Guard
+from infobip_async.simulator.console.server import Console
 
 HERE = "127.0.0.1"
 
@@ -92,6 +93,21 @@ def test_a_token_is_made() -> None:
     made = Guard.of(["sim"], None)
     assert len(made.token) > 20
     assert made.token not in repr(made)
+
+
+@pytest.mark.parametrize(
+    ("base", "hosts", "url"),
+    [
+        ("http://127.0.0.1:80", (), "http://127.0.0.1:80/_simulator/"),
+        ("http://0.0.0.0:80", (), "http://127.0.0.1:80/_simulator/"),
+        ("http://[::]:80", ("sim",), "http://sim:80/_simulator/?token=a%26b"),
+        ("http://127.0.0.1:80", ("sim",), "http://127.0.0.1:80/_simulator/?token=a%26b"),
+    ],
+)
+def test_addresses(base, hosts, url) -> None:
+    """One can be opened, also where the simulator listens on every address of the machine."""
+    guard = Guard.of(hosts, "a&b" if hosts else None)
+    assert Console(None, guard).url(base) == url
 
 
 # --- over a socket ---
@@ -197,7 +213,7 @@ async def test_changes_are_told(api, client) -> None:
 
 async def test_an_idle_stream_says_that_it_is_there(api, monkeypatch) -> None:
     """Proxies close silent connections."""
-    monkeypatch.setattr("infobip_async.simulator.console.console._ALIVE", 0.01)
+    monkeypatch.setattr("infobip_async.simulator.console.server._ALIVE", 0.01)
     async with api.stream("GET", "events") as stream, aclosing(stream.aiter_lines()) as lines:
         assert [await anext(lines) for _ in range(3)] == ["data: 0", "", ": still here"]
 

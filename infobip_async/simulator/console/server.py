@@ -24,6 +24,7 @@ PREFIX: Final = "/_simulator/"
 _MOST_OCTETS: Final = 256 << 10
 """Of the body of a request to the API."""
 
+_EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not listened on
 _PAUSE: Final = 0.2
 """Seconds between two events of the stream, so that a bulk send is not slowed by who watches."""
 
@@ -69,10 +70,18 @@ class Console:
     desk: Desk
     guard: Guard
 
-    @property
-    def query(self) -> str:
-        """The query of the page's address, with the token where one is needed."""
-        return f"?token={quote(self.guard.token)}" if self.guard.token else ""
+    def url(self, base: str) -> str:
+        """The page's address, with the token where one is needed.
+
+        Args:
+            base: the address that the simulator listens on. Where that is every address of the
+                machine, a name of the console takes its place.
+        """
+        parts = urlsplit(base)
+        name = min(self.guard.hosts, default="127.0.0.1")
+        host = f"{name}:{parts.port}" if parts.hostname in _EVERY_ADDRESS else parts.netloc
+        query = f"?token={quote(self.guard.token)}" if self.guard.token else ""
+        return f"{parts.scheme}://{host}{PREFIX}{query}"
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request for something under the prefix."""
