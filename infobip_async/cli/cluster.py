@@ -20,8 +20,12 @@ from infobip_async.cli.receiving import (
     receiving,
     secret_option,
 )
+from infobip_async.cli.run_options import (
+    concurrency_option,
+    report_timeout_option,
+    unreachable_timeout_option,
+)
 from infobip_async.cli.running import (
-    POSITIVE,
     Account,
     account_options,
     cancelled_by_signals,
@@ -180,20 +184,9 @@ def _placed(one: JobResult) -> HlrResult:
 )
 @public_url_option
 @secret_option
-@click.option(
-    "--concurrency",
-    type=click.IntRange(1, 50),
-    default=8,
-    show_default=True,
-    help="Most queries under way.",
-)
-@click.option(
-    "--report-timeout",
-    type=POSITIVE,
-    default=60,
-    show_default=True,
-    help="Seconds from a query to the last report that is waited for.",
-)
+@concurrency_option
+@report_timeout_option
+@unreachable_timeout_option
 @click.option(
     "--on-unknown",
     type=click.Choice(["report", "repeat"]),
@@ -214,6 +207,7 @@ async def work(
     secret: str | None,
     concurrency: int,
     report_timeout: float,
+    unreachable_timeout: float,
     on_unknown: OnUnknown,
 ) -> None:
     """Make the lookups of a job, as one of several workers, until the job is done.
@@ -241,6 +235,7 @@ async def work(
                 concurrency=concurrency,
                 timeout=report_timeout,
                 on_unknown=on_unknown,
+                unreachable_timeout=unreachable_timeout,
             )
     click.echo(f"the job is done; {done:,} chunks of it here", err=True)
 

@@ -32,10 +32,9 @@ from infobip_async.cli.receiving import (
     receiving,
     secret_option,
 )
-from infobip_async.cli.run_options import run_options
+from infobip_async.cli.run_options import report_timeout_option, run_options
 from infobip_async.cli.runner import LAST_WAIT, Runner, leave
 from infobip_async.cli.running import (
-    POSITIVE,
     Account,
     account_options,
     options_of,
@@ -125,13 +124,7 @@ class Settings:
 _settings_options = options_of(
     Settings,
     "settings",
-    click.option(
-        "--report-timeout",
-        type=POSITIVE,
-        default=60,
-        show_default=True,
-        help="Seconds from a query to the last report that is waited for.",
-    ),
+    report_timeout_option,
     click.option(
         "--window",
         type=click.IntRange(1),

@@ -26,14 +26,28 @@ class Credits(click.ParamType):  # type: ignore[type-arg]  # generic since click
         return credits_left
 
 
-_WAITS: Final = (
-    click.option(
-        "--unreachable-timeout",
-        type=POSITIVE,
-        default=300,
-        show_default=True,
-        help="Seconds that a gateway which cannot be connected to is waited for.",
-    ),
+concurrency_option: Final = click.option(
+    "--concurrency",
+    type=click.IntRange(1, 50),
+    default=8,
+    show_default=True,
+    help="Requests in flight, at most.",
+)
+report_timeout_option: Final = click.option(
+    "--report-timeout",
+    type=POSITIVE,
+    default=60,
+    show_default=True,
+    help="Seconds from a query to the last report that is waited for.",
+)
+unreachable_timeout_option: Final = click.option(
+    "--unreachable-timeout",
+    type=POSITIVE,
+    default=300,
+    show_default=True,
+    help="Seconds that a gateway which cannot be connected to is waited for.",
+)
+_HOURS: Final = (
     click.option(
         "--between",
         metavar="HH:MM-HH:MM",
@@ -72,13 +86,7 @@ def run_options(units: str, per_request: str, *, batch_size: int) -> tuple[Decor
             show_default=True,
             help=per_request,
         ),
-        click.option(
-            "--concurrency",
-            type=click.IntRange(1, 50),
-            default=8,
-            show_default=True,
-            help="Requests in flight, at most.",
-        ),
+        concurrency_option,
         click.option(
             f"--max-{units}",
             type=click.IntRange(0),
@@ -87,5 +95,6 @@ def run_options(units: str, per_request: str, *, batch_size: int) -> tuple[Decor
         click.option(
             "--min-credits", type=Credits(), help="End before fewer credits than that are left."
         ),
-        *_WAITS,
+        unreachable_timeout_option,
+        *_HOURS,
     )

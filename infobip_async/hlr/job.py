@@ -16,8 +16,8 @@ import attrs
 
 from infobip_async.concurrency.sqlite_file import FileKind
 from infobip_async.errors import LocalProtocolError
-from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
+from infobip_async.hlr.results import HlrOutcome, HlrResult, facts_of, report_of
+from infobip_async.models import HlrSubmission
 from infobip_async.runs.job import JobFile
 
 _TABLES: Final = """
@@ -170,35 +170,22 @@ def _values(position: int, result: HlrResult) -> tuple[object, ...]:
     """The values of `_RECORD`."""
     if result.outcome is HlrOutcome.NOT_SENT:
         return (0, None, None, None, None, None, None, None, None, position)
-    report = result.report
-    said: tuple[str | None, ...] = (None,) * 5
-    if report is not None:
-        said = (
-            report.status.value,
-            report.raw_status,
-            report.imsi,
-            report.serving_msc,
-            report.error_code,
-        )
-    return (1, result.lookup_id, result.outcome.value, result.reason, *said, position)
+    facts = facts_of(result.report)
+    return (1, result.lookup_id, result.outcome.value, result.reason, *facts, position)
 
 
 def _record(number: str, row: tuple[Any, ...]) -> Record | None:
     """Read what a row knows, whose columns are those of `_READ`."""
-    _, intended, lookup_id, outcome, reason, status, *said, repeated = row
+    _, intended, lookup_id, outcome, reason, *facts, repeated = row
     if not intended:
         return None
     if outcome is None:
         return Record(lookup_id, None)
-    report = None
-    if status is not None:
-        report = HlrReport(number, lookup_id or "", HlrStatus(status), *said)
-    found = HlrOutcome(outcome)
     result = HlrResult(
         number,
-        found,
+        HlrOutcome(outcome),
         lookup_id,
-        report,
+        report_of(number, lookup_id or "", facts),
         reason=reason,
         resumed=True,
         possibly_repeated=bool(repeated),

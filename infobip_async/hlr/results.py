@@ -1,11 +1,12 @@
 """What becomes of numbers that are looked up."""
 
+from collections.abc import Sequence
 from enum import Enum
 
 import attrs
 
 from infobip_async.errors import InfobipError
-from infobip_async.models import HlrReport
+from infobip_async.models import HlrReport, HlrStatus
 
 
 class HlrOutcome(Enum):
@@ -47,6 +48,27 @@ class HlrResult:
     reason: str | None = None
     resumed: bool = False
     possibly_repeated: bool = False
+
+
+def facts_of(report: HlrReport | None) -> tuple[str | None, ...]:
+    """What a report says beside its number and its id, to be kept; None for each without one."""
+    if report is None:
+        return (None,) * 5
+    return (
+        report.status.value,
+        report.raw_status,
+        report.imsi,
+        report.serving_msc,
+        report.error_code,
+    )
+
+
+def report_of(destination: str, lookup_id: str, facts: Sequence[str | None]) -> HlrReport | None:
+    """Make a report of its facts; None where these are of none."""
+    status, raw_status, *rest = facts
+    if status is None or raw_status is None:
+        return None
+    return HlrReport(destination, lookup_id, HlrStatus(status), raw_status, *rest)
 
 
 @attrs.define

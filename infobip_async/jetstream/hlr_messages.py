@@ -15,9 +15,8 @@ from typing import Any, Final, Literal
 
 import attrs
 
-from infobip_async.hlr.results import HlrOutcome, HlrResult
+from infobip_async.hlr.results import HlrOutcome, HlrResult, facts_of, report_of
 from infobip_async.jetstream.messages import check_name
-from infobip_async.models import HlrReport, HlrStatus
 
 MAX_CHUNK: Final = 5_000
 """Most numbers of a chunk: its results have to fit into one message of the broker."""
@@ -127,8 +126,7 @@ def _row(result: HlrResult) -> list[Any]:
     row: list[Any] = [result.destination, result.outcome.value, result.lookup_id, result.reason]
     row.append(int(result.possibly_repeated))
     if (report := result.report) is not None:
-        row += [report.destination, report.lookup_id, report.status.value, report.raw_status]
-        row += [report.imsi, report.serving_msc, report.error_code]
+        row += [report.destination, report.lookup_id, *facts_of(report)]
     return row
 
 
@@ -140,10 +138,7 @@ def _result(
     repeated: int,
     *fields: Any,  # noqa: ANN401 - of JSON
 ) -> HlrResult:
-    report = None
-    if fields:
-        number, own_id, status, *rest = fields
-        report = HlrReport(number, own_id, HlrStatus(status), *rest)
+    report = report_of(fields[0], fields[1], fields[2:]) if fields else None
     return HlrResult(
         destination,
         HlrOutcome(outcome),
