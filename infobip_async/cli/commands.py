@@ -14,6 +14,7 @@ _COMMANDS = (
         "cluster",
         "completion",
         "credits",
+        "deliveries",
         "demo",
         "hlr",
         "journal",

@@ -14,6 +14,11 @@ eval "$(infobip-async completion zsh)"           # in ~/.zshrc
 infobip-async completion fish | source           # in config.fish
 """,
     "credits": "infobip-async credits",
+    "deliveries": """
+infobip-async deliveries status sent.db
+infobip-async deliveries follow sent.db --receive 0.0.0.0:8080
+infobip-async deliveries export sent.db -o sent.csv
+""",
     "demo": "infobip-async demo",
     "hlr": """
 infobip-async hlr numbers.txt --receive 0.0.0.0:8080 -o answers.csv
@@ -31,6 +36,7 @@ infobip-async preview --simplify --json '“Hello”'
 infobip-async send -s Friend -t 'Hello' 38598514674
 infobip-async send -s Dentist -t '{name}, see you tomorrow!' \\
     --csv people.csv --recipient-column phone --country HR --dry-run
+infobip-async send -s Friend -t 'Hello' 38598514674 --deliveries sent.db --poll
 infobip-async send -s Shop -t 'Sale!' --csv people.xlsx --exclude stop.txt \\
     --max-parts 5000 --job sale.job -o outcomes.csv
 """,

@@ -17,6 +17,7 @@ from infobip_async import (
     WapBookmark,
     preview,
 )
+from infobip_async.cli.following import Following, Storing, follow_options, store_options
 from infobip_async.cli.list_options import ListOptions, list_options
 from infobip_async.cli.look import MOST_PARTS, Look
 from infobip_async.cli.preview import show
@@ -148,6 +149,8 @@ async def _stoppable(client: "InfobipClient", sending: "asyncio.Task[object]") -
 @click.option("--ucs2", type=click.Choice(["binary", "text"]), default="binary")
 @click.option("-y", "--yes", is_flag=True, help="Answer the question before many parts with yes.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
+@store_options
+@follow_options
 @options
 @list_options
 @account_options
@@ -158,6 +161,8 @@ async def command(
     account: Account,
     many: Options,
     reading: ListOptions,
+    following: Following,
+    storing: Storing,
     talk: Talk,
     recipients: tuple[str, ...],
     sender: str,
@@ -179,7 +184,8 @@ async def command(
     With --csv, the message goes to everyone in the file, and a line is written for each. Before
     more than 10 parts, a person at a terminal sees what it takes, and is asked. With
     --job, too, what was intended and what became of it is kept: the same command goes on where
-    it was after a crash or Ctrl-C, and sends nothing twice.
+    it was after a crash or Ctrl-C, and sends nothing twice. With --deliveries, what the delivery
+    reports say is kept, too, and can be waited for.
     """
     make = partial(
         _message,
@@ -194,6 +200,7 @@ async def command(
     form = Ucs2Form[ucs2.upper()]
     check_sender(sender)
     many.check(text, reading, single=bool(recipients) or get or plain)
+    storing.check(following, excluded=get or plain or many.job is not None)
     look = Look(talk=talk, price=many.price, yes=yes, dry_run=dry_run)
     if many.csv is not None:
         template = make(many.template(text))
@@ -205,12 +212,17 @@ async def command(
             look=look,
             talk=talk,
             ucs2=form,
+            storing=storing,
+            following=following,
         ).run(many.csv)
     message = make(text)
     if get and len(recipients) != 1:
         raise click.UsageError("--get takes one recipient")
     _announce(message, len(recipients), look)
     client = account.client(ucs2=form, stop_timeout=_LAST_WAIT)
+    if storing.deliveries is not None:
+        with cancelled_by_signals(_tell):
+            sys.exit(await storing.send(client, message, recipients, following, talk=talk))
     sending = asyncio.create_task(_send(client, message, recipients, get=get, plain=plain))
     signals = await _stoppable(client, sending)
     code = _print(await sending)

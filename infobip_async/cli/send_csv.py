@@ -3,9 +3,10 @@
 import io
 import sys
 from collections import Counter
-from collections.abc import AsyncIterable, Sequence
-from contextlib import ExitStack, aclosing
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -23,6 +24,7 @@ from infobip_async import (
     SendResult,
     Ucs2Form,
 )
+from infobip_async.cli.following import Following, Storing, how_to_go_on
 from infobip_async.cli.list_options import ListOptions, check_kept
 from infobip_async.cli.look import Look
 from infobip_async.cli.output import Form, RowWriter, check_files, check_output, open_output
@@ -117,15 +119,14 @@ class Options:
 
     def run(
         self,
-        client: "InfobipClient",
+        send: Callable[..., Run[SendResult]],
         items: AsyncIterable[ListItem],
         exclude: frozenset[str],
     ) -> Run[SendResult]:
         """Send the items."""
-        return client.send_many(
+        return send(
             items,
             exclude=exclude or None,
-            job=self.job,
             on_unknown=self.on_unknown,
             rate=self.rate,
             batch_size=self.batch_size,
@@ -241,6 +242,8 @@ class CsvSend:
         look: shows what the send takes.
         talk: says the rest.
         ucs2: how UCS-2 is written.
+        storing: says where what becomes of the messages is stored, in place of a job.
+        following: says whether that is waited for.
     """
 
     account: Account
@@ -250,11 +253,15 @@ class CsvSend:
     look: Look
     talk: Talk
     ucs2: Ucs2Form
+    storing: Storing
+    following: Following
 
     async def run(self, source: io.BufferedReader) -> NoReturn:
         """Send, and leave with the exit code that tells what came of it."""
         options = self.options
-        check_files(getattr(source, "name", None), options.output, options.job)
+        check_files(
+            getattr(source, "name", None), options.output, options.job or self.storing.deliveries
+        )
         check_kept(self.reading.keep, _COLUMNS)
         check_output(options.output)
         with ExitStack() as stack:
@@ -278,15 +285,19 @@ class CsvSend:
         if people.can_be_read_again:
             found = await survey(people, template, exclude=exclude)
             total = found.rows
-        async with self.account.client(ucs2=self.ucs2, stop_timeout=0) as client:
+        async with (
+            self.account.client(ucs2=self.ucs2, stop_timeout=0) as client,
+            AsyncExitStack() as stack,
+        ):
             if found is not None:
                 await self.look.show(found, people, client)
             if self.look.dry_run:
                 sys.exit(0)
             if options.reconcile and options.job:
                 await _reconcile(client, options.job)
+            send = await stack.enter_async_context(self._sending(client, source))
             if people.can_be_read_again:
-                await options.run(client, people.messages(template), exclude).check()
+                await options.run(send, people.messages(template), exclude).check()
             hidden = options.output in {None, "-"} and sys.stdout.isatty()
             runner: Runner[SendResult] = Runner(
                 write=outcomes.write,
@@ -297,8 +308,24 @@ class CsvSend:
             )
             holes = found is not None or self.look.yes
             async with aclosing(people.messages(template, holes=holes)) as items:
-                await runner.run(options.run(client, items, exclude))
+                await runner.run(options.run(send, items, exclude))
         return runner
+
+    @asynccontextmanager
+    async def _sending(
+        self, client: "InfobipClient", source: io.BufferedReader
+    ) -> AsyncIterator[Callable[..., Run[SendResult]]]:
+        """Give what sends many: the client, with its job, or deliveries, which are followed."""
+        if (file := self.storing.deliveries) is None:
+            yield partial(client.send_many, job=self.options.job)
+            return
+        async with self.following.open(file, client) as deliveries:
+            name = self.storing.run or Path(getattr(source, "name", "list")).name
+            yield partial(deliveries.send_many, run=name)
+            if self.following.hears:
+                await self.following.follow(deliveries, file, self.talk)
+            else:
+                self.talk.say(how_to_go_on(file))
 
     def _end(self, runner: Runner[SendResult], shown: _Outcomes) -> NoReturn:
         outcomes = Counter(runner.stats.outcomes if runner.stats else ())
@@ -313,7 +340,12 @@ class CsvSend:
         alone = next(iter(outcomes), SendOutcome.SENT.value)
         done = any(outcomes[one.value] for one in (SendOutcome.SENT, SendOutcome.UNKNOWN))
         code = PARTLY if several else _IF_ALONE[SendOutcome(alone)]
-        leave(runner, job=self.options.job is not None, done=done, code=code)
+        leave(
+            runner,
+            job=(self.options.job or self.storing.deliveries) is not None,
+            done=done,
+            code=code,
+        )
 
 
 def _note(stats: RunStats) -> str:

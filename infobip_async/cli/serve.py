@@ -1,16 +1,20 @@
 """``infobip-async serve`` (§3.1, §5, §6)."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
 import attrs
 import click
 
 from infobip_async import (
+    Deliveries,
+    Delivery,
     DeliveryReport,
     HlrReport,
     InboundSms,
     Router,
+    SqliteDeliveryStore,
     SqliteJournal,
     UnreadableRow,
 )
@@ -24,6 +28,13 @@ from infobip_async.cli.receiving import (
 from infobip_async.cli.running import as_json, runs, until_stopped
 
 
+def _following(store: str | None, router: Router) -> AbstractAsyncContextManager[object]:
+    """Follow the messages of a store, if there is one."""
+    if store is None:
+        return nullcontext()
+    return Deliveries(None, router, store=SqliteDeliveryStore(store))
+
+
 @click.command("serve")
 @click.option("--bind", callback=read_address, default="127.0.0.1:8080", show_default=True)
 @public_url_option
@@ -34,9 +45,19 @@ from infobip_async.cli.running import as_json, runs, until_stopped
     type=click.Path(dir_okay=False),
     help="Store each push in this file until it is printed: nothing acknowledged is lost.",
 )
+@click.option(
+    "--deliveries",
+    "store",
+    type=click.Path(dir_okay=False),
+    help="Store in this file what became of messages that were sent with it, and print changes.",
+)
 @runs
 async def command(
-    bind: tuple[str, int], public_url: str | None, secret: str | None, path: str | None
+    bind: tuple[str, int],
+    public_url: str | None,
+    secret: str | None,
+    path: str | None,
+    store: str | None,
 ) -> None:
     """Receive what the gateway pushes, and print each event as a JSON line."""
     journal = None if path is None else SqliteJournal(path)
@@ -53,9 +74,12 @@ async def command(
                 task.cancel()  # the event is not handled: the gateway or the journal gives it again
             raise asyncio.CancelledError from None
 
-    for event in (DeliveryReport, HlrReport, InboundSms, UnreadableRow):
+    for event in (DeliveryReport, HlrReport, InboundSms, UnreadableRow, Delivery):
         router.on(event)(show)
-    async with receiving(router, bind, secret=secret, public=public_url, journal=journal) as urls:
+    async with (
+        _following(store, router),
+        receiving(router, bind, secret=secret, public=public_url, journal=journal) as urls,
+    ):
         stopped = asyncio.create_task(until_stopped(partial(announce, urls)))
         await asyncio.wait([gone, stopped], return_when=asyncio.FIRST_COMPLETED)
     (gone if gone.done() else stopped).result()

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final, Self, get_args
 
@@ -30,6 +31,7 @@ from infobip_async.errors import (
 )
 from infobip_async.models import DeliveryReport, Message, Recipients
 from infobip_async.numbering.national import normalise
+from infobip_async.redaction import logger_of_faults
 from infobip_async.router import Router
 from infobip_async.runs.settings import check_positive, check_range
 
@@ -43,6 +45,8 @@ _PUSH: Final = 1_000
 _PAGE: Final = 50
 """Messages that are asked about at once."""
 _IN_DOUBT: Final = {None, SendOutcome.UNKNOWN}
+
+_logger = logger_of_faults("infobip_async.deliveries")
 
 
 class Deliveries:
@@ -190,6 +194,25 @@ class Deliveries:
             raise LocalProtocolError("these deliveries have no client to send by", field="client")
         return self._client
 
+    async def poll(self, *, interval: float = 60.0) -> None:
+        """Pull reports again and again (§3.2), where the gateway has no URL to push them to.
+
+        They go to all handlers of the router. A handler that fails is not called again.
+
+        Args:
+            interval: seconds between two pulls.
+
+        Raises:
+            AuthenticationError: the username or password is wrong or missing.
+            RemoteProtocolError: a reply cannot be read; its `raw` may be the only copy.
+        """
+        async with aclosing(self._sender.poll_reports(interval=interval)) as reports:
+            async for report in reports:
+                try:
+                    await self._router.dispatch([report])
+                except Exception:
+                    _logger.exception("handlers failed on a report that was pulled")
+
     # --- what is known ---
 
     async def get(
@@ -269,6 +292,15 @@ class Deliveries:
         before = None if older_than is None else self._clock() - older_than
         query = DeliveryQuery(is_final=False, created_before=before)
         async for one in self._store.scan(query):
+            yield one.view()
+
+    async def stored(self, *, run: str | None = None) -> AsyncIterator[Delivery]:
+        """Go through all deliveries, the oldest first.
+
+        Args:
+            run: only those of this run.
+        """
+        async for one in self._store.scan(DeliveryQuery(run=run)):
             yield one.view()
 
     async def counts(self) -> DeliveryCounts:

@@ -29,6 +29,7 @@ COMMANDS = [
         "cluster",
         "completion",
         "credits",
+        "deliveries",
         "demo",
         "hlr",
         "journal",
