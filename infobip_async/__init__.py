@@ -65,6 +65,7 @@ from infobip_async.runs.settings import OnUnknown
 from infobip_async.text.segments import Alphabet, Preview, Ucs2Form, preview, simplify
 
 if TYPE_CHECKING:
+    from infobip_async.client.check import ProbeResult, check_receiver
     from infobip_async.client.client import InfobipClient
     from infobip_async.deliveries.deliveries import Deliveries
     from infobip_async.deliveries.sqlite import SqliteDeliveryStore
@@ -123,6 +124,7 @@ __all__ = [
     "Outgoing",
     "PartReceipt",
     "Preview",
+    "ProbeResult",
     "ProtocolError",
     "Recipient",
     "RemoteProtocolError",
@@ -144,6 +146,7 @@ __all__ = [
     "UnreadableRow",
     "UserDataHeader",
     "WapBookmark",
+    "check_receiver",
     "preview",
     "serving",
     "simplify",
@@ -159,11 +162,13 @@ _LAZY = {
     "HlrLookups": "infobip_async.hlr.lookups",
     "InfobipClient": "infobip_async.client.client",
     "MemoryDeliveryStore": "infobip_async.deliveries.store",
+    "ProbeResult": "infobip_async.client.check",
     "Router": "infobip_async.router",
     "Run": "infobip_async.runs.run",
     "RunStats": "infobip_async.runs.run",
     "SqliteDeliveryStore": "infobip_async.deliveries.sqlite",
     "SqliteJournal": "infobip_async.journal",
+    "check_receiver": "infobip_async.client.check",
     "serving": "infobip_async.receiver.serving",
 }
 

@@ -11,6 +11,7 @@ from infobip_async.cli.examples import epilog_of
 
 _COMMANDS = (
     *(
+        "check",
         "cluster",
         "completion",
         "credits",
