@@ -258,7 +258,9 @@ async def listening(
             await runner.cleanup()
 
 
-async def _listen(factory: Protocols, host: str, port: int) -> asyncio.Server:
+async def _listen(
+    factory: Callable[[], asyncio.BaseProtocol], host: str, port: int
+) -> asyncio.Server:
     return await asyncio.get_running_loop().create_server(factory, host, port, backlog=128)
 
 

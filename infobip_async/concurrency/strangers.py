@@ -12,6 +12,9 @@ from typing import Final
 import attrs
 
 _END_OF_HEAD: Final = b"\n\r\n"
+_READ: Final = 16 * 1024
+"""Octets that a protocol is given at once. Transports of asyncio read 256 KiB otherwise, and in
+chunks of one octet as many hold aiohttp's parser, and so the event loop, for 0.2 s."""
 
 
 @attrs.define(eq=False)
@@ -47,8 +50,8 @@ class Strangers:
         self._connections.pop(connection, None)
 
 
-class Connection(asyncio.Protocol):
-    """Stands between a transport and the protocol of a server.
+class Connection(asyncio.BufferedProtocol):
+    """Stands between a transport and the protocol of a server, and gives that small pieces.
 
     Args:
         protocol: the server's.
@@ -61,7 +64,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.BaseTransport | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._seen = b""
-        # Bound once: these are the calls of each request.
+        self._buffer = bytearray()
+        # The server's own.
         self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
         self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
         self.eof_received = protocol.eof_received  # type: ignore[method-assign]
@@ -74,8 +78,14 @@ class Connection(asyncio.Protocol):
         self._protocol.connection_made(transport)
         self._strangers.add(self)
 
-    def data_received(self, data: bytes) -> None:
-        """Look for the end of the first head."""
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - asyncio's signature
+        """Have little read at once."""
+        self._buffer = bytearray(_READ)
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Look for the end of the first head, and pass on what was read."""
+        data = bytes(memoryview(self._buffer)[:nbytes])
         if self._deadline is not None:
             self._seen = self._seen[-len(_END_OF_HEAD) :] + data
             if _END_OF_HEAD in self._seen:

@@ -48,6 +48,13 @@ class Server(asyncio.Protocol):
         self.calls.append("pause")
 
 
+def receive(transport: Transport, octets: bytes) -> None:
+    """Have octets arrive, as a transport of asyncio does."""
+    buffer = transport.protocol.get_buffer(-1)
+    buffer[: len(octets)] = octets
+    transport.protocol.buffer_updated(len(octets))
+
+
 @pytest.fixture
 async def strangers() -> Strangers:
     """Two strangers at most."""
@@ -93,7 +100,7 @@ async def test_a_head_in_time(connect, pieces):
     """It may come in any pieces; after it the server's own limits count."""
     transport = connect()
     for piece in pieces:
-        transport.protocol.data_received(piece)
+        receive(transport, piece)
 
     await turns()
     assert not transport.aborted
@@ -105,7 +112,7 @@ async def test_a_head_that_does_not_come(connect, pieces):
     """Its connection is closed."""
     transport = connect()
     for piece in pieces:
-        transport.protocol.data_received(piece)
+        receive(transport, piece)
 
     await until(lambda: transport.aborted)
     transport.protocol.connection_lost(None)
@@ -115,11 +122,16 @@ async def test_the_server_hears_everything(connect):
     """It sees the connection as if nobody stood between."""
     server, fault = Server(), ConnectionError()
     transport = connect(server)
-    transport.protocol.data_received(b"x")
+    receive(transport, b"x")
     transport.protocol.pause_writing()
     transport.protocol.connection_lost(fault)
 
     assert server.calls == ["made", b"x", "pause", fault]
+
+
+async def test_little_is_read_at_once(connect):
+    """What holds a parser for long comes in pieces, between which others have their turn."""
+    assert len(connect().protocol.get_buffer(2**18)) == 2**14
 
 
 async def test_other_connections():

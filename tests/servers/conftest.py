@@ -31,6 +31,7 @@ def _python(*argv: str) -> list[str]:
 
 
 COMMANDS: dict[str, Callable[[int, int], Sequence[str]]] = {
+    "run_receiver": lambda port, _: _python("program.py", str(port), "ours"),
     "run_app": lambda port, _: _python("program.py", str(port)),
     "gunicorn-aiohttp": lambda port, workers: _gunicorn(
         port, workers, "aiohttp.GunicornWebWorker", "program:aiohttp"
@@ -104,12 +105,17 @@ class Server:
         """Open a connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
-    def send(self, *pieces: bytes) -> Reply:
-        """Send octets over a new connection, and read one reply."""
+    def send(self, *pieces: bytes, closing: bool = True) -> Reply:
+        """Send octets over a new connection, and read one reply.
+
+        Args:
+            pieces: are sent one after the other.
+            closing: look whether the server closes the connection then.
+        """
         with self.connect() as connection, suppress(ConnectionError):
             for piece in pieces:
                 connection.sendall(piece)
-            return read_reply(connection, head_only=pieces[0].startswith(b"HEAD"))
+            return read_reply(connection, head_only=pieces[0].startswith(b"HEAD"), closing=closing)
         return Reply(0, b"", {}, closed=True)
 
     def events(self) -> list[list[str]]:
@@ -139,14 +145,16 @@ class Server:
         return self.process.wait(PATIENCE)
 
 
-def read_reply(connection: socket.socket, *, head_only: bool = False) -> Reply:
+def read_reply(
+    connection: socket.socket, *, head_only: bool = False, closing: bool = True
+) -> Reply:
     """Read one reply, behind an interim one; it counts as closed if the connection is, after it."""
     with connection.makefile("rb") as stream:
         status, headers = _head(stream)
         while status == 100:
             status, headers = _head(stream)
         body = stream.read(0 if head_only else int(headers.get("content-length", "0")))
-    return Reply(status, body, headers, closed=_is_closed(connection))
+    return Reply(status, body, headers, closed=closing and _is_closed(connection))
 
 
 def _head(stream: BinaryIO) -> tuple[int, dict[str, str]]:
@@ -174,7 +182,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start servers, and kill what runs after the test."""
     with ExitStack() as stack:
 
-        def start(name: str, *, workers: int = 1, journal: bool = False) -> Server:
+        def start(
+            name: str, *, workers: int = 1, journal: bool = False, files: int = 1024
+        ) -> Server:
             port = stack.enter_context(reserved_port())
             (tmp_path / "events").touch()
             given = {"SECRET": SECRET, "EVENTS": str(tmp_path / "events"), "PYTHONPATH": str(HERE)}
@@ -182,7 +192,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
                 given["JOURNAL"] = str(tmp_path / "journal")
             log = stack.enter_context((tmp_path / "log").open("wb"))
             process = start_child(
-                COMMANDS[name](port, workers),
+                ["sh", "-c", f'ulimit -n {files}; exec "$@"', "", *COMMANDS[name](port, workers)],
                 env=os.environ | given,
                 stdout=log,
                 stderr=log,

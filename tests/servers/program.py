@@ -4,6 +4,7 @@ The environment says how: ``SECRET``, ``EVENTS`` (a file that gets a line for ea
 pushes are to be kept first, ``JOURNAL``.
 """
 
+import asyncio
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ from aiohttp import web
 
 from infobip_async import DeliveryReport, HlrReport, InboundSms, Router, SqliteJournal
 from infobip_async.asgi import AsgiReceiver, asgi_app
-from infobip_async.webhook import Limits, webhook_app
+from infobip_async.webhook import Limits, run_receiver, webhook_app
 
 router = Router()
 
@@ -71,8 +72,16 @@ async def application(scope, receive, send) -> None:
     await _receiver(mounted, receive, send)
 
 
+async def ours(port: int) -> None:
+    """Our own runner."""
+    await run_receiver(await aiohttp(), port=port)
+
+
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
-    web.run_app(aiohttp(), host="127.0.0.1", port=int(sys.argv[1]))
+    if sys.argv[2:] == ["ours"]:
+        asyncio.run(ours(int(sys.argv[1])))
+    else:
+        web.run_app(aiohttp(), host="127.0.0.1", port=int(sys.argv[1]))
 elif "SECRET" in os.environ:
     _receiver = asgi()
