@@ -26,6 +26,7 @@ from platforms import needs_dev_full, needs_signals
 Run = Callable[..., Result]
 COMMANDS = [
     *(
+        "check",
         "cluster",
         "completion",
         "credits",
