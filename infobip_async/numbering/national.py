@@ -118,7 +118,8 @@ def normalise(number: str, *, country: str | None = None) -> str:
     With a country, a number without ``+`` is read as a national one of that country, also where a
     spreadsheet took its zero, or as an international one: in a Croatian file ``098514674``,
     ``98514674`` and ``41793026727`` are all good. Lengths and first digits decide; a number that
-    can be a mobile one of the country is read so, and one that could be either is refused.
+    can be a mobile one of the country is read so, and one that could be either is refused. Service
+    numbers of lengths of their own, such as ``1800 123 456`` in Australia, are refused.
 
     Args:
         number: the number.
@@ -256,7 +257,7 @@ def _read_in_country(number: str, digits: str, country: str) -> Reading:
             return home if mobile else abroad
     elif mobile or not mobile_abroad:
         return home
-    raise _fault(number, f"can be a number of {country}, or +{abroad.msisdn}: write it with its +")
+    raise _fault(number, f"can be a number of {country}, or +{abroad.msisdn}: write the + in front")
 
 
 def _is_mobile(reading: Reading) -> bool:

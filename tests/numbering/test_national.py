@@ -91,6 +91,8 @@ def test_good_numbers(number, country, msisdn):
         ("+385", None, "0 digits like these do not follow \\+385"),
         ("385", "HR", "is no number of HR, nor an international one: 3 digits"),
         ("+385 98514674 0912345", None, "more than 15"),
+        ("6123456 6234567", "IS", "is no number of IS, nor an international one: 14 digits"),
+        ("1800 123 456", "AU", "is no number of AU"),
         ("098514674 0915146", "HR", "more than 15|is no number of HR"),
         ("+34 0 612 345 678", None, "do not follow \\+34"),
         ("+385 98", None, "2 digits like these"),
