@@ -10,6 +10,7 @@ from rich.text import Text
 
 from infobip_async import Preview, preview, simplify
 from infobip_async.cli.running import as_json, exit_codes
+from infobip_async.cli.tables import LOOK
 
 
 def _marked(text: str, result: Preview) -> Text:
@@ -22,7 +23,8 @@ def _marked(text: str, result: Preview) -> Text:
 
 def show(console: Console, text: str, result: Preview) -> None:
     """Print a preview as a person would like to see it."""
-    parts = Table("part", "units", title=f"{result.alphabet}, {len(result.parts)} part(s)")
+    title = f"{result.alphabet}, {len(result.parts)} part(s)"
+    parts = Table("part", "units", title=title, box=LOOK)
     for number, units in enumerate(result.parts, 1):
         parts.add_row(str(number), str(units))
     console.print(_marked(text, result))
@@ -30,7 +32,8 @@ def show(console: Console, text: str, result: Preview) -> None:
     console.print(f"{result.units} units in all, {result.remaining} left in the last part")
     if not result.offenders:
         return
-    why = Table("at", "character", "name", "could be", title="not in the GSM alphabet")
+    title = "not in the GSM alphabet"
+    why = Table("at", "character", "name", "could be", title=title, box=LOOK)
     for offender in result.offenders:
         why.add_row(
             str(offender.position),

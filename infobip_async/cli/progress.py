@@ -19,7 +19,7 @@ class ProgressBar:
     def __init__(self, console: Console, total: int | None, *, hidden: bool) -> None:
         self._total = total
         self._bar = Progress(
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=10),
             MofNCompleteColumn(),
             TextColumn("{task.fields[pace]}"),
             TextColumn("{task.fields[note]}"),
@@ -53,16 +53,14 @@ class ProgressBar:
         self._bar.update(self._task, completed=done, note=note, pace=pace, refresh=True)
 
     def _pace(self, done: int, resumed: int) -> str:
-        """Rows per second, the time so far, and the time that is left."""
+        """Rows per second, and the time that is left, or else the time so far."""
         seconds = self._now() - self._started
-        so_far = str(timedelta(seconds=int(seconds)))
         rate = (done - resumed) / seconds if seconds else 0
         if not rate:
-            return so_far
-        left = ""
-        if self._total is not None and self._total >= done:
-            left = f", {timedelta(seconds=int((self._total - done) / rate))} left"
-        return f"{rate:,.0f}/s {so_far}{left}"
+            return str(timedelta(seconds=int(seconds)))
+        if self._total is None or self._total < done:
+            return f"{rate:,.0f}/s, {timedelta(seconds=int(seconds))}"
+        return f"{rate:,.0f}/s, {timedelta(seconds=int((self._total - done) / rate))} left"
 
     def say(self, what: str) -> None:
         """Print a line, above the bar if there is one."""

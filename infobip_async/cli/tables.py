@@ -10,6 +10,8 @@ from rich.text import Text
 
 _BAR_WIDTH: Final = 20
 _NAME_WIDTH: Final = 32
+LOOK: Final = box.SIMPLE_HEAD
+"""The lines of all tables."""
 MOST: Final = 10
 """Rows of a ranking; the others have one together."""
 
@@ -18,7 +20,7 @@ def table(title: str, *columns: str) -> Table:
     """Make a table of names and figures; the figures are aligned to the right."""
     first = Column(title, min_width=12, max_width=_NAME_WIDTH, no_wrap=True, overflow="ellipsis")
     figures = [Column(column, justify="right", no_wrap=True) for column in columns]
-    return Table(first, *figures, box=box.SIMPLE_HEAD)
+    return Table(first, *figures, box=LOOK)
 
 
 def bar(count: int, whole: int) -> ProgressBar:

@@ -71,7 +71,7 @@ class NumberList:
             rows.end()
 
     def __aiter__(self) -> AsyncIterator[ListRow]:
-        return self._rows(())
+        return self.rows()
 
     @property
     def can_be_read_again(self) -> bool:
@@ -131,7 +131,7 @@ class NumberList:
         """
         message = message_of(template, sender)
         fields = () if isinstance(message, BinaryMessage) else fields_of(message.text)
-        fill = _filler(message)
+        fill = filler(message)
         async with aclosing(self._checked(fields)) as rows:
             async for row in rows:
                 number = row.msisdn
@@ -144,26 +144,35 @@ class NumberList:
     async def _checked(self, fields: Sequence[str]) -> AsyncGenerator[ListRow, None]:
         """Give the rows, of a file once it is known that all of it can be read."""
         if self.can_be_read_again and not self._looked_through:
-            async for _ in self._rows(fields):
+            async for _ in attrs.evolve(self, read_number=_unread).rows(fields):
                 pass
             self._looked_through = True
-        async with aclosing(self._rows(fields)) as rows:
+        async with aclosing(self.rows(fields)) as rows:
             async for row in rows:
                 yield row
 
-    async def _rows(self, fields: Sequence[str]) -> AsyncGenerator[ListRow, None]:
+    async def rows(self, columns: Sequence[str] = ()) -> AsyncGenerator[ListRow, None]:
+        """Give the rows as they are read; a fault of the list may come behind some of them.
+
+        Args:
+            columns: further columns that there must be.
+
+        Raises:
+            LocalProtocolError: a column is missing, or the list cannot be read.
+        """
         with self._open() as file:
             if is_spreadsheet(file):
                 cells = await asyncio.to_thread(sheet_rows, file, self._sheet)
-                for row in self._cells(cells, fields):
+                for row in self._cells(cells, columns):
                     yield row
-                return
-            decoder, rows = self._parsers(fields)
-            async with aclosing(chunks_as_they_come(file)) as several:
-                async for chunk in several:
-                    for row in rows.feed(decoder.feed(chunk)):
-                        yield row
-            rows.end()
+            else:
+                decoder, rows = self._parsers(columns)
+                async with aclosing(chunks_as_they_come(file)) as several:
+                    async for chunk in several:
+                        for row in rows.feed(decoder.feed(chunk)):
+                            yield row
+                rows.end()
+        self._looked_through = True
 
     def _parsers(self, fields: Sequence[str]) -> tuple[LineDecoder, LineRows | CsvRows]:
         named = self._source
@@ -219,7 +228,7 @@ def message_of(template: str | Message, sender: str | None) -> Message:
     return TextMessage(template, sender)
 
 
-def _filler(message: Message) -> Callable[[ListRow], Message]:
+def filler(message: Message) -> Callable[[ListRow], Message]:
     """Make what fills a message's text with the cells of a row, quicker than `attrs.evolve`."""
     if isinstance(message, BinaryMessage) or not {"{", "}"} & set(message.text):
         return lambda _: message
@@ -309,6 +318,11 @@ def check_country(country: str | None) -> None:
     except LocalProtocolError as fault:
         if fault.field == "country":
             raise
+
+
+def _unread(number: str) -> tuple[str, str, str]:
+    """Read nothing: where only the list as a whole is looked at."""
+    return number, "", ""
 
 
 def _read_as_written(number: str) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.lists.number_list import ListItem, NumberList, message_of
+from infobip_async.lists.number_list import ListItem, NumberList, filler, message_of
 from infobip_async.lists.rows import fields_of
 from infobip_async.models import BinaryMessage, Message, TextMessage
 from infobip_async.numbering.msisdn import check_destination
@@ -97,7 +97,9 @@ async def survey(
     message = message_of(template, sender)
     fields = () if isinstance(message, BinaryMessage) else fields_of(message.text)
     found, seen = Survey(), set[str]()
-    async for item in people.messages(message):
+    fill = filler(message)
+    async for row in people.rows(fields):
+        item = ListItem(fill(row), row.msisdn, row.key, row=row)
         found.rows += 1
         if reason := _refusal(item):
             found.refused.setdefault(reason, Refusals()).add(item.row.line)

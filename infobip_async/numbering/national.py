@@ -31,7 +31,6 @@ _MAX_DIGITS = 15
 """The most digits of a number (E.164); more are probably two numbers in one field."""
 _FEWEST_DIGITS = 6
 """The fewest digits of a text that looks like a number; a year has four."""
-_LONGEST_CODE = 3
 _DROPS_ZERO = re.compile(r"(?:\+|00)(?!39|378|379)")
 """An international number in which a ``(0)`` is not dialled: Italy's plan keeps its zeros."""
 
@@ -139,7 +138,8 @@ def read_number(number: str, country: str | None) -> Reading:
     Raises:
         LocalProtocolError: as by `normalise`.
     """
-    digits = _strip(number)
+    plain = number.isascii() and number.isdigit()
+    digits = number if plain else _strip(number)
     if not digits.startswith("+") and country is not None:
         country = country.upper()
         digits = _without_exit_code(digits, country)
@@ -159,6 +159,8 @@ def looks_like_number(text: str) -> bool:
 
 def fault_of_spreadsheet(number: str) -> str:
     """What a spreadsheet did to a number, and what to do about it; empty where it did nothing."""
+    if number.isdigit():
+        return ""
     bare = number.strip(" \t\n'\u00a0\u200e\u200f\u202a-\u202e")
     if _ROUNDED.fullmatch(bare):
         return (
@@ -206,8 +208,7 @@ def _strip(number: str) -> str:
 def _plan_of(digits: str) -> _Plan | None:
     """The plan of an international number."""
     plans = _plans()
-    found = (plans.get(digits[:end]) for end in range(1, _LONGEST_CODE + 1))
-    return next((plan for plan in found if plan is not None), None)
+    return plans.get(digits[:1]) or plans.get(digits[:2]) or plans.get(digits[:3])
 
 
 def _international(digits: str) -> Reading | None:

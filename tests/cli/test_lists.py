@@ -232,6 +232,75 @@ def test_delivery_reports_at_the_port_take_one_line(
     assert not [record for record in caplog.records if record.exc_info]
 
 
+def test_a_job_with_faulty_rows_goes_on(hlr: Run, gateway: Any, tmp_path: Path) -> None:
+    """The same results in the order of the list, and it is told which are of an earlier run."""
+    args = ("--column", "number", "--job", tmp_path / "job", "--key-column", "id")
+    first, second = hlr(PEOPLE, *args), hlr(PEOPLE, *args)
+    assert first.stdout == second.stdout
+    assert [row["position"] for row in csv.DictReader(io.StringIO(first.stdout))] == ["1", "2", "3"]
+    assert "of an earlier run" not in first.stderr
+    assert "results are of an earlier run" in second.stderr
+    assert gateway.simulator.counts.lookups == 2
+
+
+# --- what is said ---
+
+
+def test_a_quiet_run_says_errors_only(send: Run, hlr: Run, gateway: Any) -> None:
+    """The outcomes are written all the same."""
+    result = send(PEOPLE, "-q")
+    assert (result.exit_code, result.stderr) == (6, "")
+    assert len(_rows(result.stdout)) == 3
+    assert hlr(PEOPLE, "--column", "number", "-q").stderr == ""
+    assert "no column 'phone'" in hlr(PEOPLE, "--column", "phone", "-q").stderr
+
+
+def test_a_verbose_run_names_each_line(
+    send: Run, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a fault or a guess, however many there are."""
+    monkeypatch.setattr("logging.basicConfig", lambda **_: None)
+    monkeypatch.setattr("logging.Logger.setLevel", lambda *_: None)
+    result = send("number\n98514674\nn/a\n", "--country", "HR", "-v")
+    assert "line 2    a number of HR without its zero" in result.stderr
+    assert "line 3    is no telephone number" in result.stderr
+
+
+def test_a_dry_run_of_a_single_send(run: Run, gateway: Any) -> None:
+    """Shows the parts, and sends nothing."""
+    result = run("send", "-s", "Friend", "-t", "a" * 161, *NUMBERS, "--dry-run")
+    assert result.exit_code == 0
+    assert "GSM-7, 2 part(s)" in result.stderr
+    assert "4 parts to 2 recipients" in result.stderr
+    assert not gateway.simulator.messages
+
+
+@pytest.mark.parametrize(("count", "answer", "sent"), [(10, "n", 10), (11, "n", 0), (11, "y", 11)])
+def test_many_parts_need_a_yes(  # noqa: PLR0917 - fixtures
+    run: Run, gateway: Any, terminal: None, count: int, answer: str, sent: int
+) -> None:
+    """Also where the numbers are arguments."""
+    numbers = [str(385980000000 + at) for at in range(count)]
+    run("send", "-s", "Friend", "-t", "Hi", *numbers, stdin=answer)
+    assert len(gateway.simulator.messages) == sent
+
+
+def test_a_terminal_gets_escapes(
+    start: Callable[..., Any], gateway: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For what its charset cannot show."""
+    pty = pytest.importorskip("pty")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    (tmp_path / "people.csv").write_text("number,name\n38598514674,Šime\n", encoding="utf-8")
+    ours, theirs = pty.openpty()
+    args = ("send", "-s", "Friend", "-t", "Hi", "--csv", "people.csv", "--keep", "name", "-q")
+    process = start(*args, stdout=theirs)
+    os.close(theirs)
+    assert process.wait() == 0
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        assert rb"\u0160ime" in terminal.read(4_096)
+
+
 # --- outcomes that must not get lost ---
 
 

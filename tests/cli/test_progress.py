@@ -9,6 +9,22 @@ from rich.console import Console
 from infobip_async.cli.progress import ProgressBar
 
 
+@pytest.mark.parametrize("width", [80, 140])
+def test_it_fits_into_the_terminal(width: int) -> None:
+    """With large figures, in 80 columns."""
+    now = [0]
+    console = Console(
+        file=io.StringIO(), force_terminal=True, width=width, no_color=True, get_time=lambda: now[0]
+    )
+    with ProgressBar(console, 20_000, hidden=False) as bar:
+        now[0] = 10
+        bar.show(9_440, "9,440 sent, 0 refused, 0 unknown")
+    shown = console.file.getvalue()
+    assert " 9440/20000 " in shown
+    assert "9,440 sent, 0 refused, 0 unknown" in shown
+    assert "…" not in shown
+
+
 def _shown(
     *,
     terminal: bool = True,
@@ -34,7 +50,7 @@ def _shown(
 
 
 def test_it_shows_how_far_it_is() -> None:
-    """What is done of what there is, a note on it, how fast, and the time left."""
+    """What is done of what there is, a note on the rest, how fast, and the time left."""
     shown = _shown()
     assert "100/200" in shown
     assert "1,000 in flight" in shown
