@@ -13,7 +13,7 @@ from infobip_async.concurrency.awaitables import (
     is_coroutine_function,
     may_give_awaitable,
 )
-from infobip_async.concurrency.tasks import is_cancelled_from_outside
+from infobip_async.concurrency.tasks import is_cancelled_from_outside, is_closed
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models import DerivedEvent, Event, HlrReport, InboundSms
 from infobip_async.telemetry import Telemetry, Watch, watch
@@ -180,8 +180,8 @@ class Router:
     ) -> None:
         """Await every handler of every event, in order; batch handlers after the others.
 
-        All handlers run, even if one raises. A part of an inbound message does not reach the
-        handlers of whole messages: joining is up to the caller, who calls `dispatch_whole`.
+        All handlers run, whatever one of them raises. A part of an inbound message does not reach
+        the handlers of whole messages: joining is up to the caller, who calls `dispatch_whole`.
 
         Args:
             events: of any types.
@@ -256,13 +256,18 @@ async def _run(
 
 
 def _fault_of_handler(raised: BaseException) -> Exception:
-    """Give what a handler raised as its fault, or raise it again if it is not.
+    """Give what a handler raised as its fault, or raise it again if it ends this task.
 
-    A cancellation that nobody asked the current task for is a fault like any other: the handler
-    has cancelled something of its own, such as a task that it awaits.
+    Whatever ends a handler is a fault of this one event, and leaves with the others: `SystemExit`
+    and `KeyboardInterrupt`, which would end the program at each attempt, and a cancellation that
+    nobody asked the current task for, since the handler has cancelled something of its own.
     """
     if isinstance(raised, Exception):
         return raised
-    if isinstance(raised, asyncio.CancelledError) and not is_cancelled_from_outside(raised):
+    if is_cancelled_from_outside(raised) or is_closed(raised):
+        raise raised
+    if isinstance(raised, asyncio.CancelledError):
         return RuntimeError("a handler was cancelled by something of its own")
-    raise raised
+    fault = RuntimeError(f"a handler raised {type(raised).__name__}")
+    fault.__cause__ = raised
+    return fault

@@ -192,15 +192,39 @@ async def test_all_run_though_some_fail(router, recorder):
     assert list(caught.value.exceptions) == faults
 
 
-async def test_what_is_no_failure_ends_the_dispatch(router, recorder):
-    """An interrupt is not gathered with the failures: it ends everything at once."""
-    router.on(DeliveryReport)(recorder.handler("a", KeyboardInterrupt()))
+class PanicError(BaseException):
+    """As extensions in other languages raise it."""
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), SystemExit(1), PanicError()])
+async def test_what_would_end_the_program(router, recorder, fault):
+    """It is a failure like any other: the program would end at each attempt."""
+    router.on(DeliveryReport)(recorder.handler("a", fault))
     router.on(DeliveryReport)(recorder.handler("b"))
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(ExceptionGroup) as caught:
         await router.dispatch([REPORT])
 
-    assert recorder.calls == [("a", REPORT)]
+    assert recorder.calls == [("a", REPORT), ("b", REPORT)]
+    (failure,) = caught.value.exceptions
+    assert str(failure) == f"a handler raised {type(fault).__name__}"
+    assert failure.__cause__ is fault
+
+
+def test_a_dispatch_that_nobody_runs_any_more(router, recorder):
+    """Python closes it, and it awaits no other handler."""
+
+    @router.on(DeliveryReport)
+    async def hang(_: DeliveryReport) -> None:
+        await asyncio.Future(loop=loop)
+
+    router.on(DeliveryReport)(recorder.handler("b"))
+    loop = asyncio.new_event_loop()
+    dispatching = router.dispatch([REPORT])
+    dispatching.send(None)
+    dispatching.close()
+    loop.close()
+    assert recorder.calls == []
 
 
 async def test_off(router, recorder):

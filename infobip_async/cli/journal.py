@@ -97,7 +97,10 @@ async def replay(file: str, ids: tuple[str, ...], *, every: bool) -> None:
 @_choice
 @runs
 async def discard(file: str, ids: tuple[str, ...], *, every: bool) -> None:
-    """Forget dead letters and quarantined pushes and rows: those with the IDS, or all."""
+    """Forget dead letters and quarantined pushes and rows: those with the IDS, or all.
+
+    An id may also be that of a push that waits to be handled (7), or of one event of it (7:3).
+    """
     chosen = _chosen(ids, every=every)
     async with SqliteJournal(file) as journal:
         _tell(await journal.discard(chosen), "discarded", ids)
@@ -146,6 +149,7 @@ def _summary(stored: StoredPush) -> dict[str, object]:
         "received_at": _time(stored.push.received_at),
         "octets": len(stored.push.body) or len(stored.push.query),
         **states,
+        **({"suspects": stored.suspects} if stored.suspects else {}),
     }
 
 

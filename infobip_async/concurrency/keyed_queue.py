@@ -72,10 +72,25 @@ class WorkQueue(Generic[T]):
         self._items: deque[T] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._closed = False
+        self._paused = False
 
     def put(self, item: T) -> None:
         """Put an item at the end."""
         self._items.append(item)
+        self._wake()
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are an item and a place for it now."""
+        return bool(self._items and self._free and not self._paused)
+
+    def pause(self) -> None:
+        """Give out nothing until `resume`."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._paused = False
         self._wake()
 
     def give_back(self) -> None:
@@ -85,7 +100,7 @@ class WorkQueue(Generic[T]):
 
     def _wake(self) -> None:
         """Wake one worker if there is something for it; a cancelled one cannot be woken."""
-        while self._items and self._free and self._idle:
+        while self._items and self._free and self._idle and not self._paused:
             waiter = self._idle.popleft()
             if not waiter.done():
                 waiter.set_result(None)
@@ -101,7 +116,7 @@ class WorkQueue(Generic[T]):
         Returns:
             At least one item; none once the queue is closed.
         """
-        while not (self._closed or (self._items and self._free)):
+        while not (self._closed or self.ready):
             # A worker that is not idle may take the item before the woken one runs: look again.
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.append(waiter)

@@ -1,7 +1,10 @@
 """A time limit for work that starts often and is mostly short."""
 
 import asyncio
-from typing import Self
+from collections.abc import Callable
+from typing import Final, Self
+
+_LONGEST_GRACE: Final = 5.0
 
 
 class ReusableTimeout:
@@ -13,10 +16,13 @@ class ReusableTimeout:
 
     Args:
         seconds: how long one piece of work may take.
+        outlived: is called once for work that goes on although it was cancelled, after as many
+            seconds again, and at most 5.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, outlived: Callable[[], None] = lambda: None) -> None:
         self._seconds = seconds
+        self._outlived = outlived
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[object] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -53,10 +59,13 @@ class ReusableTimeout:
         if self._task is None:
             return
         if self._loop.time() >= self._deadline:
+            if self._expired:
+                self._outlived()
+                return
             self._expired = True
             self._task.cancel()
-        else:
-            self._timer = self._loop.call_at(self._deadline, self._look)
+            self._deadline += min(self._seconds, _LONGEST_GRACE)
+        self._timer = self._loop.call_at(self._deadline, self._look)
 
     def close(self) -> None:
         """Cancel the timer."""

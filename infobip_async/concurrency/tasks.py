@@ -2,13 +2,17 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import attrs
 
 T = TypeVar("T")
+
+Work = Coroutine[Any, Any, object]
+"""What a task runs."""
 
 Ended = Callable[["asyncio.Task[Any]"], None]
 """Is told of each task that ended, well or not."""
@@ -35,9 +39,17 @@ class TaskSet:
     def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run a coroutine in a task of the set."""
         task = asyncio.create_task(work)
+        self.adopt(task)
+        return task
+
+    def adopt(self, task: "asyncio.Task[Any]") -> None:
+        """Make a task one of the set."""
         self._tasks.add(task)
         task.add_done_callback(self._done)
-        return task
+
+    def leave(self, task: "asyncio.Task[Any]") -> None:
+        """Wait no more for a task, which may never end."""
+        self._tasks.discard(task)
 
     def _done(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
@@ -67,6 +79,47 @@ class TaskSet:
         await cancel(self._tasks)
 
 
+@attrs.define(eq=False)
+class LastingTasks:
+    """Tasks of work that goes on until it is told to end; what ends before that is begun again.
+
+    Attributes:
+        tell: is given the task that ended before it was told to.
+        pause: is awaited before work that has failed is begun again.
+        tasks: the tasks.
+        ending: whether the work is told to end: nothing is begun again.
+    """
+
+    tell: Ended
+    pause: Callable[[], Awaitable[object]]
+    tasks: TaskSet = attrs.field(factory=TaskSet, init=False)
+    ending: bool = attrs.field(default=False, init=False)
+
+    def start(self, work: Callable[[], Work]) -> None:
+        """Run a coroutine function in a task, and again each time that it is cancelled or fails."""
+        self._run(work, work())
+
+    def _run(self, work: Callable[[], Work], run: Work) -> None:
+        # A callback, since the end of the event loop cancels everything at once: it comes after
+        # that has told the owner of this work to end it.
+        self.tasks.start(run).add_done_callback(partial(self._ended, work))
+
+    def _ended(self, work: Callable[[], Work], task: "asyncio.Task[object]") -> None:
+        if self.ending or not (task.cancelled() or task.exception()):
+            return
+        self.tell(task)
+        self._run(work, work() if task.cancelled() else self._later(work))
+
+    async def _later(self, work: Callable[[], Work]) -> None:
+        await self.pause()
+        await work()
+
+    async def end(self) -> None:
+        """Cancel the work, and wait until all of it has ended."""
+        self.ending = True
+        await self.tasks.cancel()
+
+
 async def cancel(tasks: Iterable["asyncio.Task[Any]"]) -> None:
     """Cancel tasks, wait until each has ended, and drop their errors."""
     several = set(tasks)
@@ -81,8 +134,42 @@ def is_cancelled_from_outside(raised: BaseException) -> bool:
     A `CancelledError` that nobody asked the current task for comes from the code that it awaits,
     which cancelled something of its own: that is a fault of this code like any other.
     """
+    if not isinstance(raised, asyncio.CancelledError):
+        return False
     task = asyncio.current_task()
-    return isinstance(raised, asyncio.CancelledError) and bool(task and task.cancelling())
+    return bool(task and task.cancelling())
+
+
+def is_closed(raised: BaseException) -> bool:
+    """Whether an exception is the end of a coroutine that no task runs any more.
+
+    Python ends such a coroutine with a `GeneratorExit`, and nothing can be awaited in it then. A
+    `GeneratorExit` in a coroutine that runs comes from the code that it awaits.
+    """
+    return isinstance(raised, GeneratorExit) and not _in_task()
+
+
+def _in_task() -> bool:
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:  # no event loop runs
+        return False
+
+
+async def abandon(tasks: Iterable["asyncio.Task[Any]"], seconds: float) -> int:
+    """Cancel tasks, and wait some seconds at most for their end.
+
+    Returns:
+        How many go on. Nobody waits for these any more: `asyncio.run` and other runners of event
+        loops, which wait for every task that they know, do not know them either.
+    """
+    several = set(tasks)
+    for task in several:
+        task.cancel()
+    _, late = await asyncio.wait(several, timeout=seconds) if several else ((), ())
+    for task in late:
+        asyncio._unregister_task(task)  # noqa: SLF001 - documented: "Extending asyncio"
+    return len(late)
 
 
 @attrs.define(eq=False)

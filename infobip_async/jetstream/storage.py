@@ -117,6 +117,9 @@ class NatsStorage:
             return False
         return self._lease[stored.id].metadata.num_delivered > 1
 
+    def note(self, worker: int, rows: Sequence[tuple[int, int]]) -> None:
+        """Do nothing: the broker counts how often it has given out a push."""
+
     async def record(self, states: Sequence[EventState]) -> None:
         """Acknowledge the pushes whose events are all done with."""
         ours = [one for one in states if one.push_id in self._lease]

@@ -55,12 +55,12 @@ class State(Enum):
     """What became of an event so far. An event without a state was not handled yet."""
 
     FAILED = "failed"
-    """Its handlers failed, and will be tried again."""
+    """Its handlers failed, or its process died while they ran; they will be tried again."""
     HELD = "held"
     """A part of a message: its per-part handlers have run; it waits for the other parts."""
     DONE = "done"
     DEAD = "dead"
-    """Its handlers failed too often, and are not tried again."""
+    """Its handlers failed, or its process died, too often; they are not tried again."""
     QUARANTINED = "quarantined"
     """It could not be read."""
 
@@ -83,6 +83,8 @@ class EventState:
         reason: why, in words; not for logs, since handlers may quote what they got.
         at: when, in seconds since the epoch.
         closes: every event of the push has a final state now.
+        deaths: how often its process died while its handlers ran: above 0 it is a suspect, and is
+            handled alone; from 2 on it was alone.
     """
 
     push_id: int
@@ -92,6 +94,7 @@ class EventState:
     reason: str = ""
     at: float = 0.0
     closes: bool = False
+    deaths: int = 0
 
 
 @attrs.frozen
@@ -105,6 +108,7 @@ class StoredPush:
             were put back to be handled again.
         wanted: the numbers of the events to handle; None for all.
         states: what became of its events so far, by number.
+        deaths: as of an `EventState`, for events without a state.
     """
 
     id: int
@@ -112,6 +116,13 @@ class StoredPush:
     origin: int
     wanted: frozenset[int] | None = None
     states: Mapping[int, EventState] = attrs.field(factory=dict)
+    deaths: int = 0
+
+    @property
+    def suspects(self) -> Sequence[str]:
+        """The ids of its events that were being handled when a process died."""
+        known = self.states.values()
+        return [set_aside_id(self.id, one.number) for one in known if one.deaths]
 
     def wants(self, number: int) -> bool:
         """Whether an event is still to be handled."""
@@ -207,7 +218,7 @@ class RowDigests:
 class Storage(Protocol):
     """The engine under a journal.
 
-    All methods but `wait` may raise `StorageUnavailableError`.
+    All methods but `wait` and `note` may raise `StorageUnavailableError`.
     """
 
     async def put(self, push: RawPush) -> None:
@@ -231,6 +242,17 @@ class Storage(Protocol):
         Returns:
             For each claim the numbers of the rows that another push brought before, within the
             journal's `dedup_window`.
+        """
+
+    def note(self, worker: int, rows: Sequence[tuple[int, int]]) -> None:
+        """Note which events a worker hands to its handlers; none when these have ended.
+
+        The note has to outlive the process, not the machine, and costs next to nothing. Events
+        that have one when the process dies come with `EventState.deaths`. It never raises.
+
+        Args:
+            worker: its number, from 0; up to four times `HandlerSettings.concurrency` are in use.
+            rows: the push and the number of each event.
         """
 
     async def record(self, states: Sequence[EventState]) -> None:

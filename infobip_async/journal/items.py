@@ -37,6 +37,7 @@ class Item:
         rows: where the event stands: a push, and the number in it. A joined message has several.
         arrived: when its push arrived, in seconds since the epoch.
         attempts: how often its handlers were tried.
+        deaths: how often its process died while they ran; see `EventState`.
         part: whether it is a part of a message that is to be joined.
         held: its per-part handlers have run; it waits for the other parts.
         parts: the items that it was joined from.
@@ -47,6 +48,7 @@ class Item:
     rows: Sequence[tuple[OpenPush, int]]
     arrived: float = 0.0
     attempts: int = 0
+    deaths: int = 0
     part: bool = False
     held: bool = False
     parts: Sequence["Item"] = ()
@@ -55,6 +57,16 @@ class Item:
     def alone(self) -> bool:
         """Whether it goes into no batch: an event that failed must not fail its neighbours."""
         return bool(self.attempts or self.held or self.parts)
+
+    @property
+    def suspect(self) -> bool:
+        """Whether its handlers may kill the process, so that nothing else is handled meanwhile."""
+        return bool(self.deaths and not self.held)  # the handlers of a held part do not run again
+
+    @property
+    def places(self) -> Iterator[tuple[int, int]]:
+        """The push and the number of each of its rows."""
+        return ((push.id, number) for push, number in self.rows)
 
     def alike(self, other: "Item") -> bool:
         """Whether another item can go into a batch with it."""
@@ -65,7 +77,7 @@ class Item:
         for push, number in self.rows:
             push.open_events -= state.final
             closes = not push.open_events
-            yield EventState(push.id, number, state, self.attempts, reason, at, closes)
+            yield EventState(push.id, number, state, self.attempts, reason, at, closes, self.deaths)
 
 
 def items_of(
@@ -96,8 +108,10 @@ def items_of(
         item = Item(event, ordering_key(event) or (stored.id, number), [(push, number)])
         item.arrived = stored.push.received_at
         item.part = join and isinstance(event, InboundSms) and is_part(event)
+        item.deaths = stored.deaths
         if known := stored.states.get(number):
             item.attempts, item.held = known.attempts, known.state is State.HELD
+            item.deaths = known.deaths
         items.append(item)
     push.open_events = len(items)
     return items

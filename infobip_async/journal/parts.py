@@ -77,10 +77,11 @@ class StoredParts:
         found = (self._waiting.pop(id(sms), None) for sms in parts.by_number.values())
         items = [item for item in found if item]
         return Item(
-            parts.join(),
+            parts.join_or_refuse(),
             items[0].key,
             [row for item in items for row in item.rows],
             attempts=max(item.attempts for item in items),
+            deaths=max(item.deaths for item in items),
             parts=items,
         )
 

@@ -32,6 +32,7 @@ from infobip_async.journal.base import (
     StoredPush,
     place_of,
 )
+from infobip_async.journal.notes import Notes, Row
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.sharing import Turns
 from infobip_async.journal.sqlite_tables import UnreadablePush
@@ -61,8 +62,11 @@ class _Storage:
         dedup_window: float,
         keep: float | None,
         clock: Callable[[], float],
+        notes: Notes,
     ) -> None:
         self._clock = clock
+        self._notes = notes
+        self._looked_back = False
         self._thread = thread
         self._dedup_window = dedup_window
         self._keep = keep
@@ -76,6 +80,19 @@ class _Storage:
 
     def rewind(self) -> None:
         self._after = 0
+        self._looked_back = False
+
+    async def _look_back(self) -> None:
+        """Write down which events handlers had when an earlier process died."""
+        left = self._notes.open()
+        work = partial(sqlite_tables.suspect, places=left)
+        if left and (count := await self._do("suspect", work)):
+            _logger.warning("a process died while it handled %d events: each is a suspect", count)
+        self._notes.clear()
+        self._looked_back = True
+
+    def note(self, worker: int, rows: Sequence[Row]) -> None:
+        self._notes.write(worker, rows)
 
     async def put(self, push: RawPush) -> None:
         await self._puts.write(push)
@@ -114,6 +131,8 @@ class _Storage:
         return await self._thread.do(lambda file: ask(file, *args), writes=False, anywhere=True)
 
     async def take(self, limit: int) -> Sequence[StoredPush]:
+        if not self._looked_back:
+            await self._look_back()
         pushes: list[StoredPush] = []
         while not pushes:
             self._news.clear()
@@ -246,7 +265,8 @@ class SqliteJournal:
     ) -> None:
         self._thread = SqliteThread(path, FileKind.JOURNAL, sqlite_tables.SCHEMA, shared=True)
         self._turn = FileLock(Path(f"{path}-lock"))
-        self._storage = _Storage(self._thread, dedup_window, keep, settings.clock)
+        self._notes = Notes(Path(f"{path}-handling"), pages=4 * settings.concurrency)
+        self._storage = _Storage(self._thread, dedup_window, keep, settings.clock, self._notes)
         self._settings = settings
 
     async def __aenter__(self) -> Self:
@@ -290,6 +310,7 @@ class SqliteJournal:
             finally:
                 turns.stop()
                 await running
+                self._notes.close()
         finally:
             await self._thread.aclose()
 
@@ -340,8 +361,16 @@ class SqliteJournal:
         return await self._decide([State.QUARANTINED], ids, sqlite_tables.put_back)
 
     async def discard(self, ids: Iterable[str] | None = None) -> int:
-        """Forget dead letters and quarantined pushes and rows; as `requeue`."""
-        return await self._decide([State.DEAD, State.QUARANTINED], ids, sqlite_tables.discard)
+        """Forget dead letters and quarantined pushes and rows; as `requeue`.
+
+        An id may also be that of an event that waits to be handled, such as one that kills its
+        process (``7:3``), or of a push (``7``: all its events that wait). Handlers that have the
+        event already go on.
+        """
+        several = None if ids is None else list(ids)
+        count = await self._decide([State.DEAD, State.QUARANTINED], several, sqlite_tables.discard)
+        places = sorted(set(map(place_of, several or ())))
+        return count + await self._thread.do(partial(sqlite_tables.discard_waiting, places=places))
 
     async def move_to(self, journal: Journal) -> int:
         """Hand the waiting pushes to another journal, in order, and forget them.

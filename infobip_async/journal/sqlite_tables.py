@@ -36,7 +36,8 @@ create table if not exists pushes (
 create index if not exists pushes_by_open on pushes (open);
 create table if not exists states (
     push integer, number integer, state text not null, attempts integer not null,
-    reason text not null, at real not null, primary key (push, number)
+    reason text not null, at real not null, deaths integer not null default 0,
+    primary key (push, number)
 ) without rowid;
 create index if not exists states_set_aside on states (state, at)
     where state in ('dead', 'quarantined');
@@ -50,7 +51,7 @@ create table if not exists listeners (
 ) without rowid;
 """
 
-_ROWS_AT_ONCE: Final = 100  # of up to six values each: any SQLite takes 999
+_ROWS_AT_ONCE: Final = 100  # of up to seven values each: any SQLite takes 999
 _OCTETS_AT_ONCE: Final = 256 * 1024
 SET_ASIDE: Final = ", ".join(f"'{state.value}'" for state in State if state.set_aside)
 
@@ -157,7 +158,7 @@ def read_open(
         return []
     states = defaultdict(list)
     for push_id, *state in connection.execute(
-        "select push, number, state, attempts from states where push between ? and ?",
+        "select push, number, state, attempts, deaths from states where push between ? and ?",
         (rows[0][0], rows[-1][0]),
     ).fetchall():
         states[push_id].append(state)
@@ -174,8 +175,8 @@ def _stored(row: Sequence[Any], states: Iterable[Sequence[Any]]) -> StoredPush |
             origin,
             wanted and frozenset(json.loads(wanted)),
             {
-                number: EventState(push_id, number, State(state), attempts)
-                for number, state, attempts in states
+                number: EventState(push_id, number, State(state), attempts, deaths=deaths)
+                for number, state, attempts, deaths in states
             },
         )
     except Exception as fault:  # noqa: BLE001 - whatever it is, the pushes behind it can be read
@@ -242,13 +243,39 @@ def record(connection: sqlite3.Connection, states: Sequence[EventState]) -> None
     """Write states down, and forget closed pushes; see `Storage.record`."""
     closed = {one.push_id for one in states if one.closes}
     rows = [
-        (one.push_id, one.number, one.state.value, one.attempts, _storable(one.reason), one.at)
+        (
+            *(one.push_id, one.number, one.state.value, one.attempts),
+            *(_storable(one.reason), one.at, one.deaths),
+        )
         for one in states
         if one.state.set_aside or one.push_id not in closed
     ]
     _insert(connection, "insert or replace into states", rows)
     if closed:
         _close(connection, closed)
+    if kept := {one.push_id for one in states if one.state is not State.DONE}:
+        # Of a push that was discarded while its events were being handled.
+        connection.execute(
+            "delete from states where push in (select value from json_each(?))"
+            " and push not in (select id from pushes)",
+            (json.dumps(list(kept)),),
+        )
+
+
+def suspect(connection: sqlite3.Connection, places: Iterable[tuple[int, int]]) -> int:
+    """Note that a process died while handlers had these events, unless that is known.
+
+    Returns:
+        How many of them are still to be handled.
+    """
+    before = connection.total_changes
+    connection.executemany(
+        "insert into states (push, number, state, attempts, reason, at, deaths)"
+        " select id, ?, 'failed', 0, '', 0, 1 from pushes where id = ? and open"
+        " on conflict do update set deaths = max(deaths, 1) where state in ('failed', 'held')",
+        [(number, push_id) for push_id, number in places],
+    )
+    return connection.total_changes - before
 
 
 def _storable(text: str) -> str:
@@ -340,3 +367,23 @@ def discard(connection: sqlite3.Connection, places: Sequence[tuple[int, int]]) -
         "select id from pushes where open = 0 and id in (select value from json_each(?))", (ids,)
     ).fetchall()
     _close(connection, [push_id for (push_id,) in closed])
+
+
+def discard_waiting(connection: sqlite3.Connection, places: Iterable[tuple[int, int]]) -> int:
+    """Forget events that wait to be handled, or all of a push that do, and count the places."""
+    count = 0
+    for push_id, number in places:
+        if number == WHOLE_PUSH:
+            sql = "select count(*) from pushes where id = ? and open"
+            (found,) = connection.execute(sql, (push_id,)).fetchone()
+            _close(connection, [push_id])
+        else:
+            found = connection.execute(
+                "insert into states (push, number, state, attempts, reason, at)"
+                " select id, ?, 'done', 0, '', 0 from pushes where id = ? and open"
+                " on conflict do update set state = 'done', deaths = 0"
+                " where state in ('failed', 'held')",
+                (number, push_id),
+            ).rowcount
+        count += found
+    return count

@@ -17,20 +17,28 @@ The order of these steps keeps the promises of a journal:
   the disk. So many events share a write, and at most `in_flight` are repeated after a crash.
 - A retry sleeps outside the workers, and keeps its ordering key meanwhile: it holds up the events
   of its own key, and no others.
+
+Nothing that an event does ends this work (see `attempts` and `suspects`):
+
+- Whatever ends its handlers is a fault of the event, and counts as an attempt.
+- A handler that goes on although it was cancelled keeps the ordering key of its event, but not its
+  worker: another one takes the place.
+- An event that was being handled when a process died is a suspect. It is handled while nothing
+  else is, and that is written down before. So a further death proves which event was at fault.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Final, Self, TypeVar
 
 import attrs
 
 from infobip_async.concurrency.batching import Batcher
 from infobip_async.concurrency.keyed_queue import KeyedQueue, WorkQueue
-from infobip_async.concurrency.reusable_timeout import ReusableTimeout
 from infobip_async.concurrency.stopping import time_to_stop
-from infobip_async.concurrency.tasks import TaskSet
-from infobip_async.errors import RemoteProtocolError
+from infobip_async.concurrency.tasks import LastingTasks, TaskSet, abandon
+from infobip_async.journal.attempts import Attempts
 from infobip_async.journal.base import (
     WHOLE_PUSH,
     Decode,
@@ -40,12 +48,13 @@ from infobip_async.journal.base import (
     Storage,
     StoredPush,
 )
-from infobip_async.journal.items import Item, digests_of, items_of
+from infobip_async.journal.items import Item
+from infobip_async.journal.outcomes import Outcomes
 from infobip_async.journal.parts import StoredParts
+from infobip_async.journal.reading import Reading, read
 from infobip_async.journal.settings import HandlerSettings
+from infobip_async.journal.suspects import Numbers, Suspects
 from infobip_async.models import DeliveryReport, Event, HlrReport, InboundSms, UnreadableRow
-from infobip_async.protocol.exchange import RawPush
-from infobip_async.protocol.push import unreadable
 from infobip_async.redaction import logger_of_faults
 from infobip_async.router import Router
 
@@ -53,21 +62,25 @@ T = TypeVar("T")
 
 _logger = logger_of_faults("infobip_async.journal")
 
-# Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
-_BIG: Final = 64 * 1024
 _PUSHES_AT_ONCE: Final = 256
-_LONGEST_REASON: Final = 500
 _SECONDS_AFTER_A_FAULT: Final = 1.0
 _SECONDS_BETWEEN_EXPIRIES: Final = 10.0
+_SECONDS_AFTER_A_CANCELLATION: Final = 1.0
+_DEATHS: Final = 3
+_KILLED: Final = "its process died three times while nothing else was handled"
 
 
 @attrs.frozen(eq=False)
 class _Handled:
-    """Items that went through their handlers together, and the states to record."""
+    """Items that went through their handlers together, and the states to record.
+
+    `queue` gets their place back; None where they have none.
+    """
 
     items: Sequence[Item]
     states: Sequence[EventState]
     failed: bool = False
+    queue: WorkQueue[Item] | None = None
 
 
 class JournalWorker:
@@ -95,30 +108,45 @@ class JournalWorker:
         self._queues: dict[type[Event], WorkQueue[Item]] = {
             kind: WorkQueue(settings.in_flight) for kind in types
         }
+        self._suspects = Suspects(self._queues.values())
         self._warned: set[type[Event]] = set()
         self._parts = StoredParts(router.parts_timeout, router.parts_limit)
+        self._outcomes = Outcomes(settings, self._parts, self._arrived, self._enqueue_first)
         self._last_arrival = 0.0
         self._caught_up = False
-        self._workers = TaskSet(_log_end)
-        self._others = TaskSet(_log_end)
+        self._workers = LastingTasks(_log_end, self._pause)
+        self._numbers = Numbers()
+        self._given_up = TaskSet()
+        self._others = LastingTasks(_log_end, self._pause)
+        self._retries = TaskSet()
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         for queue in self._queues.values():
             for _ in range(self._settings.concurrency):
-                self._workers.start(self._work(queue))
-        self._others.start(self._take_in())
-        self._others.start(self._expire())
+                self._workers.start(partial(self._work, queue))
+        self._workers.start(self._work_alone)
+        self._others.start(self._take_in)
+        self._others.start(self._expire)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for queue in self._queues.values():
-            queue.close()
-        await self._others.cancel()
-        if not await self._workers.drain(time_to_stop(self._settings.stop_timeout)):
-            _logger.warning("%d calls of handlers are cancelled", len(self._workers))
-            await self._workers.cancel()
+        self._workers.ending = True
+        self._suspects.close()
+        await self._others.end()
+        workers = self._workers.tasks
+        if not await workers.drain(time_to_stop(self._settings.stop_timeout)):
+            _logger.warning("%d calls of handlers are cancelled", len(workers))
+        late = await abandon((*workers, *self._given_up), _SECONDS_AFTER_A_CANCELLATION)
+        if late:
+            _logger.error("%d calls of handlers go on although they were cancelled", late)
+        self._survived()
         await self._recording.aclose(self._settings.stop_timeout)
-        await self._others.cancel()  # retries that were put off meanwhile
+        self._closed = True
+        await self._retries.cancel()  # those that were put off meanwhile included
+
+    async def _pause(self) -> None:
+        await self._settings.sleep(_SECONDS_AFTER_A_FAULT)
 
     async def _until_it_answers(self, call: Callable[[], Awaitable[T]]) -> T:
         """Ask the storage, every second until it can answer.
@@ -133,7 +161,7 @@ class JournalWorker:
                 if not told:
                     _logger.error("the journal cannot be used: %s", fault)  # noqa: TRY400 - no trace of ours
                     told = True
-                await self._settings.sleep(_SECONDS_AFTER_A_FAULT)
+                await self._pause()
 
     # --- from the storage into the queues ---
 
@@ -151,35 +179,18 @@ class JournalWorker:
                 self._caught_up = False
 
     async def _admit_all(self, pushes: Sequence[StoredPush]) -> None:
-        read = [await self._read(stored.push) for stored in pushes]
-        claims = [
-            RowDigests(stored, digests) for stored, (_, digests) in zip(pushes, read, strict=True)
-        ]
+        readings = [await read(stored, self._decode) for stored in pushes]
+        claims = [RowDigests(one.stored, one.digests) for one in readings]
         repeated = await self._until_it_answers(lambda: self._storage.claim(claims))
-        for stored, (events, _), numbers in zip(pushes, read, repeated, strict=True):
-            self._admit(stored, events, numbers)
+        for one, numbers in zip(readings, repeated, strict=True):
+            self._admit(one, numbers)
 
-    async def _read(self, push: RawPush) -> tuple[list[tuple[int, Event]], dict[int, str]]:
-        """Give the events of a push by number, and the digests of its rows."""
-        try:
-            if len(push.body) > _BIG:
-                events = await asyncio.to_thread(self._decode, push)
-            else:
-                events = self._decode(push)
-        except RemoteProtocolError as fault:
-            return _unreadable(push, str(fault)), {}
-        except Exception as fault:  # noqa: BLE001 - a fault of the parser costs no report
-            return _unreadable(push, f"{type(fault).__name__} while it was read"), {}
-        return list(enumerate(events)), digests_of(events)
-
-    def _admit(
-        self, stored: StoredPush, events: Sequence[tuple[int, Event]], repeated: frozenset[int]
-    ) -> None:
+    def _admit(self, reading: Reading, repeated: frozenset[int]) -> None:
         """Queue the events of a push, except those with a final state and repeated rows."""
-        self._last_arrival = stored.push.received_at
-        items = items_of(stored, events, repeated, join=self._router.joins)
+        self._last_arrival = reading.stored.push.received_at
+        items = reading.items(repeated, join=self._router.joins)
         if not items:
-            done = EventState(stored.id, WHOLE_PUSH, State.DONE, closes=True)
+            done = EventState(reading.stored.id, WHOLE_PUSH, State.DONE, closes=True)
             self._recording.add(_Handled((), (done,)))
         for item in items:
             if item.part:
@@ -188,26 +199,115 @@ class JournalWorker:
 
     def _enqueue(self, item: Item, *, first: bool = False) -> None:
         if self._order.add(item.key, item, first=first):
+            self._put(item)
+
+    def _put(self, item: Item) -> None:
+        if item.suspect:
+            self._suspects.put(item)
+        else:
             self._queues[type(item.event)].put(item)
 
     def _finish(self, item: Item) -> None:
         following = self._order.finish(item.key)
         if following is not None:
-            self._queues[type(following.event)].put(following)
+            self._put(following)
         self._room.set()
 
     # --- from the queues to the router ---
 
     async def _work(self, queue: WorkQueue[Item]) -> None:
-        limit = ReusableTimeout(self._settings.time_limit)
+        attempts, number = self._attempts(queue), self._numbers.take()
         try:
-            while items := await queue.get(self._most, Item.alike):
+            while not attempts.given_up and (items := await queue.get(self._most, Item.alike)):
                 self._warn(type(items[0].event))
-                fault = await self._attempt(items, limit)
-                # Not awaited: the worker goes on while the states are written.
-                self._recording.add(_Handled(items, self._states(items, fault), fault is not None))
+                self._storage.note(number, [row for item in items for row in item.places])
+                self._suspects.others += 1
+                fault = await attempts.run(items)
+                # Not waited for: the worker goes on while the states are written.
+                self._handled(items, fault, attempts, queue)
+                attempts.check(fault)
+                if not queue.ready:  # else the next note takes the place of this one
+                    self._storage.note(number, ())
         finally:
-            limit.close()
+            attempts.close()
+            if not self._closed:
+                self._storage.note(number, ())
+                self._numbers.give_back(number)
+
+    async def _work_alone(self) -> None:
+        attempts = self._attempts(None)
+        try:
+            while not attempts.given_up and (item := await self._suspects.get()):
+                if item.deaths > _DEATHS:
+                    states = self._outcomes.set_aside(item, _KILLED)
+                    self._recording.add(_Handled([item], states))
+                else:
+                    await self._handle_alone(item, attempts)
+        finally:
+            attempts.close()
+
+    async def _handle_alone(self, item: Item, attempts: Attempts) -> None:
+        """Handle a suspect. If the process dies of it, the disk says so already."""
+        self._suspects.alone = item
+        states = self._outcomes.suspected(item, item.deaths + 1)
+        await self._until_it_answers(lambda: self._storage.record(states))
+        fault = await attempts.run([item])
+        if not attempts.given_up:
+            self._suspects.alone = None
+        item.deaths = 0
+        # Waited for: if the next suspect kills the process, this one has survived.
+        await self._handled([item], fault, attempts, None).wait()
+        attempts.check(fault)
+
+    def _attempts(self, queue: WorkQueue[Item] | None) -> Attempts:
+        """Make the calls of one worker, whose items come from a queue, or are suspects."""
+        return Attempts(
+            self._router,
+            self._settings.time_limit,
+            lambda: self._workers.ending,
+            partial(self._replace, queue),
+        )
+
+    def _replace(self, queue: WorkQueue[Item] | None, attempts: Attempts) -> None:
+        """Let another worker take the place of one whose handlers do not end."""
+        _logger.error(
+            "a handler goes on although it took longer than %s s and was cancelled:"
+            " its ordering key is closed until it ends",
+            self._settings.time_limit,
+        )
+        self._workers.tasks.leave(attempts.task)
+        self._given_up.adopt(attempts.task)
+        if queue is None:
+            self._survived()
+            self._workers.start(self._work_alone)
+        else:
+            self._suspects.others -= 1
+            queue.give_back()
+            self._workers.start(partial(self._work, queue))
+
+    def _survived(self) -> None:
+        """Take back what the disk says of a suspect: a death would prove nothing from now on."""
+        if (alone := self._suspects.alone) is not None:
+            self._suspects.alone = None
+            states = self._outcomes.suspected(alone, alone.deaths - 1)
+            self._recording.add(_Handled((), states))
+
+    def _handled(
+        self,
+        items: Sequence[Item],
+        fault: Exception | None,
+        attempts: Attempts,
+        queue: WorkQueue[Item] | None,
+    ) -> asyncio.Event:
+        """Have it recorded what became of items, and give what is set once it is."""
+        if self._closed:  # the stop has not waited for them: they come again at the next start
+            raise asyncio.CancelledError
+        if attempts.given_up:
+            queue = None  # another worker has the place
+        elif queue is not None:
+            self._suspects.others -= 1
+        states = self._outcomes.of(items, fault)
+        return self._recording.add(_Handled(items, states, fault is not None, queue))
 
     def _most(self, item: Item) -> int:
         return 1 if item.alone else self._router.batch_size(type(item.event))
@@ -217,91 +317,22 @@ class JournalWorker:
             self._warned.add(kind)
             _logger.warning("%s is acknowledged without a handler", kind.__name__)
 
-    async def _attempt(self, items: Sequence[Item], limit: ReusableTimeout) -> Exception | None:
-        """Run the handlers once, and give what went wrong."""
-        first = items[0]
-        try:
-            with limit:
-                if first.parts and isinstance(first.event, InboundSms):
-                    await self._router.dispatch_whole(first.event)
-                elif not first.held:  # the handlers of a held part ran before a restart
-                    await self._router.dispatch([item.event for item in items])
-        except TimeoutError:
-            return TimeoutError(f"took longer than {self._settings.time_limit} s")
-        except Exception as fault:  # noqa: BLE001 - handlers may raise what they like
-            return fault
-        return None
-
-    def _states(self, items: Sequence[Item], fault: Exception | None) -> list[EventState]:
-        """Make the states of items that went through their handlers together."""
-        if fault is None:
-            return [state for item in items for state in self._states_of_success(item)]
-        for item in items:
-            item.attempts += 1
-        _logger.warning(
-            "handlers failed on %d of %s, attempt %d",
-            len(items),
-            type(items[0].event).__name__,
-            items[0].attempts,
-            exc_info=fault,
-        )
-        return [state for item in items for state in self._states_of_failure(item, fault)]
-
-    def _states_of_success(self, item: Item) -> Iterable[EventState]:
-        if item.part:
-            return self._states_of_part(item)
-        if isinstance(item.event, UnreadableRow):
-            return self._quarantine(item, item.event)
-        return item.states(State.DONE)
-
-    def _states_of_part(self, item: Item) -> Iterable[EventState]:
-        """Join a part whose own handlers succeeded, and queue the messages that it completes.
-
-        A part gets its final state with the message that has it: until then it is held, so that it
-        is there again after a crash.
-        """
-        if not item.held:
-            item.attempts = 0  # attempts at the whole message are counted anew
-        messages, state = self._parts.add(item, self._arrived())
-        self._enqueue_first(messages)
-        if state is None or (state is State.HELD and item.held):
-            return ()  # nothing new to record
-        return item.states(state)
-
-    def _states_of_failure(self, item: Item, fault: Exception) -> Iterable[EventState]:
-        reason, now = _describe(fault), self._settings.clock()
-        if not self._exhausted(item):
-            # The parts of a whole message stay held: their own handlers must not run again.
-            return item.states(State.HELD if item.parts else State.FAILED, reason, now)
-        self._parts.forget(item)
-        if isinstance(item.event, UnreadableRow):
-            return self._quarantine(item, item.event)
-        _logger.error("%s is a dead letter of the journal", type(item.event).__name__)
-        return item.states(State.DEAD, reason, now)
-
-    def _exhausted(self, item: Item) -> bool:
-        return item.attempts >= self._settings.attempts
-
-    def _quarantine(self, item: Item, row: UnreadableRow) -> Iterable[EventState]:
-        _logger.warning("an unreadable row is in the journal's quarantine: %s", row.reason)
-        return item.states(State.QUARANTINED, row.reason, self._settings.clock())
-
     async def _record(self, handled: Sequence[_Handled]) -> None:
         """Write states down; only then let go on what waited for them."""
         if states := [state for one in handled for state in one.states]:
             await self._until_it_answers(lambda: self._storage.record(states))
         for one in handled:
             for item in one.items:
-                if one.failed and not self._exhausted(item):
-                    self._others.start(self._try_again(item))
+                if one.failed and not self._outcomes.exhausted(item):
+                    self._retries.start(self._try_again(item))
                 else:
                     self._finish(item)
-            if one.items:
-                self._queues[type(one.items[0].event)].give_back()
+            if one.queue is not None:
+                one.queue.give_back()
 
     async def _try_again(self, item: Item) -> None:
         await self._settings.sleep(self._settings.delay(item.attempts))
-        self._queues[type(item.event)].put(item)
+        self._put(item)
 
     # --- parts of messages ---
 
@@ -321,17 +352,6 @@ class JournalWorker:
 
 
 def _log_end(task: "asyncio.Task[object]") -> None:
-    """Log the end of a task by a fault of our own: part of the work stands still then."""
-    if not task.cancelled() and (fault := task.exception()):
-        _logger.critical("a part of the journal has failed", exc_info=fault)
-
-
-def _unreadable(push: RawPush, reason: str) -> list[tuple[int, Event]]:
-    return [(WHOLE_PUSH, unreadable(push, reason))]
-
-
-def _describe(fault: Exception) -> str:
-    """Say in one line what went wrong."""
-    if isinstance(fault, ExceptionGroup):
-        return "; ".join(map(_describe, fault.exceptions))[:_LONGEST_REASON]
-    return f"{type(fault).__name__}: {fault}"[:_LONGEST_REASON]
+    """Log the end of a task that nobody has asked to end; it is begun again."""
+    fault = None if task.cancelled() else task.exception()
+    _logger.critical("a part of the journal has failed: it is begun again", exc_info=fault)

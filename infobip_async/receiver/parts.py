@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Sequence
 
 import attrs
 
-from infobip_async.models import InboundSms
+from infobip_async.models import InboundSms, UnreadableRow
 from infobip_async.router import Router
 from infobip_async.text.reassembly import Parts
 
@@ -44,7 +44,7 @@ class PartsInMemory:
             if parts.missing:
                 await self._hand_on(parts, now)
                 continue
-            faults = await faults_of(self.router.dispatch_whole(parts.join()))
+            faults = await self._dispatch(parts)
             if faults:
                 self.router.reassembler.withdraw(part, now)
         return faults
@@ -62,10 +62,16 @@ class PartsInMemory:
 
     async def _hand_on(self, parts: Parts, now: float) -> Sequence[Exception]:
         """Hand an incomplete message on; if that fails, its parts wait on: nobody else has them."""
-        faults = await faults_of(self.router.dispatch_whole(parts.join()))
+        faults = await self._dispatch(parts)
         if faults:
             self.router.reassembler.keep(parts, now)
         return faults
+
+    async def _dispatch(self, parts: Parts) -> Sequence[Exception]:
+        whole = parts.join_or_refuse()
+        if isinstance(whole, UnreadableRow):
+            return await faults_of(self.router.dispatch([whole]))
+        return await faults_of(self.router.dispatch_whole(whole))
 
 
 async def faults_of(dispatching: Awaitable[None]) -> Sequence[Exception]:

@@ -4,10 +4,11 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Final
+from urllib.parse import urlencode
 
 import attrs
 
-from infobip_async.models import InboundSms
+from infobip_async.models import InboundSms, UnreadableRow
 from infobip_async.text import charset, data_coding, udh
 
 _UCS_2: Final = 8
@@ -39,6 +40,19 @@ class Parts:
     def join(self) -> InboundSms:
         """Make one message of the parts that have arrived."""
         return _join(self)
+
+    def join_or_refuse(self) -> InboundSms | UnreadableRow:
+        """Make one message of the parts that have arrived, whoever has written them.
+
+        Returns:
+            The message; in the place of one that trips our own code up, an unreadable row with the
+            parameters of all its parts.
+        """
+        try:
+            return self.join()
+        except Exception as fault:  # noqa: BLE001 - one message must cost no other
+            raw = "\n".join(urlencode(sms.params) for sms in self.by_number.values())
+            return UnreadableRow(raw, f"{type(fault).__name__} while its parts were joined")
 
     def repeats(self, number: int, sms: InboundSms) -> bool:
         """Whether a part with this number and the same content arrived before."""

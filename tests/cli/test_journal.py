@@ -79,6 +79,19 @@ def test_what_waits(run: Run, path: Path) -> None:
     ]
 
 
+def test_suspects_can_be_discarded(run: Run, path: Path) -> None:
+    """They are named where what waits is listed."""
+    suspect = EventState(3, 0, State.FAILED, deaths=1)
+    using(path, lambda journal: journal._storage.record([suspect]))
+    _, waiting = lines(run("journal", "list", str(path)))
+    assert waiting["suspects"] == ["3:0"]
+    assert run("journal", "discard", str(path), "3:0", "1").exit_code == 0
+    assert lines(run("journal", "list", str(path))) == [
+        {"id": 3, "kind": "inbound", "octets": 15, "done": 1}
+        | {"received_at": "2023-11-14 22:13:22+00:00"}
+    ]
+
+
 def test_dead_letters(run: Run, path: Path) -> None:
     """With the event, and why it died."""
     (dead,) = lines(run("journal", "dead", str(path)))

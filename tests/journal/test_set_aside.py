@@ -76,6 +76,41 @@ async def test_some_are_put_back(bench, got):
     assert await journal.replay(["1:0"]) == 0
 
 
+async def test_what_waits_is_discarded(bench, got):
+    """One event by its id, or all of a push that wait; what is set aside stays, unless named."""
+    async with bench.journal() as journal:
+        for ids in ("abc", "de", "f"):
+            await journal.put(bench.reports(*ids))
+        await journal._storage.record(
+            [EventState(2, 1, State.DEAD), EventState(1, 1, State.FAILED)]
+        )
+        ids = ["1:1", "1:1", "2", "9", "9:9", "2:1"]
+        assert await journal.discard(iter(ids[:-1])) == 2
+        assert await journal.discard(["1:1", "2"]) == 0
+        assert [push.id for push in await bench.look(journal)] == [1, 3]
+        assert [letter.id async for letter in journal.dead()] == ["2:1"]
+        assert await journal.discard() == 1  # of what is set aside, and not of what waits
+    got.act = succeed
+    journal = await bench.start()
+    await bench.emptied(journal)
+    assert sorted(got.ids) == ["a", "c", "f"]
+    assert await rows(journal) == 0
+
+
+async def test_what_is_discarded_while_it_is_tried(bench, got):
+    """It is tried on, and leaves nothing."""
+    journal = await bench.start(attempts=2)
+    await journal.put(bench.reports("a"))
+    await got.wait_for(1)
+    await bench.pause(2)
+    assert await journal.discard(["1"]) == 1
+    bench.time.go_on(1.0)
+    await got.wait_for(2)
+    await bench.stop()
+    async with bench.journal() as journal:
+        assert await rows(journal) == 0
+
+
 @pytest.mark.parametrize("bad", ["", "a", "1:", "1:-1", "-1", "1:0:0", "٣", "9" * 19])
 async def test_ids_that_are_none(bench, bad):
     """The journal gives none like them."""

@@ -1,0 +1,87 @@
+"""Events that were being handled when a process died, and are handled while nothing else is."""
+
+import asyncio
+from collections.abc import Iterable
+from heapq import heappop, heappush
+from itertools import count
+
+from infobip_async.concurrency.keyed_queue import WorkQueue
+from infobip_async.journal.items import Item
+
+
+class Suspects:
+    """Holds the other events up until no suspect is left.
+
+    Those with the fewest deaths come first: an innocent event must not die again and again because
+    it waits behind the one that kills.
+
+    Args:
+        queues: have the other events.
+
+    Attributes:
+        others: how many workers have other events now.
+        alone: the suspect that is being handled.
+    """
+
+    def __init__(self, queues: Iterable[WorkQueue[Item]]) -> None:
+        self.alone: Item | None = None
+        self._others = 0
+        self._queues = tuple(queues)
+        self._waiting: list[tuple[int, int, Item]] = []
+        self._turns = count()
+        self._news = asyncio.Event()
+        self._closed = False
+
+    @property
+    def others(self) -> int:  # noqa: D102 - in the class
+        return self._others
+
+    @others.setter
+    def others(self, number: int) -> None:
+        self._others = number
+        if not number and self._waiting:
+            self._news.set()
+
+    def put(self, item: Item) -> None:
+        """Add a suspect, and hold all others up."""
+        heappush(self._waiting, (item.deaths, next(self._turns), item))
+        for queue in self._queues:
+            queue.pause()
+        self._news.set()
+
+    async def get(self) -> Item | None:
+        """Wait for a suspect, and until nothing else is handled.
+
+        Returns:
+            The suspect; None once this is closed.
+        """
+        while not (self._closed or (self._waiting and not self._others)):
+            if not self._waiting:
+                for queue in self._queues:
+                    queue.resume()
+            self._news.clear()
+            await self._news.wait()
+        return None if self._closed else heappop(self._waiting)[2]
+
+    def close(self) -> None:
+        """Give out nothing more: neither suspects nor the others."""
+        self._closed = True
+        self._news.set()
+        for queue in self._queues:
+            queue.close()
+
+
+class Numbers:
+    """Gives out the lowest numbers that nobody has."""
+
+    def __init__(self) -> None:
+        self._free: list[int] = []
+        self._next = count()
+
+    def take(self) -> int:
+        """Take a number."""
+        return heappop(self._free) if self._free else next(self._next)
+
+    def give_back(self, number: int) -> None:
+        """Give a number back."""
+        heappush(self._free, number)

@@ -1,0 +1,263 @@
+"""Events that were being handled when the process died: found again, and handled alone."""
+
+import asyncio
+import os
+import shutil
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from infobip_async.journal.notes import Notes
+from infobip_async.journal.suspects import Numbers
+from infobip_async.models import DeliveryReport, HlrReport, InboundSms
+
+_copies = count()
+
+
+def hang(_: object) -> asyncio.Future[None]:
+    """What a handler does that is still at it when the process dies."""
+    return asyncio.get_running_loop().create_future()
+
+
+async def die(bench) -> None:
+    """Go on with what a killed process would leave: a copy of the files as they are."""
+    copy = bench.path.parent / f"copy {next(_copies)}"
+    copy.mkdir()
+    for file in bench.path.parent.glob(f"{bench.path.name}*"):
+        shutil.copy(file, copy)
+    await bench.stop()
+    bench.path = copy / bench.path.name
+
+
+async def deaths(bench) -> list[tuple[int, int]]:
+    """What waits: the number of each event that has a state, and of how many deaths it knows."""
+    async with bench.journal() as journal:
+        pushes = await bench.look(journal)
+    return [(one.number, one.deaths) for push in pushes for one in push.states.values()]
+
+
+@pytest.fixture
+def got(bench):
+    """A handler of delivery reports, which hangs at first."""
+    recorder = bench.record(DeliveryReport)
+    recorder.act = hang
+    return recorder
+
+
+async def begin(bench, got, *ids: str, running: int, **handling: object) -> None:
+    """Serve a journal with some reports until some of them are being handled."""
+    journal = await bench.start(**{"stop_timeout": 0.001, **handling})
+    if ids:
+        await journal.put(bench.reports(*ids))
+    await bench.until(lambda: got.running == running)
+
+
+async def test_suspects_are_handled_alone(bench, got, caplog):
+    """First, one after the other; what was not being handled comes after them, at the same time."""
+    await begin(bench, got, *"abcde", running=2, concurrency=2)
+    await die(bench)
+    assert "a process died while it handled" not in caplog.text
+    together: list[set[str]] = []
+    now: set[str] = set()
+
+    async def watch(report: DeliveryReport) -> None:
+        now.add(report.message_id)
+        await asyncio.sleep(0)
+        together.append(set(now))
+        now.discard(report.message_id)
+
+    got.act, got.events[:] = watch, []
+    journal = await bench.start()
+    await bench.emptied(journal)
+    assert got.ids == list("abcde")
+    assert together[:2] == [{"a"}, {"b"}]
+    assert max(map(len, together)) > 1
+    assert "a process died while it handled 2 events" in caplog.text
+
+
+async def test_three_deaths_while_alone(bench, got, caplog):
+    """Then it is a dead letter, and was not tried again; its neighbour was handled."""
+    await begin(bench, got, *"ab", running=2)
+    got.act = lambda report: hang(report) if report.message_id == "a" else None
+    for died in (1, 2, 3):
+        await die(bench)
+        assert died == 1 or (0, died) in await deaths(bench)  # the first one is in the notes alone
+        await begin(bench, got, running=1)
+    await die(bench)
+    journal = await bench.start()
+    await bench.emptied(journal)
+    (letter,) = [letter async for letter in journal.dead()]
+    assert (letter.id, letter.attempts) == ("1:0", 0)
+    assert letter.reason == "its process died three times while nothing else was handled"
+    assert sorted(got.ids) == list("aaaabb")
+    assert "DeliveryReport is a dead letter" in caplog.text
+
+
+async def test_an_innocent_suspect_is_one_no_longer(bench, got):
+    """It survives what it did alone; a failure is one like any other, and is tried again."""
+    await begin(bench, got, "a", running=1)
+    await die(bench)
+    faults = iter([ValueError("as before")])
+
+    def fail(_: DeliveryReport) -> None:
+        for fault in faults:
+            raise fault
+
+    got.act = fail
+    await bench.start()
+    await bench.pause(2)
+    await bench.stop()
+    assert await deaths(bench) == [(0, 0)]
+    journal = await bench.start()
+    await bench.emptied(journal)
+    assert len(got.events) == 3
+
+
+async def test_a_stop_is_no_death(bench, got):
+    """Neither of an event that is handled with others, nor of one that is handled alone."""
+    await begin(bench, got, "a", running=1)
+    await bench.stop()
+    assert await deaths(bench) == []
+    await begin(bench, got, running=1)
+    await die(bench)
+    for _ in range(3):
+        assert await deaths(bench) == ([(0, 1)] if _ else [])
+        await begin(bench, got, running=1)
+        await bench.stop()
+
+
+async def test_a_suspect_that_does_not_let_itself_be_cancelled(bench, got, caplog):
+    """Others are handled then: the handler has kept them waiting for long enough."""
+    await begin(bench, got, "a", running=1)
+    await die(bench)
+    release = asyncio.Event()
+
+    async def refuse(report: DeliveryReport) -> None:
+        while report.message_id == "a" and not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+
+    got.act = refuse
+    journal = await bench.start(time_limit=0.001)
+    await journal.put(bench.reports("b"))
+    await got.wait_for(2)
+    assert got.ids == ["a", "b"]
+    assert "goes on although" in caplog.text
+    release.set()
+    await bench.emptied(journal)
+
+
+async def test_a_whole_message_is_a_suspect(bench):
+    """Its parts are joined again, and the message is handled alone; its own handlers rest."""
+    parts = bench.record(InboundSms)
+    whole = bench.record(InboundSms, whole=True)
+    whole.act = hang
+    journal = await bench.start(stop_timeout=0.001)
+    for number in (1, 2):
+        await journal.put(bench.part(number, 2, f"part {number}, "))
+    await bench.until(lambda: whole.running)
+    await bench.until(lambda: len(parts.events) == 2)
+    await die(bench)
+    await begin(bench, whole, running=1)
+    await die(bench)
+    assert sorted(await deaths(bench)) == [(0, 2), (0, 2)]
+    whole.act = lambda _: None
+    journal = await bench.start()
+    await bench.emptied(journal)
+    assert whole.ids[-1] == "part 1, part 2, "
+    assert [letter async for letter in journal.dead()] == []
+
+
+async def test_a_batch_is_suspected_together(bench):
+    """And each of its events is handled alone; the one that kills is found."""
+    batches: list[list[str]] = []
+    hanging = asyncio.Event()
+
+    async def handle(reports: tuple[HlrReport, ...]) -> None:
+        batches.append([report.destination for report in reports])
+        if "2" in batches[-1]:
+            hanging.set()
+            await hang(None)
+
+    bench.router.on(HlrReport, batch=10)(handle)
+    async with bench.journal() as journal:
+        await journal.put(bench.hlr(*"123", lookup_id=""))
+        await journal.put(bench.hlr(*"45", lookup_id=""))
+    for _ in range(4):
+        await bench.start(stop_timeout=0.001)
+        await hanging.wait()
+        hanging.clear()
+        await die(bench)
+    journal = await bench.start()
+    await bench.emptied(journal)
+    assert batches == [list("12345"), ["1"], ["2"], ["3"], ["4"], ["5"], ["2"], ["2"]]
+    assert [letter.id async for letter in journal.dead()] == ["1:1"]
+
+
+async def test_a_journal_without_room_for_notes(bench, got, caplog):
+    """It works, and says that it would not find what kills its process."""
+    os.mkdir(f"{bench.path}-handling")  # noqa: PTH102 - it takes no time
+    got.act = lambda _: None
+    journal = await bench.start()
+    await journal.put(bench.reports("a"))
+    await bench.emptied(journal)
+    assert "an event that kills this process will not be found" in caplog.text
+
+
+# --- the notes themselves ---
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    """Where notes are."""
+    return tmp_path / "notes"
+
+
+def test_notes_outlive_their_process(path):
+    """One page for each worker; a batch takes as many stretches of pushes as it has."""
+    notes = Notes(path, pages=3)
+    assert notes.open() == []
+    notes.write(0, [(7, -1)])
+    notes.write(1, [(1, 4), (1, 5), (1, 6), (2, 8), (1, 7)])
+    notes.write(2, [(9, 9)])
+    notes.write(2, [])
+    notes.write(3, [(5, 5)])  # without a page
+    found = [(7, -1), (1, 4), (1, 5), (1, 6), (2, 8), (1, 7)]
+    assert Notes(path, pages=1).open() == found
+    assert path.stat().st_mode & 0o777 == 0o600
+    notes.clear()
+    notes.close()
+    notes.write(0, [(1, 1)])
+    assert Notes(path, pages=3).open() == []
+
+
+def test_more_than_a_page(path):
+    """The first stretches are noted, and the next page is not touched."""
+    notes = Notes(path, pages=2)
+    notes.open()
+    notes.write(1, [(8, 8)])
+    notes.write(0, [(push, 0) for push in range(1, 100)])
+    assert Notes(path, pages=2).open() == [*((push, 0) for push in range(1, 32)), (8, 8)]
+
+
+@pytest.mark.parametrize("octets", [b"x", b"\xff" * 5_000, b"\x7f" * 5_000, bytes(700)])
+def test_a_damaged_file(path, octets):
+    """It costs nothing but the notes in it."""
+    path.write_bytes(octets)
+    notes = Notes(path, pages=2)
+    assert len(notes.open()) <= 31 * 10_001 * 10
+    notes.clear()
+    notes.write(1, [(1, 2)])
+    assert Notes(path, pages=2).open() == [(1, 2)]
+
+
+def test_the_lowest_number_that_nobody_has():
+    """So that few pages are in use."""
+    numbers = Numbers()
+    assert [numbers.take() for _ in range(3)] == [0, 1, 2]
+    numbers.give_back(1)
+    numbers.give_back(0)
+    assert [numbers.take() for _ in range(3)] == [0, 1, 3]
