@@ -213,7 +213,7 @@ async def test_replay_after_an_upgrade(bench, monkeypatch):
 
     decode = push_format.hlr_dlr.decode_push
 
-    def upgraded(body: bytes):
+    def upgraded(body: bytes, **_: object):
         return decode(body.replace(b"/", b";").replace(b"DLRS", b"dlr"))
 
     monkeypatch.setattr("infobip_async.protocol.hlr_dlr.decode_push", upgraded)
