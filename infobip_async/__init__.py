@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         DeliveryStore,
         MemoryDeliveryStore,
     )
+    from infobip_async.forgetting import forget
     from infobip_async.hlr.lookups import HlrLookups
     from infobip_async.journal import SqliteJournal
     from infobip_async.receiver.serving import serving
@@ -147,6 +148,7 @@ __all__ = [
     "UserDataHeader",
     "WapBookmark",
     "check_receiver",
+    "forget",
     "preview",
     "serving",
     "simplify",
@@ -170,6 +172,7 @@ _LAZY = {
     "SqliteJournal": "infobip_async.journal",
     "check_receiver": "infobip_async.client.check",
     "serving": "infobip_async.receiver.serving",
+    "forget": "infobip_async.forgetting",
 }
 
 

@@ -89,6 +89,8 @@ class SendJob(JobFile):
 
     kind = FileKind.SEND_JOB
     tables = _TABLES
+    texts = "select key, key, message_ids, reason from items"
+    without = "delete from items where key = ?"
     last_position = "select max(key) from items where typeof(key) = 'integer'"
     rows = "rows"
 

@@ -17,6 +17,7 @@ _COMMANDS = (
         "credits",
         "deliveries",
         "demo",
+        "forget",
         "hlr",
         "journal",
         "preview",

@@ -20,13 +20,18 @@ infobip-async deliveries follow sent.db --receive 0.0.0.0:8080
 infobip-async deliveries export sent.db -o sent.csv
 """,
     "demo": "infobip-async demo",
+    "forget": "infobip-async forget +38598514674 infobip.journal people.job",
     "hlr": """
 infobip-async hlr numbers.txt --receive 0.0.0.0:8080 -o answers.csv
 infobip-async hlr people.xlsx --column phone --country HR --dry-run
 infobip-async hlr people.csv --column phone --key-column id --keep name \\
     --job people.job -o answers.csv
 """,
-    "journal": "infobip-async journal list infobip.journal",
+    "journal": """
+infobip-async journal stats infobip.journal
+infobip-async journal requeue infobip.journal --all
+infobip-async journal salvage infobip.journal new.journal
+""",
     "preview": """
 infobip-async preview 'See you at 8 pm'
 infobip-async preview --simplify --json '“Hello”'

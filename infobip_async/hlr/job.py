@@ -42,6 +42,13 @@ _RECORD: Final = (
     "update numbers set intended = ?, lookup_id = coalesce(?, lookup_id), outcome = ?, reason = ?,"
     " status = ?, raw_status = ?, imsi = ?, serving_msc = ?, error_code = ? where position = ?"
 )
+_FORGOTTEN: Final = "(forgotten)"
+"""Stands for a number that was forgotten; a run that goes on gives it as unknown."""
+_FORGET: Final = (
+    f"update numbers set destination = '{_FORGOTTEN}', intended = 1, lookup_id = null,"  # noqa: S608 - constants
+    f" outcome = '{HlrOutcome.UNKNOWN.value}', reason = 'forgotten', status = null,"
+    " raw_status = null, imsi = null, serving_msc = null, error_code = null where position = ?"
+)
 
 
 @attrs.frozen
@@ -85,6 +92,8 @@ class HlrJobFile(JobFile):
 
     kind = FileKind.LOOKUP_JOB
     tables = _TABLES
+    texts = "select position, destination, lookup_id, reason from numbers"
+    without = _FORGET
     last_position = "select max(position) from numbers"
     rows = "numbers"
 
@@ -108,7 +117,7 @@ class HlrJobFile(JobFile):
             rows = connection.execute(_READ, (items[0][0], items[-1][0])).fetchall()
             records: list[Record | None] = []
             for (_, number), (_, text), row in zip(items, texts, rows, strict=False):
-                if row[0] != text:
+                if row[0] not in {text, _FORGOTTEN}:
                     return records
                 records.append(_record(number, row))
             new = texts[len(rows) :]

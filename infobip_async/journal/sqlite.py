@@ -32,10 +32,13 @@ from infobip_async.journal.base import (
     StoredPush,
     place_of,
 )
+from infobip_async.journal.forgetting import forget
 from infobip_async.journal.notes import Notes, Row
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.sharing import Turns
 from infobip_async.journal.sqlite_tables import UnreadablePush
+from infobip_async.numbering.mentions import mentions
+from infobip_async.numbering.national import normalise
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.router import Router
 
@@ -263,6 +266,7 @@ class SqliteJournal:
         dedup_window: float = DEDUP_WINDOW,
         keep: float | None = 30 * 24 * 3600.0,
     ) -> None:
+        self._path = Path(path)
         self._thread = SqliteThread(path, FileKind.JOURNAL, sqlite_tables.SCHEMA, shared=True)
         self._turn = FileLock(Path(f"{path}-lock"))
         self._notes = Notes(Path(f"{path}-handling"), pages=4 * settings.concurrency)
@@ -371,6 +375,24 @@ class SqliteJournal:
         count = await self._decide([State.DEAD, State.QUARANTINED], several, sqlite_tables.discard)
         places = sorted(set(map(place_of, several or ())))
         return count + await self._thread.do(partial(sqlite_tables.discard_waiting, places=places))
+
+    async def forget(self, *, msisdn: str) -> int:
+        """Forget all events that mention a number, those that wait included.
+
+        The file is written anew, so that the digits are nowhere in it; a receiver waits meanwhile.
+        Events that a receiver has read already are handled.
+
+        Args:
+            msisdn: the number, in any form that `numbering.normalise` reads.
+
+        Returns:
+            How many events there were.
+
+        Raises:
+            LocalProtocolError: it is no number.
+            StorageUnavailableError: the file cannot be rewritten now, and may hold the digits.
+        """
+        return await forget(self._path, mentions(normalise(msisdn)))
 
     async def move_to(self, journal: Journal) -> int:
         """Hand the waiting pushes to another journal, in order, and forget them.

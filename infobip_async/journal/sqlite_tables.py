@@ -252,7 +252,7 @@ def record(connection: sqlite3.Connection, states: Sequence[EventState]) -> None
     ]
     _insert(connection, "insert or replace into states", rows)
     if closed:
-        _close(connection, closed)
+        close(connection, closed)
     if kept := {one.push_id for one in states if one.state is not State.DONE}:
         # Of a push that was discarded while its events were being handled.
         connection.execute(
@@ -283,7 +283,7 @@ def _storable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _close(connection: sqlite3.Connection, push_ids: Iterable[int]) -> None:
+def close(connection: sqlite3.Connection, push_ids: Iterable[int]) -> None:
     """Forget pushes, except those with events that are set aside, or that are listened for."""
     ids = (json.dumps(list(push_ids)),)
     chosen = "(select value from json_each(?))"
@@ -366,7 +366,7 @@ def discard(connection: sqlite3.Connection, places: Sequence[tuple[int, int]]) -
     closed = connection.execute(
         "select id from pushes where open = 0 and id in (select value from json_each(?))", (ids,)
     ).fetchall()
-    _close(connection, [push_id for (push_id,) in closed])
+    close(connection, [push_id for (push_id,) in closed])
 
 
 def discard_waiting(connection: sqlite3.Connection, places: Iterable[tuple[int, int]]) -> int:
@@ -376,7 +376,7 @@ def discard_waiting(connection: sqlite3.Connection, places: Iterable[tuple[int, 
         if number == WHOLE_PUSH:
             sql = "select count(*) from pushes where id = ? and open"
             (found,) = connection.execute(sql, (push_id,)).fetchone()
-            _close(connection, [push_id])
+            close(connection, [push_id])
         else:
             found = connection.execute(
                 "insert into states (push, number, state, attempts, reason, at)"

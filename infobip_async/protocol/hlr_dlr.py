@@ -7,10 +7,15 @@ Wire example, before percent-encoding::
 """
 
 import re
+<<<<<<< HEAD
 from collections.abc import Iterable
 from io import BytesIO, StringIO
 from itertools import islice
+=======
+from collections.abc import Container, Iterable
+>>>>>>> 5e8e628 (Forget a number in journals and jobs, down to the octets of the file)
 from typing import Final
+from urllib.parse import quote_from_bytes
 
 from infobip_async.errors import RemoteProtocolError
 from infobip_async.models import HlrReport, HlrStatus, UnreadableRow
@@ -20,7 +25,12 @@ MAX_ROWS: Final = 100
 """The most reports that a gateway puts into one push (§5)."""
 
 _STATUSES: Final = {status.value: status for status in HlrStatus}
+<<<<<<< HEAD
 _SEPARATORS: Final = 5
+=======
+_FIELDS: Final = 6
+_NOTHING: Final = b"0;;;;;"
+>>>>>>> 5e8e628 (Forget a number in journals and jobs, down to the octets of the file)
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 # Without white space and control characters, and ASCII only.
 _PLAIN: Final = b"\n" + bytes(range(0x21, 0x7F))
@@ -96,6 +106,19 @@ def decode_push(body: bytes, *, most_rows: int | None = None) -> list[HlrReport 
     if most_rows is not None and len(rows) > most_rows:
         raise RemoteProtocolError(f"more than {most_rows} rows", raw=body)
     return rows
+
+
+def overwrite(body: bytes, numbers: Container[int]) -> bytes:
+    """Make the form of a push in which some rows say nothing, so that the others keep their number.
+
+    Args:
+        body: a form that `decode_push` reads.
+        numbers: of the rows, from 0.
+    """
+    (rows,) = (value for name, value in form.split(body) if name.strip().lower() == b"dlr")
+    lines = [line for line in rows.split(b"\n") if line.strip()]
+    kept = (_NOTHING if number in numbers else line for number, line in enumerate(lines))
+    return b"dlr=" + quote_from_bytes(b"\n".join(kept), safe="").encode()
 
 
 def encode_push(reports: Iterable[HlrReport]) -> bytes:

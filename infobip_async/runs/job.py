@@ -4,7 +4,9 @@ A job file holds a keyed digest of the recipient and the content of each item. A
 same file must bring the same items: rows may be appended, and with keys of one's own removed.
 """
 
+import asyncio
 import hmac
+import re
 import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
@@ -15,7 +17,8 @@ from typing import ClassVar, Final, Self
 
 import attrs
 
-from infobip_async.concurrency.sqlite_file import FileKind
+from infobip_async.concurrency.sqlite_erasure import erase
+from infobip_async.concurrency.sqlite_file import FileKind, SqliteFile
 from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.errors import LocalProtocolError
 
@@ -65,6 +68,10 @@ class JobFile:
     kind: ClassVar[FileKind]
     tables: ClassVar[str]
     """The statements that make the table of items."""
+    texts: ClassVar[str]
+    """The query for the key of each item, and for the texts that may mention a number."""
+    without: ClassVar[str]
+    """The statement that forgets an item, by its key."""
     last_position: ClassVar[str]
     """The query for the position of the last item that has one."""
     rows: ClassVar[str]
@@ -101,6 +108,30 @@ class JobFile:
         if not hmac.compare_digest(row[1], identity.digest(self._account)):
             raise LocalProtocolError(f"{self.path} is a job of another account", field="job")
         return identity
+
+    @classmethod
+    async def forget_number(cls, path: str | Path, mentions: re.Pattern[str]) -> int:
+        """Forget the items of a job that mention a number, and write the file anew.
+
+        Args:
+            path: of the job, which nobody may use meanwhile.
+            mentions: finds the number in a text.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            StorageUnavailableError: the job cannot be rewritten now.
+        """
+
+        def work(connection: sqlite3.Connection) -> int:
+            rows = connection.execute(cls.texts)
+            found = [(key,) for key, *texts in rows if mentions.search(str(texts))]
+            connection.executemany(cls.without, found)
+            return len(found)
+
+        file = SqliteFile(Path(path), cls.kind, _SCHEMA + cls.tables)
+        return await asyncio.to_thread(erase, file, work)
 
     async def exists(self) -> bool:
         """Whether there is a file."""
