@@ -32,6 +32,7 @@ COMMANDS = [
         "credits",
         "deliveries",
         "demo",
+        "forget",
         "hlr",
         "journal",
         "preview",
