@@ -1,7 +1,8 @@
-"""Posts a second with a journal: against the same receiver without one, and one commit a post.
+"""The cost of a push with a journal, until its events were handled.
 
-Each receiver is a process of its own. What is told is the time from the first post to the last
-handled event, for each post.
+It is told against the same receiver without a journal, against one commit for each push, and
+against a program by hand. Each receiver is a process of its own; what is measured is the time that
+the process takes on all its threads.
 """
 
 import asyncio
@@ -25,8 +26,9 @@ numbers = itertools.count()
 
 
 async def serve(kind: str) -> None:
-    """Receive until standard input ends: without a journal, with one, or with a commit a post."""
+    """Receive until standard input ends: without a journal, with one, in one of several ways."""
     from aiohttp import web  # noqa: PLC0415 - in the server's process only
+    from journal_by_hand import application  # noqa: PLC0415
 
     from infobip_async import HlrReport, Router  # noqa: PLC0415
     from infobip_async.concurrency import sqlite_thread  # noqa: PLC0415
@@ -48,16 +50,20 @@ async def serve(kind: str) -> None:
         number = int(request.query["handled"])
         if number > handled:
             await waits.setdefault(number, asyncio.Event()).wait()
-        return web.Response()
+        return web.Response(headers={"Used": f"{time.process_time():.6f}"})
 
     with tempfile.TemporaryDirectory() as folder:
-        journal = None if kind == "plain" else SqliteJournal(Path(folder) / "posts.db")
-        if journal and kind == "single":
-            sqlite_thread.GROUP = 1
-            journal._storage.put = lambda push: journal._storage._insert([push])
+        path = Path(folder) / "posts.db"
         app = web.Application()
         app.router.add_get("/wait", wait)
-        app.add_subapp("/infobip", webhook_app(router, secret=SECRET, journal=journal))
+        if kind == "by hand":
+            app.add_subapp(f"/infobip/{SECRET}", application(path, count))
+        else:
+            journal = None if kind == "plain" else SqliteJournal(path)
+            if journal and kind == "single":
+                sqlite_thread.GROUP = 1
+                journal._storage.put = lambda push: journal._storage._insert([push])
+            app.add_subapp("/infobip", webhook_app(router, secret=SECRET, journal=journal))
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -110,35 +116,39 @@ class Receiver:
                 await reader.readexactly(2)
             writer.close()
 
-        start = time.perf_counter()
+        before = await self._used(0)
         await asyncio.gather(*(exchange(*connection) for connection in connections))
+        return await self._used(self.handled) - before
+
+    async def _used(self, handled: int) -> float:
+        """Wait until so many events were handled; give the processor time taken until then."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(f"GET /wait?handled={self.handled} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        await reader.readuntil(b"\r\n\r\n")
-        taken = time.perf_counter() - start
+        writer.write(f"GET /wait?handled={handled} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
         writer.close()
-        return taken
+        return float(head.split(b"Used: ")[1].split()[0])
 
 
 @pytest.fixture(scope="module")
 def receivers() -> Iterator[dict[str, Receiver]]:
     """One of each kind."""
-    found = {kind: Receiver(kind) for kind in ("plain", "journal", "single")}
+    found = {kind: Receiver(kind) for kind in ("plain", "journal", "single", "by hand")}
     yield found
     for receiver in found.values():
         receiver.close()
 
 
 @pytest.mark.parametrize(("rows", "senders"), POSTS)
-@pytest.mark.parametrize("other", ["plain", "single"])
+@pytest.mark.parametrize("other", ["plain", "single", "by hand"])
 def test_throughput(bench, receivers, rows, senders, other):
     """At so many rows and senders."""
     ours, floor = (partial(receivers[kind].cost, rows, senders) for kind in ("journal", other))
     ours()
     floor()
-    against = "none" if other == "plain" else "a commit a post"
+    against = {"plain": "none", "single": "a commit a post", "by hand": "a program by hand"}[other]
+    target = "2" if (other, rows, senders) == ("by hand", 100, 64) else "-"
     path = f"a journal against {against}, {rows} rows, {senders} senders"
-    bench.measure(path, ours, floor, rounds=ROUNDS)
+    bench.measure(path, ours, floor, target, rounds=ROUNDS)
 
 
 if __name__ == "__main__":
