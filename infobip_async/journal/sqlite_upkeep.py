@@ -1,16 +1,21 @@
 """What is asked of the tables of an SQLite journal beside the handling of pushes."""
 
+import json
 import sqlite3
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
-from infobip_async.journal.base import JournalCounts, State
+from infobip_async.journal.base import WHOLE_PUSH, JournalCounts, SetAside, State, set_aside_id
 from infobip_async.journal.sqlite_tables import (
     LISTENED_FOR,
     NOT_KEPT,
     NOW,
     SECONDS_OF_A_LISTENER,
     SET_ASIDE,
-    discard,
+    close,
     page,
     push_of,
 )
@@ -111,3 +116,97 @@ def forget_listened_for(connection: sqlite3.Connection, since: int = 0) -> None:
     """
     connection.execute(f"delete from listeners where at <= {NOW} - {SECONDS_OF_A_LISTENER}")  # noqa: S608 - constants
     connection.execute(f"delete from pushes where open = 0 and id > ? and {NOT_KEPT}", (since,))  # noqa: S608 - constants
+
+
+def read_set_aside(
+    connection: sqlite3.Connection, state: State, after: tuple[int, int]
+) -> list[SetAside]:
+    """Read the next events that are set aside in a state, in order.
+
+    Args:
+        connection: of the file.
+        state: the state.
+        after: the push and the number of the last event that was read.
+    """
+    rows = page(
+        connection,
+        "select push, number, attempts, reason, at, kind, query, body, received_at, trace"
+        " from states join pushes on id = push"
+        " where state = ? and (push, number) > (?, ?) order by push, number",
+        (state.value, *after),
+    )
+    return [
+        SetAside(
+            set_aside_id(push_id, number),
+            _readable(push),
+            number,
+            attempts,
+            reason,
+            at,
+        )
+        for push_id, number, attempts, reason, at, *push in rows
+    ]
+
+
+def _readable(columns: Sequence[Any]) -> RawPush | None:
+    try:
+        return push_of(*columns)
+    except Exception:  # noqa: BLE001 - why it cannot be read is in the reason
+        return None
+
+
+def find_set_aside(
+    connection: sqlite3.Connection, states: Iterable[State], places: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Find which events, given by push and number, are set aside in one of some states."""
+    found: list[tuple[int, int]] = connection.execute(
+        "select push, number from states where state in (select value from json_each(?))"
+        " and (push, number) in (select"
+        " json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each(?))"
+        " order by push, number",
+        (json.dumps([state.value for state in states]), json.dumps(places)),
+    ).fetchall()
+    return found
+
+
+def put_back(connection: sqlite3.Connection, places: Sequence[tuple[int, int]]) -> None:
+    """Have events that are set aside handled again, each push as a new one behind all others."""
+    for push_id, numbers in groupby(places, itemgetter(0)):
+        wanted = [number for _, number in numbers]
+        connection.execute(
+            "insert into pushes (origin, kind, query, body, received_at, trace, wanted)"
+            " select coalesce(origin, id), kind, query, body, received_at, trace,"
+            " coalesce(?, wanted) from pushes where id = ?",
+            (None if WHOLE_PUSH in wanted else json.dumps(wanted), push_id),
+        )
+    discard(connection, places)
+
+
+def discard(connection: sqlite3.Connection, places: Sequence[tuple[int, int]]) -> None:
+    """Forget events that are set aside."""
+    connection.executemany("update states set state = 'done' where push = ? and number = ?", places)
+    ids = json.dumps([push_id for push_id, _ in places])
+    closed = connection.execute(
+        "select id from pushes where open = 0 and id in (select value from json_each(?))", (ids,)
+    ).fetchall()
+    close(connection, [push_id for (push_id,) in closed])
+
+
+def discard_waiting(connection: sqlite3.Connection, places: Iterable[tuple[int, int]]) -> int:
+    """Forget events that wait to be handled, or all of a push that do, and count the places."""
+    count = 0
+    for push_id, number in places:
+        if number == WHOLE_PUSH:
+            sql = "select count(*) from pushes where id = ? and open"
+            (found,) = connection.execute(sql, (push_id,)).fetchone()
+            close(connection, [push_id])
+        else:
+            found = connection.execute(
+                "insert into states (push, number, state, attempts, reason, at)"
+                " select id, ?, 'done', 0, '', 0 from pushes where id = ? and open"
+                " on conflict do update set state = 'done', deaths = 0"
+                " where state in ('failed', 'held')",
+                (number, push_id),
+            ).rowcount
+        count += found
+    return count

@@ -7,13 +7,9 @@ Wire example, before percent-encoding::
 """
 
 import re
-<<<<<<< HEAD
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from io import BytesIO, StringIO
 from itertools import islice
-=======
-from collections.abc import Container, Iterable
->>>>>>> 5e8e628 (Forget a number in journals and jobs, down to the octets of the file)
 from typing import Final
 from urllib.parse import quote_from_bytes
 
@@ -25,12 +21,8 @@ MAX_ROWS: Final = 100
 """The most reports that a gateway puts into one push (§5)."""
 
 _STATUSES: Final = {status.value: status for status in HlrStatus}
-<<<<<<< HEAD
 _SEPARATORS: Final = 5
-=======
-_FIELDS: Final = 6
-_NOTHING: Final = b"0;;;;;"
->>>>>>> 5e8e628 (Forget a number in journals and jobs, down to the octets of the file)
+_NOTHING: Final = b"0" + b";" * _SEPARATORS
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 # Without white space and control characters, and ASCII only.
 _PLAIN: Final = b"\n" + bytes(range(0x21, 0x7F))
@@ -112,11 +104,10 @@ def overwrite(body: bytes, numbers: Container[int]) -> bytes:
     """Make the form of a push in which some rows say nothing, so that the others keep their number.
 
     Args:
-        body: a form that `decode_push` reads.
+        body: as `decode_push` reads it.
         numbers: of the rows, from 0.
     """
-    (rows,) = (value for name, value in form.split(body) if name.strip().lower() == b"dlr")
-    lines = [line for line in rows.split(b"\n") if line.strip()]
+    lines = [line for line in _rows_of(body).split(b"\n") if line.strip()]
     kept = (_NOTHING if number in numbers else line for number, line in enumerate(lines))
     return b"dlr=" + quote_from_bytes(b"\n".join(kept), safe="").encode()
 

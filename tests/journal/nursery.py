@@ -19,8 +19,8 @@ from aiohttp import web
 
 from infobip_async.concurrency.sqlite_file import SqliteFile
 from infobip_async.journal import HandlerSettings, SqliteJournal, StoredPush
-from infobip_async.journal import sqlite as storage
 from infobip_async.journal.base import State
+from infobip_async.journal.sqlite_storage import SqliteStorage
 from infobip_async.models import DeliveryReport, Event, HlrReport, InboundSms
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.router import Router
@@ -30,9 +30,9 @@ SECRET = "a-secret-of-the-tests"
 
 POINTS = {
     "kept": (SqliteJournal, "put"),
-    "read": (storage._Storage, "claim"),
+    "read": (SqliteStorage, "claim"),
     "handled": (Router, "dispatch"),
-    "marked": (storage._Storage, "record"),
+    "marked": (SqliteStorage, "record"),
 }
 """After what a child can kill itself: a post is on disk and not answered, its events are about to
 be handled, one was handled and is not marked, and it was marked."""
@@ -67,13 +67,13 @@ def take_away(protection: str) -> None:
         async def claim(_: object, claims: Sequence[object]) -> list[frozenset[int]]:
             return [frozenset()] * len(claims)
 
-        storage._Storage.claim = claim
+        SqliteStorage.claim = claim
     elif protection == "marks":
 
         async def record(*_: object) -> None:
             pass
 
-        storage._Storage.record = record
+        SqliteStorage.record = record
     else:
         assert protection == "FULL"
         open_file = SqliteFile._open

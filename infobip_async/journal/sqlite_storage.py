@@ -1,0 +1,222 @@
+"""Pushes and states in an SQLite file, and how several processes hear of each other there."""
+
+import asyncio
+import logging
+import math
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from secrets import token_hex
+from time import monotonic
+from typing import Final, TypeVar
+
+from infobip_async.concurrency.batching import Batcher
+from infobip_async.concurrency.sqlite_thread import SqliteThread
+from infobip_async.errors import LocalProtocolError, StorageUnavailableError
+from infobip_async.journal import sqlite_tables, sqlite_upkeep
+from infobip_async.journal.base import (
+    WHOLE_PUSH,
+    EventState,
+    RowDigests,
+    State,
+    StoredPush,
+)
+from infobip_async.journal.notes import Notes, Row
+from infobip_async.journal.sqlite_tables import UnreadablePush
+from infobip_async.protocol.exchange import RawPush
+
+_logger = logging.getLogger("infobip_async.journal")
+
+T = TypeVar("T")
+
+_AT_ONCE: Final = 256
+_SECONDS_BETWEEN_LOOKS: Final = 0.05
+_SECONDS_BETWEEN_NEWS: Final = 1.0
+_LONGEST_SILENCE: Final = 10.0
+
+Decision = Callable[[sqlite3.Connection, Sequence[tuple[int, int]]], None]
+"""What is done to events that are set aside, given by push and number."""
+
+
+class SqliteStorage:
+    """Pushes and states in a file; see `Storage` and `SharedStorage` for the rules.
+
+    Args:
+        thread: works on the file.
+        dedup_window: seconds within which equal rows count as repeated.
+        keep: seconds after which what was set aside is forgotten; None for never.
+        clock: gives seconds since the epoch.
+        notes: outlive the process.
+    """
+
+    def __init__(
+        self,
+        thread: SqliteThread,
+        dedup_window: float,
+        keep: float | None,
+        clock: Callable[[], float],
+        notes: Notes,
+    ) -> None:
+        self._clock = clock
+        self._notes = notes
+        self._looked_back = False
+        self._thread = thread
+        self._dedup_window = dedup_window
+        self._keep = keep
+        self._puts: Batcher[RawPush] = Batcher(self._insert)
+        self._news = asyncio.Event()
+        self._after = 0
+        self._faults: dict[str, Exception] = {}  # of what the worker could not do, by its name
+        self._listener = token_hex(8)
+        self._heard: int | None = None  # up to which push this process has listened
+        self._told = (0, -math.inf)  # what the file knows of that, and since when
+
+    def rewind(self) -> None:
+        """Let `take` begin with the oldest push that is not closed."""
+        self._after = 0
+        self._looked_back = False
+
+    async def _look_back(self) -> None:
+        """Write down which events handlers had when an earlier process died."""
+        left = self._notes.open()
+        work = partial(sqlite_tables.suspect, places=left)
+        if left and (count := await self._do("suspect", work)):
+            _logger.warning("a process died while it handled %d events: each is a suspect", count)
+        self._notes.clear()
+        self._looked_back = True
+
+    def note(self, worker: int, rows: Sequence[Row]) -> None:
+        """Note which events a worker hands to its handlers."""
+        self._notes.write(worker, rows)
+
+    async def put(self, push: RawPush) -> None:
+        """Store a push; those that come during one write share the next one."""
+        await self._puts.write(push)
+
+    async def _insert(self, pushes: Sequence[RawPush]) -> None:
+        try:
+            await self._check_readable()
+            await self._thread.do(partial(sqlite_tables.insert, pushes=pushes))
+        except LocalProtocolError as fault:  # another file came to the path; it may go again
+            raise StorageUnavailableError(str(fault)) from None
+        self._news.set()
+
+    async def _check_readable(self) -> None:
+        """Refuse to store what nobody could handle.
+
+        Raises:
+            StorageUnavailableError: pushes cannot be read, or not be done with.
+        """
+        for fault in self._faults.values():
+            if not isinstance(fault, StorageUnavailableError):
+                raise StorageUnavailableError(f"the journal cannot be used: {type(fault).__name__}")
+        if self._faults:  # the file could not be used a moment ago
+            await self._read(sqlite_tables.read_open, self._after, 1)
+
+    async def _do(self, name: str, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Do work for the worker, and remember for `put` whether it could be done."""
+        try:
+            result = await self._thread.do(run, writes=name != "take", anywhere=True)
+        except Exception as fault:
+            self._faults[name] = fault
+            raise
+        self._faults.pop(name, None)
+        return result
+
+    async def _read(self, ask: Callable[..., T], *args: object) -> T:
+        return await self._thread.do(lambda file: ask(file, *args), writes=False, anywhere=True)
+
+    async def take(self, limit: int) -> Sequence[StoredPush]:
+        """Give the next pushes that are not closed; set those aside that cannot be read."""
+        if not self._looked_back:
+            await self._look_back()
+        pushes: list[StoredPush] = []
+        while not pushes:
+            self._news.clear()
+            found = await self._do(
+                "take", partial(sqlite_tables.read_open, after=self._after, limit=limit)
+            )
+            if not found:
+                break
+            pushes = [one for one in found if isinstance(one, StoredPush)]
+            if len(pushes) < len(found):
+                await self._quarantine([one for one in found if not isinstance(one, StoredPush)])
+            self._after = found[-1].id
+        return pushes
+
+    async def _quarantine(self, unreadable: Sequence[UnreadablePush]) -> None:
+        """Set rows aside that make no push, so that they hold up nothing behind them."""
+        _logger.error("%d rows of the journal are in its quarantine", len(unreadable))
+        now = self._clock()
+        states = [
+            EventState(one.id, WHOLE_PUSH, State.QUARANTINED, 0, one.reason, now, closes=True)
+            for one in unreadable
+        ]
+        await self.record(states)
+
+    async def wait(self) -> None:
+        """Wait for pushes of this process, and look for those of others."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SECONDS_BETWEEN_LOOKS):
+                    await self._news.wait()
+                    return
+            with suppress(StorageUnavailableError, LocalProtocolError):
+                if await self._read(sqlite_tables.has_open, self._after):
+                    return
+
+    async def claim(self, claims: Sequence[RowDigests]) -> Sequence[frozenset[int]]:
+        """Remember rows, and tell which ones came before."""
+        work = partial(sqlite_tables.claim, claims=claims, seconds=self._dedup_window)
+        return await self._do("claim", work)
+
+    async def record(self, states: Sequence[EventState]) -> None:
+        """Write states down, and forget closed pushes."""
+        await self._do("record", partial(sqlite_tables.record, states=states))
+
+    async def listen(self) -> Sequence[RawPush]:
+        """Give the pushes since the last call that this process may wait for."""
+        ask = sqlite_upkeep.read_listened_for
+        heard, pushes = await self._read(ask, self._heard, _AT_ONCE)
+        await self._tell_heard(heard)
+        self._heard = heard
+        return pushes
+
+    async def _tell_heard(self, heard: int) -> None:
+        """Let the file know up to where this process has listened, about once a second."""
+        before, since = self._told
+        if monotonic() - since < (_SECONDS_BETWEEN_NEWS if heard > before else _LONGEST_SILENCE):
+            return
+        work = partial(sqlite_upkeep.listen, name=self._listener, since=before, behind=heard)
+        await self._thread.do(work, anywhere=True)
+        self._told = heard, monotonic()
+
+    async def stop_listening(self) -> None:
+        """Keep nothing for this process any more."""
+        if self._heard is not None:
+            self._heard = None
+            self._told = (0, -math.inf)
+            work = partial(sqlite_upkeep.stop_listening, name=self._listener)
+            await self._thread.do(work, anywhere=True)
+
+    async def sweep(self) -> None:
+        """Forget what was kept for long enough."""
+        await self._thread.do(sqlite_upkeep.forget_listened_for)
+        if self._keep is not None:
+            before = self._clock() - self._keep
+            await self._thread.do(partial(sqlite_upkeep.sweep, before=before))
+
+    async def decide(
+        self, states: Iterable[State], places: Sequence[tuple[int, int]], decision: Decision
+    ) -> int:
+        """Carry out a decision about events that are set aside, and count the events."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            found = sqlite_upkeep.find_set_aside(connection, states, places)
+            decision(connection, found)
+            return len(found)
+
+        count = await self._thread.do(work)
+        self._news.set()
+        return count
