@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
 
 from infobip_async import InboundSms
@@ -107,6 +108,27 @@ async def test_look_up(
     out = capsys.readouterr().out
     assert all(number in out for number in module.NUMBERS)
     assert "True HlrReport(" in out
+
+
+async def test_order_service(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each order is confirmed once, and the service knows when that has arrived."""
+    monkeypatch.setenv("DELIVERIES", str(tmp_path / "deliveries.db"))
+    app = load("order_service").make_app()
+    async with TestServer(app) as server, ClientSession(server.make_url("/")) as http:
+        simulator.callbacks = urls_of(server)
+        order = {"number": 17, "phone": "38598514674"}
+        for _ in range(2):
+            async with http.post("/orders", json=order) as reply:
+                assert reply.status == 200
+        await simulator.settled()
+        async with http.get("/orders/17") as reply:
+            assert await reply.json() == {"final": True, "delivered": True}
+        async with http.get("/orders/18") as reply:
+            assert reply.status == 404
+    [message] = simulator.messages
+    assert message.text == "Thank you! Order 17 is on its way."
 
 
 async def test_answer(simulator: Simulator) -> None:

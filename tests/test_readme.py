@@ -33,7 +33,8 @@ async def test_blocks(
         for block in after:
             await run_block(block, str(README), namespace)
     out = capsys.readouterr().out
-    assert "2 accepted, 9998 credits left" in out
+    assert "2 accepted, 9997 credits left" in out
+    assert "order 17: DeliveryStatus.DELIVERED delivered: True" in out
     assert "UCS-2 (7,)" in out
     assert "38598514674 sent ('" in out
     assert "sdfsd refused" in out

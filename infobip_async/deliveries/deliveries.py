@@ -69,6 +69,8 @@ class Deliveries:
         client: sends; None where only reports are followed.
         router: brings the reports, and has the handlers of `Delivery`.
         store: keeps the deliveries; without one they are in memory.
+        poll_interval: seconds between two pulls of reports (§3.2), where the gateway has no URL to
+            push them to; None to pull none.
         final_after: seconds after which a message without a final report is final and not known.
         stop_timeout: seconds that leaving the context waits for requests and handlers.
         clock: gives the time in seconds since the epoch.
@@ -84,22 +86,26 @@ class Deliveries:
         router: Router,
         *,
         store: DeliveryStore | None = None,
+        poll_interval: float | None = None,
         final_after: float = 72 * 3600.0,
         stop_timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         check_positive("final_after", final_after)
+        check_positive("poll_interval", 1 if poll_interval is None else poll_interval)
         check_range("stop_timeout", stop_timeout, 0)
         self._client = client
         self._router = router
         self._store = MemoryDeliveryStore() if store is None else store
+        self._poll_interval = poll_interval
         self._stop_timeout = stop_timeout
         self._clock = clock
         self._ledger = Ledger(
             self._store, router, clock=clock, sleep=sleep, final_after=final_after
         )
         self._requests = TaskSet()
+        self._polling = TaskSet()
         self._entered = self._open = False
 
     async def __aenter__(self) -> Self:
@@ -110,10 +116,13 @@ class Deliveries:
         self._open = True
         self._router.on(DeliveryReport, batch=_PUSH)(self._ledger.reported)
         self._ledger.start()
+        if self._poll_interval is not None:
+            self._polling.start(self.poll(interval=self._poll_interval))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._open = False
+        await self._polling.cancel()
         try:
             await self._requests.drain(self._stop_timeout)
             await self._requests.cancel()

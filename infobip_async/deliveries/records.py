@@ -24,8 +24,8 @@ class Delivery(DerivedEvent):
         msisdn: the number of the recipient.
         outcome: what became of the request; None while it is under way, or where the process
             ended meanwhile. Reports on all parts prove that it was sent.
-        status: folded from the reports, see the table in ``docs/deliveries.md``; None before the
-            first one, UNKNOWN while some parts have none.
+        status: folded from the reports, by the table in ``docs/guides/deliveries.md``; None before
+            the first one, UNKNOWN while some parts have none.
         is_final: whether no more is waited for.
         delivered: whether all parts arrived; None where that is not known, or nobody will know.
         part_ids: the ids that reports name, in order: the id of the message, or one for each part.
