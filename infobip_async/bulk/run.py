@@ -204,8 +204,7 @@ class BulkSend:
         if record is not None and self._is_settled(key, item, record):
             return
         asks = None if self.flow.closed else self._asks
-        number = number_of(item)
-        if asks is not None and number is not None and await asks(number):
+        if asks is not None and (number := number_of(item)) and await asks(number):
             self._emit(SendResult(item, SendOutcome.EXCLUDED))
         else:
             self._admit(key, item)
@@ -226,8 +225,8 @@ class BulkSend:
 
     def _admit(self, key: Key, item: Outgoing) -> None:
         """Put an item into the group of its message, unless its number is excluded."""
-        number = number_of(item)
-        if self._excluded is not None and number is not None and number in self._excluded:
+        excluded = self._excluded
+        if excluded is not None and (number := number_of(item)) and number in excluded:
             self._emit(SendResult(item, SendOutcome.EXCLUDED))
             return
         try:

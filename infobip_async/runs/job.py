@@ -83,7 +83,7 @@ class JobFile:
         self._thread = SqliteThread(path, self.kind, _SCHEMA + self.tables)
 
     async def __aenter__(self) -> Self:
-        await self._thread.__aenter__()
+        self._thread.start()
         try:
             self._identity = await self._thread.do(self._identify)
         except BaseException:
