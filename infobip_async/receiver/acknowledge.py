@@ -15,14 +15,14 @@ from typing import Final
 
 import attrs
 
-from infobip_async.concurrency.tasks import cancel
+from infobip_async.concurrency.tasks import LastingTasks, abandon
 from infobip_async.errors import RemoteProtocolError, StorageUnavailableError
 from infobip_async.journal.base import Journal
 from infobip_async.models import Event, InboundSms, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import PushFormat, decode, unreadable
 from infobip_async.receiver.parts import PartsInMemory, faults_of
-from infobip_async.redaction import logger_of_faults
+from infobip_async.redaction import SparseLogger, logger_of_faults
 from infobip_async.router import Router
 from infobip_async.text.reassembly import is_part
 
@@ -30,6 +30,7 @@ _logger = logger_of_faults("infobip_async.receiver")
 
 # Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
 _BIG: Final = 64 * 1024
+_SECONDS_AFTER_A_CANCELLATION: Final = 1.0
 
 
 @attrs.define
@@ -46,6 +47,9 @@ class HandleThenAck:
     settings: PushFormat
     expiry_seconds: float = 10.0
     _parts: PartsInMemory = attrs.field(init=False, repr=False)
+    _sparse_logger: SparseLogger = attrs.field(
+        init=False, factory=lambda: SparseLogger(_logger), repr=False
+    )
     _warned: set[type[Event]] = attrs.field(init=False, factory=set, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -55,8 +59,8 @@ class HandleThenAck:
         """Handle a push.
 
         Returns:
-            200 after all handlers succeeded, 500 if anything failed; 400 if the push as a whole,
-            or each of its rows, cannot be read.
+            200 after all handlers succeeded, 500 if one failed; 400 if the push as a whole, or
+            each of its rows, cannot be read.
         """
         try:
             events = await self._decode(push)
@@ -66,12 +70,16 @@ class HandleThenAck:
                     self._log_unhandled(kind, events)
             await self._dispatch(events)
         except RemoteProtocolError as fault:
-            _logger.warning("refused a push to %s: %s", push.kind.value, fault)
-            await self._set_aside(unreadable(push, str(fault)))
+            await self._set_aside(push, str(fault))
             return HTTPStatus.BAD_REQUEST
-        except Exception:
-            _logger.exception("failed on a push to %s", push.kind.value)
+        except ExceptionGroup:
+            self._sparse_logger.exception("failed on a push to %s", push.kind.value)
             return HTTPStatus.INTERNAL_SERVER_ERROR
+        except Exception as fault:
+            # A push that trips our own code up does so each time that it comes.
+            self._sparse_logger.exception("tripped over a push to %s", push.kind.value)
+            await self._set_aside(push, f"{type(fault).__name__} while it was read")
+            return HTTPStatus.BAD_REQUEST
         return HTTPStatus.BAD_REQUEST if types == {UnreadableRow} else HTTPStatus.OK
 
     async def _decode(self, push: RawPush) -> Sequence[Event]:
@@ -92,12 +100,13 @@ class HandleThenAck:
         if faults:
             raise ExceptionGroup("handlers failed", faults)
 
-    async def _set_aside(self, row: UnreadableRow) -> None:
+    async def _set_aside(self, push: RawPush, reason: str) -> None:
         """Give a push that cannot be read as a whole to the handlers of unreadable rows."""
+        self._sparse_logger.warning("refused a push to %s: %s", push.kind.value, reason)
         try:
-            await self.router.dispatch([row])
+            await self.router.dispatch([unreadable(push, reason)])
         except Exception:
-            _logger.exception("handlers failed on an unreadable push")
+            self._sparse_logger.exception("handlers failed on an unreadable push")
 
     def _log_unhandled(self, kind: type[Event], events: Sequence[Event]) -> None:
         if kind is UnreadableRow:
@@ -106,20 +115,20 @@ class HandleThenAck:
             self._warned.add(kind)
             _logger.warning("%s is acknowledged without a handler", kind.__name__)
 
-    @staticmethod
-    def _log_rows(rows: Sequence[UnreadableRow]) -> None:
-        _logger.warning("set %d unreadable rows aside, the first: %s", len(rows), rows[0].reason)
-        for row in rows:
-            _logger.debug("unreadable row, %s: %r", row.reason, row.raw)
+    def _log_rows(self, rows: Sequence[UnreadableRow]) -> None:
+        text = "set %d unreadable rows aside, the first: %s"
+        self._sparse_logger.warning(text, len(rows), rows[0].reason)
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[None]:
         """Hand on, from time to time, messages whose parts are late."""
-        expiry = asyncio.create_task(self._expire_repeatedly())
+        expiry = LastingTasks(_log_end, partial(asyncio.sleep, 1.0))
+        expiry.start(self._expire_repeatedly)
         try:
             yield
         finally:
-            await cancel([expiry])
+            expiry.ending = True
+            await abandon(expiry.tasks, _SECONDS_AFTER_A_CANCELLATION)
 
     async def _expire_repeatedly(self) -> None:
         while True:
@@ -132,14 +141,19 @@ class HandleThenAck:
         Args:
             seconds: how long their handlers may take.
         """
-        await self._expire(math.inf, seconds)
-
-    async def _expire(self, now: float, seconds: float | None = None) -> None:
+        # In a task of its own: a handler may cancel that, or not let itself be cancelled.
+        last = asyncio.create_task(self._expire(math.inf))
         try:
-            async with asyncio.timeout(seconds):
-                await self._parts.expire(now)
+            if not (await asyncio.wait([last], timeout=seconds))[0]:
+                _logger.warning("handlers of incomplete messages are cancelled")
+        finally:
+            await abandon([last], _SECONDS_AFTER_A_CANCELLATION)
+
+    async def _expire(self, now: float) -> None:
+        try:
+            await self._parts.expire(now)
         except Exception:
-            _logger.exception("handlers failed on incomplete messages")
+            self._sparse_logger.exception("handlers failed on incomplete messages")
 
 
 @attrs.define
@@ -155,6 +169,9 @@ class StoreThenAck:
     journal: Journal
     router: Router
     settings: PushFormat
+    _sparse_logger: SparseLogger = attrs.field(
+        init=False, factory=lambda: SparseLogger(_logger), repr=False
+    )
 
     async def take(self, push: RawPush) -> HTTPStatus:
         """Store a push.
@@ -165,10 +182,10 @@ class StoreThenAck:
         try:
             await self.journal.put(push)
         except StorageUnavailableError as fault:
-            _logger.error("refused a push to %s: %s", push.kind.value, fault)  # noqa: TRY400 - no trace of ours
+            self._sparse_logger.error("refused a push to %s: %s", push.kind.value, fault)  # noqa: TRY400 - no trace of ours
             return HTTPStatus.SERVICE_UNAVAILABLE
         except Exception:
-            _logger.exception("failed on a push to %s", push.kind.value)
+            self._sparse_logger.exception("failed on a push to %s", push.kind.value)
             return HTTPStatus.INTERNAL_SERVER_ERROR
         return HTTPStatus.OK
 
@@ -178,3 +195,9 @@ class StoreThenAck:
 
     async def finish(self, seconds: float) -> None:
         """Do nothing: pushes that wait are in the journal."""
+
+
+def _log_end(task: "asyncio.Task[object]") -> None:
+    """Log the end of a task that nobody has asked to end; it is begun again."""
+    fault = None if task.cancelled() else task.exception()
+    _logger.error("the expiry of incomplete messages is begun again", exc_info=fault)

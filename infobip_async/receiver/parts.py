@@ -5,7 +5,9 @@ disk, and are handled again one by one. Both go by `infobip_async.text.reassembl
 which parts belong together and when a message is given up.
 """
 
-from collections.abc import Awaitable, Sequence
+import math
+from collections import deque
+from collections.abc import Awaitable, Iterable, Sequence
 
 import attrs
 
@@ -39,15 +41,9 @@ class PartsInMemory:
             What the handlers of that message raised. Another message that has to make room is
             handed on, too, but what its handlers raise is no fault of this part.
         """
-        faults: Sequence[Exception] = ()
-        for parts in self.router.reassembler.collect(part, now):
-            if parts.missing:
-                await self._hand_on(parts, now)
-                continue
-            faults = await self._dispatch(parts)
-            if faults:
-                self.router.reassembler.withdraw(part, now)
-        return faults
+        collected = self.router.reassembler.collect(part, now)
+        outcomes = await self._hand_on(collected, part, now)
+        return [one for missing, faults in outcomes if not missing for one in faults]
 
     async def expire(self, now: float) -> None:
         """Hand on the messages whose missing parts are late.
@@ -55,17 +51,36 @@ class PartsInMemory:
         Raises:
             ExceptionGroup: what the handlers raised, together.
         """
-        due = self.router.reassembler.take_due(now)
-        faults = [fault for parts in due for fault in await self._hand_on(parts, now)]
-        if faults:
+        outcomes = await self._hand_on(self.router.reassembler.take_due(now), None, now)
+        if faults := [one for _, faults in outcomes for one in faults]:
             raise ExceptionGroup("handlers failed", faults)
 
-    async def _hand_on(self, parts: Parts, now: float) -> Sequence[Exception]:
-        """Hand an incomplete message on; if that fails, its parts wait on: nobody else has them."""
-        faults = await self._dispatch(parts)
-        if faults:
+    async def _hand_on(
+        self, messages: Iterable[Parts], completing: InboundSms | None, now: float
+    ) -> Sequence[tuple[Sequence[int], Sequence[Exception]]]:
+        """Hand messages on, and give what each lacks, and what its handlers have raised.
+
+        Those whose handlers fail wait on, and so does the rest if this is cancelled, unless it is
+        the end of all waiting: nobody else has their parts.
+        """
+        left, outcomes = deque(messages), []
+        try:
+            while left:
+                missing, faults = left[0].missing, await self._dispatch(left[0])
+                parts = left.popleft()
+                if faults:
+                    self._take_back(parts, completing, now)
+                outcomes.append((missing, faults))
+        finally:
+            for parts in left if now < math.inf else ():
+                self._take_back(parts, completing, now)
+        return outcomes
+
+    def _take_back(self, parts: Parts, completing: InboundSms | None, now: float) -> None:
+        if completing is None or parts.missing:
             self.router.reassembler.keep(parts, now)
-        return faults
+        else:
+            self.router.reassembler.withdraw(completing, now)
 
     async def _dispatch(self, parts: Parts) -> Sequence[Exception]:
         whole = parts.join_or_refuse()

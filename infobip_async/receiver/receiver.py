@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from infobip_async.concurrency.stopping import time_to_stop
+from infobip_async.concurrency.tasks import abandon
 from infobip_async.journal.base import Journal
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.inbound_sms import DEFAULT_NAMES, template
@@ -179,8 +180,7 @@ class Receiver:
         if self._running:
             seconds = time_to_stop(self._stop_timeout)
             _, late = await asyncio.wait(self._running.values(), timeout=seconds)
-            for task in late:  # not awaited: a handler may refuse to end
-                task.cancel()
+            await abandon(late, 1.0)  # a handler may refuse to end
         await self._acknowledgement.finish(time_to_stop(self._stop_timeout))
 
 

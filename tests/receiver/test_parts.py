@@ -104,13 +104,13 @@ async def test_every_handler_s_fault_counts(router, whole, calls, caplog):
 async def test_a_whole_message_that_is_not_handled(parts, whole, calls):
     """When the gateway repeats the part that was not acknowledged, the message is whole again."""
     whole.fault = ValueError("no")
-    assert await parts.add(part(1, "a"), 1.0) == ()
+    assert await parts.add(part(1, "a"), 1.0) == []
     for _ in range(2):
-        assert await parts.add(part(2, "b"), 2.0) == (whole.fault,)
+        assert await parts.add(part(2, "b"), 2.0) == [whole.fault]
     whole.fault = None
 
-    assert await parts.add(part(2, "b"), 3.0) == ()
-    assert await parts.add(part(2, "b"), 4.0) == ()  # a repetition of what was acknowledged
+    assert await parts.add(part(2, "b"), 3.0) == []
+    assert await parts.add(part(2, "b"), 4.0) == []  # a repetition of what was acknowledged
 
     assert [sms.text for _, sms in calls] == ["ab"] * 3
 
@@ -140,6 +140,6 @@ async def test_a_message_that_makes_room(whole, calls, router):
     whole.fault = ValueError("no")
     await parts.add(part(1, "a"), 1.0)
 
-    assert await parts.add(decode_push(query(1, "b").replace("sender=1", "sender=2")), 2.0) == ()
+    assert await parts.add(decode_push(query(1, "b").replace("sender=1", "sender=2")), 2.0) == []
 
     assert [(sms.sender, sms.missing) for _, sms in calls] == [("1", (2,))]

@@ -115,4 +115,4 @@ async def test_a_stop_does_not_wait_for_ever_for_it(start, caplog):
     await jump(600)
     await stop
 
-    assert "handlers failed on incomplete messages" in caplog.text
+    assert "handlers of incomplete messages are cancelled" in caplog.text
