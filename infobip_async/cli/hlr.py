@@ -142,13 +142,12 @@ _settings_options = options_of(
 async def _look_through(people: NumberList, talk: Talk) -> int:
     """Read a file once, count its rows, and say which of them will not be looked up."""
     rows, refused = 0, Counter[str]()
-    async with aclosing(people.numbers()) as numbers:
-        async for number in numbers:
-            rows += 1
-            if number.fault:
-                refused[number.fault] += 1
-                if talk.verbose:
-                    talk.say(f"line {number.row.line} {number.fault}")
+    async for row in people:
+        rows += 1
+        if row.fault:
+            refused[row.fault] += 1
+            if talk.verbose:
+                talk.say(f"line {row.line} {row.fault}")
     talk.say(counted(rows, "number"))
     for reason, count in refused.most_common():
         talk.say(f"{counted(count, 'number')} will not be looked up: {reason}")

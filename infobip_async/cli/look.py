@@ -33,12 +33,14 @@ class Look:
         price: credits a part, where the caller knows them.
         yes: whether the question is answered beforehand.
         dry_run: whether nothing is sent anyway.
+        resumes: whether there is a job of an earlier run.
     """
 
     talk: Talk
     price: Decimal | None
     yes: bool
     dry_run: bool
+    resumes: bool
 
     async def show(self, found: Survey, people: NumberList, client: "InfobipClient") -> None:
         """Show what was found, and let a person think again.
@@ -55,11 +57,13 @@ class Look:
         rows.add_column(overflow="fold")
         for name, text in _remarks(found):
             rows.add_row(name, Text(text))
+        if self.resumes:
+            rows.add_row("job", Text("what an earlier run has sent is not sent again"))
+        if self.price is not None:
+            cost = f"{self.price * found.parts:f} credits at {self.price:f} a part"
+            rows.add_row("cost", Text(cost))
         if whole:
             rows.add_row("balance", Text(await _balance(client)))
-            if self.price is not None:
-                cost = f"{self.price * found.parts:f} at {self.price:f} a part"
-                rows.add_row("cost", Text(cost))
             for item in found.first:
                 message = item.message
                 text = message.text if isinstance(message, TextMessage) else type(message).__name__

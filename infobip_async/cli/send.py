@@ -201,7 +201,7 @@ async def command(
     check_sender(sender)
     many.check(text, reading, single=bool(recipients) or get or plain)
     storing.check(following, excluded=get or plain or many.job is not None)
-    look = Look(talk=talk, price=many.price, yes=yes, dry_run=dry_run)
+    look = Look(talk=talk, price=many.price, yes=yes, dry_run=dry_run, resumes=many.resumes)
     if many.csv is not None:
         template = make(many.template(text))
         await CsvSend(

@@ -103,6 +103,11 @@ class Options:
         if self.reconcile and self.job is None:
             raise click.UsageError("--reconcile goes with --job")
 
+    @property
+    def resumes(self) -> bool:
+        """Whether there is a job of an earlier run."""
+        return self.job is not None and Path(self.job).exists()
+
     def template(self, text: str | None) -> str | None:
         """The text for everyone, with the names of columns in braces.
 

@@ -178,6 +178,8 @@ class NumberList:
         named = self._source
         name = str(named if isinstance(named, str | Path) else getattr(named, "name", "the list"))
         decoder = LineDecoder(self._encoding, name)
+        if self._sheet is not None:
+            raise LocalProtocolError("only a spreadsheet has sheets", field="sheet")
         if self._recipient is not None:
             return decoder, CsvRows(self._table(self._recipient, fields), self._multiline)
         if fields or self._columns or self._key is not None:
@@ -252,7 +254,7 @@ def read_list(
     multiline: bool = False,
     sheet: str | None = None,
 ) -> NumberList:
-    """Read a list of numbers or people: one number a line, a CSV, or a spreadsheet (``.xlsx``).
+    """Read a list of numbers or people: one number a line, a CSV, or a spreadsheet.
 
     ::
 
@@ -262,7 +264,9 @@ def read_list(
 
     Nothing is read before the list is iterated. The delimiter of a CSV is found by itself: comma,
     semicolon, tab or vertical bar, or as its first line says (``sep=;``). Its cells are quoted as
-    RFC 4180 has it; a quotation mark elsewhere makes rows uncertain, and the list is refused.
+    RFC 4180 has it; a quotation mark elsewhere makes rows uncertain, and the list is refused. Lines
+    and CSVs take constant memory; a spreadsheet (``.xlsx``, ``.ods``, ``.xls``; the extra ``xlsx``)
+    is in memory as a whole.
 
     Args:
         source: the path of a file, or a file or pipe that was opened to read octets.

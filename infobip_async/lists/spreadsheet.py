@@ -1,4 +1,4 @@
-"""The cells of a spreadsheet (``.xlsx``), as texts; the extra ``xlsx`` reads them."""
+"""The cells of a spreadsheet (``.xlsx``, ``.ods``, ``.xls``), as texts; an extra reads them."""
 
 import io
 from datetime import date, datetime
@@ -6,8 +6,8 @@ from typing import Final
 
 from infobip_async.errors import LocalProtocolError
 
-_ARCHIVE: Final = b"PK\x03\x04"
-"""The first octets of an ``.xlsx``: it is a ZIP archive."""
+_FIRST: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""The first octets of a spreadsheet: of a ZIP archive, or of a compound file."""
 _EXACT: Final = 10**15
 """Spreadsheets keep 15 digits of a number; those behind them are lost."""
 
@@ -17,9 +17,9 @@ def is_spreadsheet(file: io.BufferedIOBase) -> bool:
     if not file.seekable():
         return False
     start = file.tell()
-    first = file.read(len(_ARCHIVE))
+    first = file.read(len(_FIRST[0]))
     file.seek(start)
-    return first == _ARCHIVE
+    return first in _FIRST
 
 
 def sheet_rows(file: io.BufferedIOBase, sheet: str | None) -> list[list[str]]:
@@ -44,7 +44,7 @@ def sheet_rows(file: io.BufferedIOBase, sheet: str | None) -> list[list[str]]:
     except calamine.WorksheetNotFound:
         raise LocalProtocolError(f"the spreadsheet has no sheet {sheet!r}", field="sheet") from None
     except calamine.CalamineError:
-        raise LocalProtocolError("the spreadsheet cannot be read") from None
+        raise LocalProtocolError("the spreadsheet cannot be read: is it protected?") from None
     if len(sheets) > 1:
         listed = ", ".join(repr(found.name) for found in sheets)
         raise LocalProtocolError(f"the spreadsheet has several: {listed}; name one", field="sheet")

@@ -102,6 +102,21 @@ def test_a_text_with_a_hole_needs_a_yes(
     assert ("1 text has a hole" in result.stderr) is (code == 2)
 
 
+@pytest.mark.parametrize(("options", "sent"), [((), 1), (("--yes",), 2)])
+def test_a_pipe_has_nobody_to_be_asked(
+    run: Run, gateway: Any, options: tuple[str, ...], sent: int
+) -> None:
+    """A row that is too short is refused when it comes, unless it may have a hole."""
+    reading, writing = os.pipe()
+    os.write(writing, SHORT.encode())
+    os.close(writing)
+    with open("<stdin>", "rb", opener=lambda *_: reading) as pipe:
+        args = ("-t", "Hi {name}", "--csv", "-", *options)
+        result = run("send", "-s", "Friend", *args, stdin=pipe)
+    assert len(_sent(gateway)) == sent
+    assert ("too short for the text" in result.stdout) is (sent == 1)
+
+
 @pytest.mark.parametrize(("answer", "sent"), [("y", 2), ("n", 0)])
 def test_a_person_is_asked_about_holes(
     send: Run, gateway: Any, terminal: None, answer: str, sent: int

@@ -33,8 +33,8 @@ guessed      2 rows: a number of HR without its zero
 guessed      1 row: the 0 behind +385 is not dialled from abroad
 guessed      1 row: 1 of 2 cells
 UCS-2        because of “ 1, ” 1
+cost         0.20 credits at 0.05 a part
 balance      1000000 credits
-cost         0.20 at 0.05 a part
 38598514674  Hi Ana, see you tomorrow at our new address, which is 1 Main Street
 """
 BEFORE_80 = (

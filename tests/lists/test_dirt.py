@@ -252,6 +252,7 @@ async def test_a_spreadsheet_is_read(book: Path) -> None:
         ({}, "name the column of the numbers"),
         ({"recipient": "1", "sheet": "more"}, "has no sheet 'more'"),
         ({"recipient": "1", "sheet": "empty"}, "the list is empty"),
+        ({"recipient": "2", "columns": ["age"]}, "no column 'age'"),
     ],
 )
 def test_a_spreadsheet_that_is_not_read(book: Path, options: dict[str, str], reason: str) -> None:
@@ -276,5 +277,11 @@ def test_a_spreadsheet_with_two_sheets_needs_a_name(book: Path) -> None:
 def test_what_only_begins_like_a_spreadsheet_is_refused() -> None:
     """Such as another archive."""
     pytest.importorskip("python_calamine")
-    with pytest.raises(LocalProtocolError, match="cannot be read"):
-        list(read_list(io.BytesIO(b"PK\x03\x04 and so on"), recipient="1"))
+    for first in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
+        with pytest.raises(LocalProtocolError, match="cannot be read"):
+            list(read_list(io.BytesIO(first + b" and so on"), recipient="1"))
+
+
+def test_only_a_spreadsheet_has_sheets() -> None:
+    """A sheet of a text is a mistake."""
+    assert "only a spreadsheet has sheets" in _refused("number\n1\n", sheet="June")
