@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from infobip_async import Endpoints, InboundSms, InfobipClient, Router
-from infobip_async.simulator import Simulator
+from infobip_async.simulator import Clock, Simulator, SystemClock
 from infobip_async.webhook import callback_urls, listening, webhook_app
 
 PATIENCE = 60_000  # milliseconds
@@ -32,7 +32,13 @@ class World:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+def clock() -> Clock:
+    """The simulator's; a test may bring another."""
+    return SystemClock()
+
+
+@pytest.fixture
+async def world(clock: Clock) -> AsyncIterator[World]:
     """Everything that a tester has on the machine but the browser."""
     router, heard = Router(), []
 
@@ -42,7 +48,9 @@ async def world() -> AsyncIterator[World]:
 
     async with listening(webhook_app(router, secret=SECRET)) as base:
         urls = callback_urls(base, secret=SECRET)
-        async with Simulator(console=True, callbacks=urls) as simulator:
+        async with Simulator(
+            console=True, callbacks=urls, clock=clock, credits=1_000_000
+        ) as simulator:
             endpoints = Endpoints.at(simulator.base_url)
             async with InfobipClient("user", "password", endpoints=endpoints) as client:
                 yield World(simulator, client, router, heard)

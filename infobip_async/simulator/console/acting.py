@@ -106,7 +106,7 @@ async def leave(desk: Desk, _: Given, number: str) -> Json:
 @ROUTES.on("POST", "pushes/{id}/again")
 async def push_again(desk: Desk, _: Given, number: str) -> Json:
     """Push the same once more, to the same address."""
-    kept = desk.recorder.pushes.get(int(number) if number.isdecimal() else 0)
+    kept = {str(known): push for known, push in desk.recorder.pushes.items()}.get(number)
     if kept is None:
         raise Refusal(HTTPStatus.NOT_FOUND, "no push with this number is kept")
     return {"status": await desk.pusher.request(kept.post)}

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -11,6 +12,7 @@ import attrs
 Json = object
 """What `json.dumps` takes."""
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _WORDS: Final = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -70,7 +72,7 @@ class Field:
         return self._number(value)
 
     def _text(self, value: object) -> str:
-        if not isinstance(value, str) or len(value) > self.high:
+        if not isinstance(value, str) or len(value) > self.high or _SURROGATE.search(value):
             raise bad(f"{self.name} must be a text of at most {self.high:g} characters")
         if self.choices and value not in self.choices:
             raise bad(f"{self.name} must be one of {', '.join(self.choices)}")

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -65,7 +66,6 @@ class Asked:
     readable: bool = True
 
 
-@lru_cache(256)
 def asked(arrival: Arrival) -> Asked:
     """Read a request again, as the gateway read it."""
     match arrival.exchange.operation:
@@ -84,9 +84,18 @@ def asked(arrival: Arrival) -> Asked:
     return Asked()
 
 
-@lru_cache(256)
+_found: Final[WeakKeyDictionary[Arrival, tuple[Doubt, ...]]] = WeakKeyDictionary()
+
+
 def of_request(arrival: Arrival) -> tuple[Doubt, ...]:
-    """What is wrong or doubtful about a request: its form, its numbers and its message."""
+    """What is wrong or doubtful about a request; it is read once, as long as it is kept."""
+    found = _found.get(arrival)
+    if found is None:
+        found = _found[arrival] = _of_request(arrival)
+    return found
+
+
+def _of_request(arrival: Arrival) -> tuple[Doubt, ...]:
     found, operation = asked(arrival), arrival.exchange.operation
     if operation is Operation.SUBMIT_HLR:
         return tuple(_of_lookups(found.recipients))
@@ -162,7 +171,7 @@ def _of_lookups(recipients: Iterable[Recipient]) -> Iterator[Doubt]:
 # --- the message --------------------------------------------------------------------------------
 
 
-@lru_cache(4096)
+@lru_cache(256)
 def of_message(submission: Submission) -> tuple[Doubt, ...]:
     """What is wrong or doubtful about a message."""
     content = _of_text if submission.binary is None else _of_octets

@@ -70,12 +70,16 @@ class Guard:
         """
         if self.token is None:
             return
-        known = self.token.encode()
-        if not any(hmac.compare_digest(known, each.encode()) for each in given if each):
+        known, tokens = _octets(self.token), map(_octets, filter(None, given))
+        if not any(hmac.compare_digest(known, each) for each in tokens):
             raise _forbidden("open the console by the address that was printed, with its token")
 
     def _is_known(self, name: str) -> bool:
         return _is_loopback(name) or name in self.hosts
+
+
+def _octets(token: str) -> bytes:
+    return token.encode("utf-8", "surrogateescape")  # as octets of headers come
 
 
 def _forbidden(reason: str) -> Refusal:

@@ -1,6 +1,7 @@
 """The part of the API that looks: messages, conversations, lookups, pushes, faults, figures."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from itertools import islice
 from typing import Final, TypeVar
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 ROUTES: Final = Routes()
 
+_AT_ONCE: Final = 20  # requests that are read before others may work
+
 _CONTAINS: Final = Field("contains", "a text inside of it, in any case of letters")
 _PAGE: Final = (
     Field("offset", "how many of the first to skip", "integer", 0, high=1_000_000),
@@ -29,11 +32,13 @@ _PAGE: Final = (
 )
 
 
-def _page(found: Sequence[T], given: Given, view: Callable[[T], Json]) -> dict[str, Json]:
+def _page(
+    found: Iterable[T], total: int, given: Given, view: Callable[[T], Json]
+) -> dict[str, Json]:
     """The part that was asked for, and how many were found."""
     offset = given.count("offset") or 0
     items = islice(found, offset, offset + (given.count("limit") or 0))
-    return {"total": len(found), "items": [view(each) for each in items]}
+    return {"total": total, "items": [view(each) for each in items]}
 
 
 # --- messages -----------------------------------------------------------------------------------
@@ -55,6 +60,13 @@ class _Filter:
         return cls(
             to, sender, status, (given.text("contains") or "").casefold(), given.text("show")
         )
+
+    def count(self, recorder: Recorder) -> int | None:
+        """How many rows are wanted; None where each must be looked at."""
+        if self.show == "doubtful" or any((self.to, self.sender, self.status, self.contains)):
+            return None
+        messages = 0 if self.show == "refused" else recorder.messages
+        return messages + (0 if self.show == "accepted" else recorder.refused)
 
     def rows(self, recorder: Recorder) -> Iterator[Row]:
         whole = _whole_texts(recorder) if self.contains else {}
@@ -105,13 +117,26 @@ def _whole_texts(recorder: Recorder) -> dict[str, str]:
 )
 async def messages(desk: Desk, given: Given, _: str) -> Json:
     """Give messages, the latest first, or wait for the first that is as described."""
-    wanted = _Filter.of(given)
+    wanted, recorder = _Filter.of(given), desk.recorder
+    if wanted.show == "doubtful":
+        await _read_all(recorder)
 
-    def found() -> list[Row] | None:
-        return list(wanted.rows(desk.recorder)) or None
+    def found() -> tuple[int, Iterable[Row]] | None:
+        total = wanted.count(recorder)
+        rows = wanted.rows(recorder) if total is not None else list(wanted.rows(recorder))
+        total = len(rows) if isinstance(rows, list) else total
+        return (total, rows) if total else None
 
-    rows = await desk.bell.until(found, given.number("wait")) or []
-    return _page(rows, given, lambda row: views.row(row, desk.recorder))
+    total, rows = await desk.bell.until(found, given.number("wait")) or (0, ())
+    return _page(rows, total, given, lambda row: views.row(row, recorder))
+
+
+async def _read_all(recorder: Recorder) -> None:
+    """Look for doubts about every request, and let others work meanwhile."""
+    for place, (_, arrival) in enumerate(list(recorder.arrivals)):
+        doubts.of_request(arrival)
+        if place % _AT_ONCE == 0:
+            await asyncio.sleep(0)
 
 
 def row_of(desk: Desk, row_id: str) -> Row:
@@ -129,7 +154,7 @@ def row_of(desk: Desk, row_id: str) -> Row:
 @ROUTES.on("GET", "messages/{id}")
 async def message(desk: Desk, _: Given, row_id: str) -> Json:
     """Give a message, its request, its pushes, and what is doubtful about it."""
-    return views.message(row_of(desk, row_id), desk.recorder)
+    return views.message(row_of(desk, row_id), desk.recorder, desk.gateway.message_price)
 
 
 # --- phones and lookups -------------------------------------------------------------------------
@@ -139,12 +164,10 @@ async def message(desk: Desk, _: Given, row_id: str) -> Json:
 async def phones(desk: Desk, given: Given, _: str) -> Json:
     """Give the conversations by number, the one with the latest message first."""
     contains = (given.text("contains") or "").casefold()
-    found = [
-        phone
-        for phone in views.phones(desk.recorder)
-        if contains in f"{phone['number']} {phone['text']}".casefold()
-    ]
-    return _page(found, given, lambda phone: phone)
+    found = views.phones(desk.recorder)
+    if contains:
+        found = [phone for phone in found if contains in phone.words().casefold()]
+    return _page(found, len(found), given, views.PhoneLine.view)
 
 
 @ROUTES.on("GET", "phones/{id}", Field("limit", "of the latest", "integer", 200, low=1, high=1000))
@@ -155,27 +178,23 @@ async def phone(desk: Desk, given: Given, number: str) -> Json:
 
 
 def decided(desk: Desk, number: str) -> dict[str, Json]:
-    """What was decided about a number, and what the HLR says of it."""
-    found = desk.gateway.phones.get(number, Phone())
-    return views.phone(number, found, found.answer or desk.gateway.hlr(number))
+    """What was decided about a number."""
+    return views.phone(number, desk.gateway.phones.get(number, Phone()))
 
 
 @ROUTES.on("GET", "decisions", *_PAGE)
 async def decisions(desk: Desk, given: Given, _: str) -> Json:
     """Give the numbers about which something was decided."""
-    return _page(list(desk.gateway.phones), given, lambda number: decided(desk, number))
+    numbers = desk.gateway.phones
+    return _page(numbers, len(numbers), given, lambda number: decided(desk, number))
 
 
 @ROUTES.on("GET", "lookups", _CONTAINS, *_PAGE)
 async def lookups(desk: Desk, given: Given, _: str) -> Json:
     """Give the numbers that were looked up, the latest first, with the HLR's answers."""
-    wanted = given.text("contains") or ""
-    found = [lookup for lookup in desk.recorder.lookups() if wanted in lookup.msisdn]
-    return _page(
-        found,
-        given,
-        lambda lookup: views.lookup(lookup, desk.recorder) | decided(desk, lookup.msisdn),
-    )
+    wanted, recorder = given.text("contains") or "", desk.recorder
+    found = [each for each in recorder.lookups() if wanted in each[0].msisdn]
+    return _page(found, len(found), given, lambda each: views.lookup(*each, recorder))
 
 
 @ROUTES.on("GET", "networks", _CONTAINS, *_PAGE)
@@ -187,7 +206,7 @@ async def networks(_: Desk, given: Given, __: str) -> Json:
         for code, each in tables.networks.items()
     )
     found = [each for each in named if wanted in " ".join(each.values()).casefold()]
-    return _page(found, given, lambda network: network)
+    return _page(found, len(found), given, lambda network: network)
 
 
 @ROUTES.on("POST", "preview", Field("text", "what is typed", required=True, high=40_000))
@@ -215,7 +234,7 @@ def _distinct(characters: Iterable[str]) -> list[str]:
 async def pushes(desk: Desk, given: Given, _: str) -> Json:
     """Give the attempts to push, the latest first."""
     kept = list(reversed(desk.recorder.pushes.items()))
-    return _page(kept, given, lambda each: views.push(*each))
+    return _page(kept, len(kept), given, lambda each: views.push(*each))
 
 
 @ROUTES.on("GET", "faults")

@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from infobip_async.models import HlrReport
 from infobip_async.simulator.records import Arrival, Lookup, Operation, Pushed, SentMessage
 
 KEPT: Final = 10_000
@@ -53,6 +54,8 @@ class Recorder:
         arrivals: requests that asked for messages or lookups, with their numbers, oldest first.
         pushes: attempts to push by their number, the oldest first.
         inbound: messages from handsets, the oldest first.
+        messages: how many messages the requests have.
+        refused: how many of the requests were to send, and refused.
         totals: figures since the start, or the last reset.
         series: the same for each span of `BUCKET` seconds, by its beginning.
     """
@@ -61,6 +64,8 @@ class Recorder:
     arrivals: deque[tuple[int, Arrival]] = attrs.field(init=False, factory=deque)
     pushes: dict[int, Pushed] = attrs.field(init=False, factory=dict)
     inbound: deque[Inbound] = attrs.field(init=False, factory=lambda: deque(maxlen=KEPT))
+    messages: int = attrs.field(init=False, default=0)
+    refused: int = attrs.field(init=False, default=0)
     totals: Counter[str] = attrs.field(init=False, factory=Counter)
     series: deque[tuple[int, Counter[str]]] = attrs.field(
         init=False, factory=lambda: deque(maxlen=_BUCKETS)
@@ -78,7 +83,7 @@ class Recorder:
             kept.clear()
         self._pushed.clear()
         self._by_id.clear()
-        self._kept = self._octets = self._pushed_octets = 0
+        self.messages = self.refused = self._kept = self._octets = self._pushed_octets = 0
         self.revision += 1
 
     # --- what happens -----------------------------------------------------------------------
@@ -94,7 +99,7 @@ class Recorder:
         self._count(
             arrival.at,
             requests=1,
-            refused=not messages and arrival.exchange.operation in _SENDING,
+            refused=_is_refused(arrival),
             messages=len(messages),
             parts=sum(message.parts for message in messages),
             lookups=len(lookups),
@@ -102,15 +107,19 @@ class Recorder:
         )
         if arrival.exchange.operation in (*_SENDING, Operation.SUBMIT_HLR):
             self.arrivals.append((next(self._numbers), arrival))
-            self._kept += _size(arrival)
-            self._octets += _octets(arrival)
+            self._weigh(arrival, 1)
             self._make_room()
+
+    def _weigh(self, arrival: Arrival, sign: int) -> None:
+        """Add a request to what is kept, or take it off."""
+        self.messages += sign * len(arrival.exchange.messages)
+        self.refused += sign * _is_refused(arrival)
+        self._kept += sign * _size(arrival)
+        self._octets += sign * (len(arrival.request.body) + len(arrival.request.url))
 
     def _make_room(self) -> None:
         while len(self.arrivals) > 1 and (self._kept > KEPT or self._octets > _OCTETS):
-            _, oldest = self.arrivals.popleft()
-            self._kept -= _size(oldest)
-            self._octets -= _octets(oldest)
+            self._weigh(self.arrivals.popleft()[1], -1)
 
     def pushed(self, push: Pushed) -> None:
         """Take an attempt to push in."""
@@ -155,22 +164,28 @@ class Recorder:
         for number, arrival in reversed(self.arrivals):
             for message in reversed(arrival.exchange.messages):
                 yield number, arrival, message
-            if not arrival.exchange.messages and arrival.exchange.operation in _SENDING:
+            if _is_refused(arrival):
                 yield number, arrival, None
 
-    def lookups(self) -> Iterator[Lookup]:
-        """Numbers of HLR queries, the latest first."""
+    def lookups(self) -> Iterator[tuple[Lookup, HlrReport | None]]:
+        """Numbers of HLR queries with their reports, the latest first; refused ones have none."""
         for _, arrival in reversed(self.arrivals):
-            yield from reversed(arrival.exchange.lookups)
+            reports = {report.lookup_id: report for report in _hlr_reports(arrival)}
+            for lookup in reversed(arrival.exchange.lookups):
+                yield lookup, reports.get(lookup.lookup_id or "")
 
     def pushes_on(self, report_id: str | None) -> list[tuple[int, Pushed]]:
         """The attempts to push reports on a message or a lookup, the oldest first."""
         return [(number, self.pushes[number]) for number in self._by_id.get(report_id or "", ())]
 
 
+def _hlr_reports(arrival: Arrival) -> Iterator[HlrReport]:
+    return (report for report in arrival.exchange.reports if isinstance(report, HlrReport))
+
+
 def _size(arrival: Arrival) -> int:
     return max(1, len(arrival.exchange.messages) + len(arrival.exchange.lookups))
 
 
-def _octets(arrival: Arrival) -> int:
-    return len(arrival.request.body) + len(arrival.request.url)
+def _is_refused(arrival: Arrival) -> bool:
+    return not arrival.exchange.messages and arrival.exchange.operation in _SENDING

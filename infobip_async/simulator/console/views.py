@@ -1,10 +1,14 @@
 """What the API gives: messages, conversations, lookups, pushes and figures as JSON."""
 
 from collections.abc import Iterable
-from operator import itemgetter
+from decimal import Decimal
+from operator import attrgetter, itemgetter
 from typing import Final
+from weakref import WeakKeyDictionary
 
-from infobip_async.models import HlrStatus, SubmissionType
+import attrs
+
+from infobip_async.models import DeliveryStatus, HlrReport, HlrStatus, SubmissionType
 from infobip_async.numbering.imsi import split_imsi
 from infobip_async.numbering.tables import bundled_tables
 from infobip_async.protocol.exchange import PushKind
@@ -12,7 +16,6 @@ from infobip_async.simulator.console import doubts
 from infobip_async.simulator.console.answers import Json
 from infobip_async.simulator.console.doubts import Doubt
 from infobip_async.simulator.console.masking import (
-    mask,
     shown_callback,
     shown_headers,
     shown_request,
@@ -36,6 +39,7 @@ Object = dict[str, Json]
 _READ_AT_ONCE: Final = 64 << 10
 """Octets of a request that is read again for a list of many; a longer one, for its own view."""
 
+_NAMED: Final = 3  # recipients of a refused request
 _LONGEST: Final = 256 << 10  # characters of a body that are shown
 
 
@@ -105,19 +109,28 @@ def refused_text(arrival: Arrival) -> str:
     return " ".join(map(str, _refused(arrival).values()))
 
 
+_read: Final[WeakKeyDictionary[Arrival, Object]] = WeakKeyDictionary()
+
+
 def _refused(arrival: Arrival) -> Object:
+    """A request that was refused; it is read once, as long as it is kept."""
+    if (known := _read.get(arrival)) is not None:
+        return known
     asked = doubts.asked(arrival)
     numbers = [recipient.msisdn for recipient in asked.recipients]
-    return {
+    more = f" and {len(numbers) - _NAMED} more" if numbers[_NAMED:] else ""
+    found: Object = {
         "outcome": "refused",
         "from": asked.submission.sender if asked.submission else None,
-        "to": ", ".join(numbers[:3]) + (f" and {len(numbers) - 3} more" if numbers[3:] else ""),
+        "to": ", ".join(numbers[:_NAMED]) + more,
         "text": asked.submission.text if asked.submission else None,
-        "status": mask(arrival.exchange.reply.body.decode(errors="replace")),
+        "status": arrival.exchange.reply.body.decode(errors="replace"),
     }
+    _read[arrival] = found
+    return found
 
 
-def message(row_: Row, recorder: Recorder) -> Object:
+def message(row_: Row, recorder: Recorder, price: Decimal) -> Object:
     """Everything about a message, or about a request that was refused."""
     number, arrival, sent = row_
     detail = row(row_, recorder) | {
@@ -136,6 +149,7 @@ def message(row_: Row, recorder: Recorder) -> Object:
         "gateway_id": sent.gateway_id,
         "report_id": sent.report_id,
         "charged_parts": sent.charged_parts,
+        "credits": float(sent.charged_parts * price),
         "parameters": _parameters(sent),
         "pushes": [push(number, each) for number, each in recorder.pushes_on(sent.report_id)],
     }
@@ -185,36 +199,58 @@ def request(number: int, arrival: Arrival) -> Object:
 # --- phones -------------------------------------------------------------------------------------
 
 
-def phones(recorder: Recorder) -> list[Object]:
+@attrs.define
+class PhoneLine:
+    """One line of the list of conversations.
+
+    Attributes:
+        number: the handset's.
+        latest: the last message to it, or from it.
+        at: when that was.
+        messages: how many there are.
+    """
+
+    number: str
+    latest: SentMessage | Inbound
+    at: float
+    messages: int = 1
+
+    def text(self) -> str:
+        """The last text."""
+        return "binary" if self.latest.text is None else self.latest.text
+
+    def words(self) -> str:
+        """All words that one may look for."""
+        return f"{self.number} {self.text()}"
+
+    def view(self) -> Object:
+        """The line as JSON."""
+        return {
+            "number": self.number,
+            "at": self.at,
+            "text": self.text()[:100],
+            "answered": isinstance(self.latest, Inbound),
+            "messages": self.messages,
+        }
+
+
+def phones(recorder: Recorder) -> list[PhoneLine]:
     """The conversations, the one with the latest message first."""
-    found: dict[str, Object] = {}
-    for _, arrival, sent in recorder.rows():
+    found: dict[str, PhoneLine] = {}
+    for _, _, sent in recorder.rows():
         if sent is None:
             continue
-        known = found.get(sent.msisdn)
-        if known is None:
-            found[sent.msisdn] = _phone(sent.msisdn, arrival.at, _summary(sent), ours=False)
+        if known := found.get(sent.msisdn):
+            known.messages += 1
         else:
-            known["messages"] += 1  # type: ignore[operator]  # a count
+            found[sent.msisdn] = PhoneLine(sent.msisdn, sent, sent.at)
     for inbound in recorder.inbound:
         number = inbound.sender.removeprefix("+")
-        text = inbound.text if inbound.text is not None else "binary"
-        latest = _phone(number, inbound.at, text, ours=True)
-        known = found.setdefault(number, latest | {"messages": 0})
-        messages = known["messages"]
-        if inbound.at >= known["at"]:  # type: ignore[operator]  # times
-            known |= latest
-        known["messages"] = messages + 1  # type: ignore[operator]  # a count
-    return sorted(found.values(), key=lambda phone: -phone["at"])  # type: ignore[operator]
-
-
-def _phone(number: str, at: float, text: str, *, ours: bool) -> Object:
-    return {"number": number, "at": at, "text": text[:100], "answered": ours, "messages": 1}
-
-
-def _summary(message: SentMessage) -> str:
-    text = message.text
-    return "binary" if text is None else text
+        line = found.setdefault(number, PhoneLine(number, inbound, inbound.at, 0))
+        line.messages += 1
+        if inbound.at >= line.at:
+            line.latest, line.at = inbound, inbound.at
+    return sorted(found.values(), key=attrgetter("at"), reverse=True)
 
 
 def conversation(number: str, recorder: Recorder, limit: int) -> Object:
@@ -267,44 +303,43 @@ def outgoing(inbound: Inbound) -> Object:
 # --- lookups ------------------------------------------------------------------------------------
 
 
-def lookup(lookup: Lookup, recorder: Recorder) -> Object:
+def lookup(lookup: Lookup, report: HlrReport | None, recorder: Recorder) -> Object:
     """One line of the table of lookups."""
     pushes = recorder.pushes_on(lookup.lookup_id)
     return {
         "number": lookup.msisdn,
         "at": lookup.at,
         "lookup_id": lookup.lookup_id,
-        "accepted": lookup.lookup_id is not None,
+        "accepted": report is not None,
         "pushed": pushes[-1][1].attempt.status if pushes else None,
         "pushes": [push(number, each) for number, each in pushes],
+        "answer": report and answer(report),
     }
 
 
-def answer(answer: HlrAnswer | None) -> Object | None:
+def answer(given: HlrAnswer | HlrReport) -> Object:
     """What the HLR says of a number, and which network that is."""
-    if answer is None:
-        return None
+    status = given.raw_status if isinstance(given, HlrReport) else given.status
     tables = bundled_tables()
-    parts = split_imsi(answer.imsi, tables) if answer.imsi else None
+    parts = split_imsi(given.imsi, tables) if given.imsi else None
     network = tables.network(parts.mcc, parts.mnc) if parts else None
     return {
-        "status": answer.status.value if isinstance(answer.status, HlrStatus) else answer.status,
-        "imsi": answer.imsi,
-        "serving_msc": answer.serving_msc,
-        "error_code": answer.error_code,
+        "status": status.value if isinstance(status, HlrStatus) else status,
+        "imsi": given.imsi,
+        "serving_msc": given.serving_msc,
+        "error_code": given.error_code,
         "network": network and f"{network.operator} ({network.mcc} {network.mnc})",
     }
 
 
-def phone(number: str, decided: Phone, answered: HlrAnswer) -> Object:
-    """What was decided about a number, and what the HLR says of it."""
+def phone(number: str, decided: Phone) -> Object:
+    """What was decided about a number; what was not is None."""
     status = decided.status
     return {
         "number": number,
-        "status": status if status is None or isinstance(status, str) else status.value,
+        "status": status.value if isinstance(status, DeliveryStatus) else status,
         "delay": decided.delay,
-        "decided": decided.answer is not None,
-        "answer": answer(answered),
+        "answer": decided.answer and answer(decided.answer),
     }
 
 

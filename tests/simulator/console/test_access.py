@@ -147,6 +147,8 @@ async def test_a_token_opens_the_console() -> None:
         assert simulator.console_url.endswith("/_simulator/?token=let-me-in")
         assert (await http.get("health")).status_code == 403
         assert (await http.get("health", params={"token": "wrong"})).status_code == 403
+        odd = {"Authorization": b"Bearer \xff\xfe"}
+        assert (await http.get("health", headers=odd)).status_code == 403
         bearer = {"Authorization": "Bearer let-me-in"}
         assert (await http.get("health", headers=bearer)).status_code == 200
         assert (await http.get("health", headers={"Host": "sim"})).status_code == 403

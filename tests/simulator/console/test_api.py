@@ -1,6 +1,7 @@
 """The API of the console: what it shows, and what it has done."""
 
 import asyncio
+import json
 
 import httpx
 import pytest
@@ -81,6 +82,22 @@ async def test_a_refused_request_is_shown(simulator, client, get) -> None:
     detail = await get(f"messages/{row['id']}")
     assert detail["request"]["method"] == "GET"
     assert "password=•••" in detail["request"]["target"]
+
+
+@pytest.mark.parametrize(
+    ("show", "total"), [("accepted", 3), ("refused", 2), ("all", 5), ("doubtful", 3)]
+)
+async def test_messages_are_counted(client, get, show, total) -> None:
+    """Of each kind, as many as there are on all pages."""
+    await client.send(HELLO, ["38590000001", "38590000002"])
+    await client.send(TextMessage("CafÃ©", sender="Friend"), "38590000001")
+    for number in ("12", "34"):
+        with pytest.raises(GatewayRefusedError):
+            await client.send(HELLO, number)
+    found = await get("messages", show=show, limit=2)
+    assert (found["total"], len(found["items"])) == (total, 2)
+    last = await get("messages", show=show, offset=total - 1)
+    assert (last["total"], len(last["items"])) == (total, 1)
 
 
 async def test_octets_are_shown_as_such(client, get) -> None:
@@ -205,6 +222,22 @@ async def test_lookups_are_listed(simulator, sink, client, get) -> None:
     assert (await get("lookups", contains="ab"))["total"] == 1
 
 
+async def test_no_policy_is_asked_by_who_looks(clock) -> None:
+    """A test's policy may count, or answer otherwise each time: what was reported is shown."""
+    answers = iter(["219", "228"])
+    hlr = lambda number: HlrAnswer(imsi=f"{next(answers)}01{number}"[:15])  # noqa: E731
+    async with (
+        Simulator(console=True, clock=clock, hlr=hlr) as simulator,
+        httpx_of(simulator) as http,
+    ):
+        query = "user=user&pass=password&destinations=38598514674;38598514674"
+        await http.get(f"{simulator.base_url}/api/hlr/query.aspx?{query}")
+        for _ in range(2):
+            items = (await http.get("lookups")).json()["items"]
+            assert [each["answer"]["imsi"][:3] for each in items] == ["228", "219"]
+        assert (await http.get("phones/38598514674")).json()["answer"] is None
+
+
 async def test_a_push_is_made_again(simulator, sink, client, get, post) -> None:
     """The same octets to the same address; the secret in it is not shown."""
     simulator.callbacks = sink.urls
@@ -295,6 +328,11 @@ async def test_all_is_forgotten(simulator, client, get, post) -> None:
         ("GET messages/1", None, 404, "no message"),
         ("POST pushes/9/again", {}, 404, "no push"),
         ("POST pushes/x/again", {}, 404, "no push"),
+        (f"POST pushes/{'9' * 5000}/again", {}, 404, "no push"),
+        ("POST pushes/²/again", {}, 404, "no push"),
+        ("POST preview", {"text": "\ud83d"}, 400, "must be a text"),
+        ("POST preview", {"text": "\x1b"}, 400, "cannot be sent"),
+        ("POST inbound", {"from": "\ud83d", "text": "a"}, 400, "must be a text"),
         ("POST faults", {}, 400, "fault is missing"),
         ("POST faults", {"fault": "earthquake"}, 400, "fault must be one of"),
         ("POST faults", {"fault": "hang", "times": True}, 400, "times must be"),
@@ -309,7 +347,9 @@ async def test_all_is_forgotten(simulator, client, get, post) -> None:
 async def test_wrong_requests_are_refused(api, asked, body, status, about) -> None:
     """With a sentence that says what to change."""
     method, path = asked.split(" ")
-    reply = await api.request(method, path, json=body)
+    content = None if body is None else json.dumps(body)
+    kind = {"Content-Type": "application/json"}
+    reply = await api.request(method, path, content=content, headers=kind)
     assert (reply.status_code, about in reply.json()["error"]) == (status, True), reply.text
 
 

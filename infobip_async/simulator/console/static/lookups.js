@@ -23,8 +23,7 @@ export function open(main) {
     const { answer } = lookup;
     return el("tr", { "data-key": lookup.lookup_id ?? lookup.number },
       el("td", { class: "number" }, el("a", { href: `#lookups/${encodeURIComponent(lookup.number)}` }, shown(lookup.number, { line: true }))),
-      el("td", {}, lookup.accepted ? tag(answer.status, answer.status === "DELIVRD" ? "good" : "bad") : tag("refused", "bad"),
-        lookup.decided ? tag("by hand", "doubtful") : null),
+      el("td", {}, lookup.accepted ? tag(answer.status, answer.status === "DELIVRD" ? "good" : "bad") : tag("refused", "bad")),
       el("td", { class: "wide" }, lookup.accepted ? answer.network ?? "" : ""),
       el("td", { class: "number" }, lookup.accepted ? answer.imsi ?? "" : ""),
       el("td", { class: "number" }, lookup.accepted ? answer.serving_msc ?? "" : ""),
@@ -37,7 +36,7 @@ export function open(main) {
       const [found] = await Promise.all([get("decisions"), rows.refresh()]);
       decided.replaceChildren(...found.items.map((phone) => el("li", {},
         el("a", { href: `#lookups/${phone.number}` }, phone.number),
-        el("span", {}, [phone.status, phone.delay === null ? null : `after ${phone.delay} s`, phone.decided ? (phone.answer.network ?? phone.answer.status) : null].filter(Boolean).join(", ") || "as usual"),
+        el("span", {}, [phone.status, phone.delay === null ? null : `after ${phone.delay} s`, phone.answer ? phone.answer.network ?? phone.answer.status : null].filter(Boolean).join(", ") || "as usual"),
         el("button", { class: "quiet", "aria-label": `Leave ${phone.number} to the simulator`, onclick: () => act("DELETE", `phones/${phone.number}`) }, "×"))));
     },
   };

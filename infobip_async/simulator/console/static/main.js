@@ -23,12 +23,13 @@ async function look() {
   looking = true;
   while (stale) {
     stale = false;
+    const began = performance.now();
     try {
       await view.refresh();
     } catch (error) {
       if (!live.classList.contains("off")) say(error.message);
     }
-    await new Promise((done) => setTimeout(done, PAUSE));
+    await new Promise((done) => setTimeout(done, Math.max(PAUSE, 4 * (performance.now() - began))));
   }
   looking = false;
 }

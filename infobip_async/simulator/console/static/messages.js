@@ -91,7 +91,7 @@ function everything(message) {
     doubtsOf(message.doubts),
     refused ? null : terms([
       ["From", shown(message.from, { line: true })], ["Sent", time(message.at)], ["Message id", message.message_id && shown(message.message_id, { line: true })], ["Gateway's id", message.gateway_id],
-      ["Charged", plural(message.charged_parts, "part")], ["Account", shown(message.account)],
+      ["Charged", `${plural(message.charged_parts, "part")}, ${plural(message.credits, "credit")}`], ["Account", shown(message.account)],
       ["Part", message.part && `${message.part.number} of ${message.part.of}, reference ${message.part.reference}`],
       ...Object.entries(message.parameters).map(([name, value]) => [name.replace("_", " "), el("code", {}, String(value))]),
     ]),
