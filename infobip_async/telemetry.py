@@ -51,7 +51,7 @@ Value = str | int | bool
 Attributes = Mapping[str, Value]
 Kind = Literal["CLIENT", "CONSUMER"]
 
-Read = Callable[[Any], Mapping[str, int]]
+Read = Callable[[Any], Mapping[str, float]]
 """Reads figures from an object, by the state that each belongs to."""
 
 _DESTINATION: Final = "messaging.destination.name"
@@ -151,9 +151,10 @@ class Watch:
         self._levels[name][owner] = read
 
     def _figures(self, name: str, _: object) -> "list[metrics.Observation]":
-        sums: Counter[str] = Counter()
+        sums: defaultdict[str, float] = defaultdict(float)
         for owner, read in list(self._levels[name].items()):
-            sums.update(read(owner))
+            for state, figure in read(owner).items():
+                sums[state] += figure
         return [
             metrics.Observation(figure, {"infobip.state": state} if state else {})
             for state, figure in sums.items()

@@ -1,9 +1,11 @@
 """Spans and metrics: what they tell, and what they never hold."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 
 import httpx
 import pytest
@@ -27,10 +29,12 @@ from infobip_async import (
     InfobipClient,
     InfobipError,
     Router,
+    SqliteJournal,
     TextMessage,
     telemetry,
 )
 from infobip_async.asgi import asgi_app
+from infobip_async.journal import HandlerSettings
 from infobip_async.simulator import Fault, Simulator
 from infobip_async.telemetry import Telemetry
 from infobip_async.webhook import callback_urls, webhook_app
@@ -57,6 +61,10 @@ class Seen:
     def spans(self) -> tuple[ReadableSpan, ...]:
         """The spans that ended, in their order."""
         return self._spans.get_finished_spans()
+
+    def named(self, name: str) -> list[ReadableSpan]:
+        """The spans of a name that ended, in their order."""
+        return [span for span in self.spans if span.name == name]
 
     @property
     def points(self) -> dict[str, list[tuple[dict[str, object], float]]]:
@@ -203,6 +211,43 @@ async def test_a_push_has_a_span_around_those_of_its_handlers(
     assert receive.attributes["http.response.status_code"] == HTTPStatus.OK
     [(attributes, count)] = seen.points["messaging.client.consumed.messages"]
     assert (attributes["infobip.status"], count) == ("DELIVERED", 1)
+
+
+async def test_a_journal_keeps_the_trace_of_a_push(
+    gateway: Simulator, seen: Seen, tmp_path: Path
+) -> None:
+    """Handlers belong to the trace of the push, though they run after its answer."""
+    router = Router(telemetry=seen.telemetry)
+    handled = asyncio.Event()
+
+    @router.on(DeliveryReport)
+    async def delivered(_: DeliveryReport) -> None:
+        if not handled.is_set():
+            handled.set()
+            raise ValueError("text-canary")  # so that it is tried again
+
+    settings = HandlerSettings(first_delay=0.001)
+    journal = SqliteJournal(tmp_path / "journal", settings=settings)
+    async with TestServer(webhook_app(router, secret=SECRET, journal=journal)) as server:
+        gateway.callbacks = callback_urls(str(server.make_url("")), secret=SECRET)
+        async with make_client(gateway, seen) as client:
+            await client.send(MESSAGE, NUMBER)
+        await gateway.settled()
+        async with asyncio.timeout(60):
+            while len(processed := seen.named("process DeliveryReport")) < 2:  # noqa: ASYNC110 - spans end in many places
+                await asyncio.sleep(0.01)
+            while "infobip.journal.events" not in seen.points:  # noqa: ASYNC110 - likewise
+                await asyncio.sleep(0.01)
+        events = {
+            one["infobip.state"]: level for one, level in seen.points["infobip.journal.events"]
+        }
+        assert events.keys() == {"waiting", "dead", "quarantined"}
+        assert events["dead"] == 0
+    [receive] = seen.named("receive dlr")
+    assert {span.parent.span_id for span in processed} == {receive.context.span_id}
+    [(attributes, count)] = seen.points["infobip.journal.failures"]
+    assert (attributes["infobip.state"], count) == ("retried", 1)
+    assert [canary for canary in CANARIES if canary in seen.text()] == []
 
 
 async def test_results_of_lookups_are_read_from_their_stats(gateway: Simulator, seen: Seen) -> None:

@@ -82,7 +82,8 @@ class Attempts:
         if first.parts and isinstance(first.event, InboundSms):
             await self.router.dispatch_whole(first.event)
         elif not first.held:  # the handlers of a held part ran before a restart
-            await self.router.dispatch([item.event for item in items])
+            push, _ = first.rows[0]
+            await self.router.dispatch([item.event for item in items], push.trace_context)
 
     def close(self) -> None:
         """Cancel the timer."""

@@ -1,7 +1,7 @@
 """Events in work: by which key they keep their order, and which rows are equal."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -21,10 +21,12 @@ class OpenPush:
     Attributes:
         id: its id in the storage.
         open_events: how many of its events have no final state yet.
+        trace_context: that came with it.
     """
 
     id: int
     open_events: int
+    trace_context: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.define(eq=False)
@@ -95,7 +97,7 @@ def items_of(
         repeated: the numbers of the events that came before.
         join: whether parts of messages are to be joined.
     """
-    push = OpenPush(stored.id, 0)
+    push = OpenPush(stored.id, 0, stored.push.trace_context)
     items = []
     new = not stored.states and stored.wanted is None  # as most are: all their events are wanted
     for number, event in events:

@@ -11,6 +11,7 @@ from infobip_async.journal.parts import StoredParts
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.models import UnreadableRow
 from infobip_async.redaction import SparseLogger, logger_of_faults
+from infobip_async.telemetry import Watch
 
 _logger = logger_of_faults("infobip_async.journal")
 
@@ -24,12 +25,14 @@ class Outcomes:
         parts: joins parts of messages.
         arrived: gives the time up to which all pushes that arrived were read from the storage.
         complete: is given the messages that parts have completed, or made room for.
+        watch: counts what is tried again or set aside.
     """
 
     settings: HandlerSettings
     parts: StoredParts
     arrived: Callable[[], float]
     complete: Callable[[Iterable[Item]], None]
+    watch: Watch
     _lines: SparseLogger = attrs.field(init=False, factory=lambda: SparseLogger(_logger))
 
     def of(self, items: Sequence[Item], fault: Exception | None) -> list[EventState]:
@@ -71,6 +74,7 @@ class Outcomes:
     def _states_of_failure(self, item: Item, fault: Exception) -> Iterable[EventState]:
         reason, now = describe(fault), self.settings.clock()
         if not self.exhausted(item):
+            self._count("retried", item)
             # The parts of a whole message stay held: their own handlers must not run again.
             return item.states(State.HELD if item.parts else State.FAILED, reason, now)
         return self.set_aside(item, reason)
@@ -91,6 +95,7 @@ class Outcomes:
         if isinstance(item.event, UnreadableRow):
             return self._quarantine(item, item.event.reason)
         self.parts.forget(item)
+        self._count("dead", item)
         self._lines.error(f"{type(item.event).__name__} is a dead letter of the journal")
         return list(item.states(State.DEAD, reason, self.settings.clock()))
 
@@ -100,5 +105,11 @@ class Outcomes:
 
     def _quarantine(self, item: Item, reason: str) -> Sequence[EventState]:
         self.parts.forget(item)
+        self._count("quarantined", item)
         self._lines.warning("an unreadable row is in the journal's quarantine: %s", reason)
         return list(item.states(State.QUARANTINED, reason, self.settings.clock()))
+
+    def _count(self, state: str, item: Item) -> None:
+        kind = type(item.event).__name__
+        attributes = {"infobip.state": state, "messaging.destination.name": kind}
+        self.watch.count("infobip.journal.failures", 1, attributes)

@@ -155,7 +155,7 @@ class SqliteJournal:
         Raises:
             StorageUnavailableError: the file cannot be read.
         """
-        return await self._thread.do(sqlite_upkeep.count, writes=False)
+        return await self._storage.counts()
 
     def dead(self) -> AsyncGenerator[SetAside, None]:
         """Give the dead letters: events whose handlers failed too often, in order."""

@@ -18,6 +18,7 @@ from infobip_async.journal import sqlite_tables, sqlite_upkeep
 from infobip_async.journal.base import (
     WHOLE_PUSH,
     EventState,
+    JournalCounts,
     RowDigests,
     State,
     StoredPush,
@@ -199,6 +200,14 @@ class SqliteStorage:
             self._told = (0, -math.inf)
             work = partial(sqlite_upkeep.stop_listening, name=self._listener)
             await self._thread.do(work, anywhere=True)
+
+    async def counts(self) -> JournalCounts:
+        """Count what is in the file.
+
+        Raises:
+            StorageUnavailableError: the file cannot be read.
+        """
+        return await self._thread.do(sqlite_upkeep.count, writes=False)
 
     async def sweep(self) -> None:
         """Forget what was kept for long enough."""

@@ -111,7 +111,9 @@ class JournalWorker:
         self._suspects = Suspects(self._queues.values())
         self._warned: set[type[Event]] = set()
         self._parts = StoredParts(router.parts_timeout, router.parts_limit)
-        self._outcomes = Outcomes(settings, self._parts, self._arrived, self._enqueue_first)
+        self._outcomes = Outcomes(
+            settings, self._parts, self._arrived, self._enqueue_first, router.watch
+        )
         self._last_arrival = 0.0
         self._caught_up = False
         self._workers = LastingTasks(_log_end, self._pause)
