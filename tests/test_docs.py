@@ -14,6 +14,12 @@ DOCS = Path(__file__).parent.parent / "docs"
 PAGES = {str(page.relative_to(DOCS)): page for page in sorted(DOCS.rglob("*.md"))}
 WITH_BLOCKS = [name for name, page in PAGES.items() if python_blocks(page)]
 
+# What the blocks read.
+FILES = {
+    "people.csv": "number,name\n098 514 674,Ana\n+41 79 302 67 27,Beat\n",
+    "stop.txt": "+41 79 302 67 27\n",
+}
+
 PUBLIC = (
     *("infobip_async", "infobip_async.webhook", "infobip_async.asgi", "infobip_async.simulator"),
     "infobip_async.lists",
@@ -29,6 +35,8 @@ async def test_blocks(
     """The blocks of a page run as they stand, one after the other."""
     assert simulator.base_url
     monkeypatch.chdir(tmp_path)
+    for file, content in FILES.items():
+        (tmp_path / file).write_text(content, encoding="utf-8")
     namespace: dict[str, object] = {}
     for block in python_blocks(PAGES[name]):
         await run_block(block, name, namespace)
