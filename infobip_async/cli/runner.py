@@ -58,6 +58,7 @@ class Runner(Generic[Result]):
     fault: InfobipError | None = attrs.field(default=None, init=False)
     stats: RunStats | None = attrs.field(default=None, init=False)
     _ready: list[Result] = attrs.field(factory=list, init=False)
+    _told_of_pause: bool = attrs.field(default=False, init=False)
 
     async def run(self, run: Run[Result]) -> None:
         """Take all results.
@@ -118,7 +119,11 @@ class Runner(Generic[Result]):
     async def _flush(self, stats: RunStats) -> None:
         """Write what has come, and show how far it is."""
         waiting = "the gateway does not answer, waiting; " if stats.waiting else ""
-        waiting += "waiting for the hour; " if stats.paused else ""
+        if stats.paused:
+            waiting += "waiting for the hour; "
+            if not self._told_of_pause:
+                self.bar.say("it is not the hour to send (--between): waiting; Ctrl-C stops")
+        self._told_of_pause = stats.paused
         before = f"{self.resumed:,} done before; " if self.resumed else ""
         self.bar.show(stats.finished, waiting + before + self.note(stats), resumed=self.resumed)
         ready, self._ready = self._ready, []

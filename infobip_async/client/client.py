@@ -366,7 +366,7 @@ class InfobipClient:
         """Pull delivery reports again and again, and yield them one by one.
 
         It ends when the client is closed, and can be left at any time: reports that were not
-        yielded are kept for the next call. A gateway that is away is tried again.
+        yielded are kept for the next call. It goes on after lost replies and HTTP errors.
 
         Args:
             interval: seconds between two pulls.

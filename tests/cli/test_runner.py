@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import io
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,6 +19,7 @@ from infobip_async import (
     HlrSubmission,
     InfobipError,
     Router,
+    RunStats,
 )
 from infobip_async.cli import runner as module
 from infobip_async.cli.output import ThreadedWriter
@@ -233,3 +235,25 @@ async def test_an_output_that_fails_ends_the_run(
     async with asyncio.timeout(60):
         with pytest.raises(BrokenPipeError):
             await task
+
+
+async def test_a_pause_is_told_once() -> None:
+    """On a line of its own, since nobody may look at a bar for a whole night."""
+    console = Console(record=True, file=io.StringIO(), width=200)
+    bar = ProgressBar(console, None, hidden=True)
+    runner: Runner[HlrResult] = Runner(write=lambda _: None, bar=bar, note=lambda _: "")
+    for paused in (False, True, True, False, True):
+        await runner._flush(
+            RunStats(
+                read=1,
+                finished=0,
+                outcomes={},
+                requests=0,
+                units=0,
+                requests_in_flight=0,
+                waiting=False,
+                paused=paused,
+            )
+        )
+    runner.write.close()
+    assert console.export_text().count("not the hour to send (--between)") == 2

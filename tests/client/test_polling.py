@@ -178,6 +178,21 @@ async def test_polling_that_is_cancelled_loses_nothing(gateway, connect, quiet) 
     assert await take(client.poll_reports(interval=0.001), 1) == ["1"]
 
 
+@pytest.mark.parametrize("status", ["503 Service Unavailable", "404 Not Found", "302 Found"])
+async def test_polling_survives_an_http_error(gateway, connect, quiet, caplog, status) -> None:
+    """Something on the way answers for a while; a single pull raises that, without any doubt."""
+    error = f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()
+    gateway.once(error, "keep")
+    gateway.answer(reports("1"))
+    async with aclosing(connect().poll_reports(interval=0.001)) as polling:
+        assert await take(polling, 1) == ["1"]
+    assert f"HTTP {status[:3]} from " in caplog.text
+    gateway.once(error, "keep")
+    with pytest.raises(RemoteProtocolError, match="is the address right") as caught:
+        await connect().pull_reports()
+    assert caught.value.status == int(status[:3])
+
+
 async def test_polling_survives_an_unreachable_gateway(gateway, connect, quiet, caplog) -> None:
     """Refused, cut off, or with an error page of a status of its own."""
     await gateway.refuse()
