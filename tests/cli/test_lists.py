@@ -335,8 +335,15 @@ def test_what_a_charset_cannot_write_ends_no_run(
 
 
 @needs_dev_full
-@pytest.mark.parametrize("to", ["file", "standard output"])
-@pytest.mark.parametrize("command", ["send", "hlr"])
+@pytest.mark.parametrize(
+    ("command", "to"),
+    [
+        ("send", "file"),
+        ("hlr", "standard output"),
+        pytest.param("send", "standard output", marks=pytest.mark.proof),
+        pytest.param("hlr", "file", marks=pytest.mark.proof),
+    ],
+)
 def test_a_full_disk_stops_the_run_with_a_summary(
     start: Callable[..., Any], gateway: Any, tmp_path: Path, to: str, command: str
 ) -> None:
