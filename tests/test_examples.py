@@ -4,8 +4,10 @@ import asyncio
 import importlib
 import json
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +18,7 @@ from aiohttp.test_utils import TestServer
 
 from infobip_async import InboundSms
 from infobip_async.simulator import Fault, Simulator
+from infobip_async.testing import STORE_CHECKS, StoreCheck
 from infobip_async.webhook import callback_urls
 from ports import reserved_port
 
@@ -129,6 +132,36 @@ async def test_order_service(
             assert reply.status == 404
     [message] = simulator.messages
     assert message.text == "Thank you! Order 17 is on its way."
+
+
+async def test_deliveries_in_sqlalchemy(
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The order and its confirmation are written together, and the store is fit."""
+    pytest.importorskip("sqlalchemy")
+    pytest.importorskip("aiosqlite")
+    module = load("deliveries_in_sqlalchemy")
+    monkeypatch.setenv("DATABASE", f"sqlite+aiosqlite:///{tmp_path}/shop.db")
+    await module.main()
+    assert "confirmation of order-17: delivered True" in capsys.readouterr().out
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as shop:
+        assert shop.execute("select number from orders").fetchall() == [(17,)]
+        assert shop.execute("select count(*) from deliveries").fetchall() == [(1,)]
+    [message] = simulator.messages
+    assert message.text == "Thank you!"
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("check", STORE_CHECKS, ids=lambda check: check.__name__)
+async def test_the_store_in_sqlalchemy_is_fit(check: StoreCheck, tmp_path: Path) -> None:
+    """As those of the package are."""
+    pytest.importorskip("aiosqlite")
+    module = load("deliveries_in_sqlalchemy")
+    url = f"sqlite+aiosqlite:///{tmp_path}/shop.db"
+    await check(lambda: module.SqlAlchemyDeliveryStore(module.create_async_engine(url)))
 
 
 async def test_answer(simulator: Simulator) -> None:

@@ -167,6 +167,12 @@ class StoredDelivery:
         """The state of the message as a whole."""
         return fold(self.ids, self.known, self.given, expired=self.expired)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What it is counted under: its state, and ``"contradictions"`` if it has any."""
+        contradicted = len(heaviest(self.known)) < len(self.known)
+        return (self.state.label, "contradictions") if contradicted else (self.state.label,)
+
     def reported(self, report: DeliveryReport) -> Self:
         """Add a report on one of `ids`."""
         known = keep(self.known, report)

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from infobip_async.concurrency.sqlite_file import FileKind
 from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.deliveries.records import DeliveryKey, DeliveryRef, StoredDelivery
-from infobip_async.deliveries.store import Change, Changed, DeliveryQuery, labels_of
+from infobip_async.deliveries.store import Change, Changed, DeliveryQuery
 from infobip_async.errors import LocalProtocolError
 
 _SCHEMA: Final = """
@@ -228,7 +228,7 @@ def _find(connection: sqlite3.Connection, ref: DeliveryRef) -> _Row | None:
 
 def _values(one: StoredDelivery, changed: int) -> tuple[object, ...]:
     """The values of `_COLUMNS`."""
-    labels = list(labels_of(one))
+    labels = one.labels
     return (
         _octets(one.message_id) or None,
         _key(one.key),

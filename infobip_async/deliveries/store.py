@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final, Protocol, Self
 
 import attrs
@@ -82,7 +82,7 @@ class DeliveryStore(Protocol):
         """Forget the deliveries that fit, and tell how many there were."""
 
     async def counts(self) -> Mapping[str, int]:
-        """Count the deliveries under their `labels_of`."""
+        """Count the deliveries under their `StoredDelivery.labels`."""
 
     def follow(self) -> AsyncIterator[StoredDelivery]:
         """Give deliveries whose state others have changed since it was opened, as they are then.
@@ -176,7 +176,7 @@ class MemoryDeliveryStore:
         """See `DeliveryStore.counts`."""
         counts: Counter[str] = Counter()
         async for one in self.scan(DeliveryQuery()):
-            counts.update(labels_of(one))
+            counts.update(one.labels)
         return counts
 
     async def follow(self) -> AsyncIterator[StoredDelivery]:
@@ -188,10 +188,3 @@ class MemoryDeliveryStore:
 
 def _ids(one: StoredDelivery | None) -> set[str]:
     return set() if one is None else {*one.ids, one.message_id} - {""}
-
-
-def labels_of(one: StoredDelivery) -> Iterator[str]:
-    """What a delivery is counted under."""
-    yield one.state.label
-    if len({report.message_id for report in one.known}) < len(one.known):
-        yield "contradictions"

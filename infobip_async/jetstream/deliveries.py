@@ -28,7 +28,7 @@ from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 
 from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.deliveries.records import DeliveryKey, DeliveryRef, StoredDelivery
-from infobip_async.deliveries.store import Change, Changed, DeliveryQuery, labels_of
+from infobip_async.deliveries.store import Change, Changed, DeliveryQuery
 from infobip_async.errors import LocalProtocolError
 from infobip_async.jetstream.connection import ConflictError, Connection
 from infobip_async.jetstream.consumers import OrderedConsumer
@@ -232,7 +232,7 @@ class NatsDeliveryStore:
         """See `DeliveryStore.counts`."""
         counts: Counter[str] = Counter()
         async for one in self.scan(DeliveryQuery()):
-            counts.update(labels_of(one))
+            counts.update(one.labels)
         return counts
 
     async def follow(self) -> AsyncIterator[StoredDelivery]:
