@@ -199,11 +199,13 @@ def _announced(headers: Iterable[tuple[str, str]]) -> int:
 
 def _head(scope: Scope) -> Head:
     path: str = scope["path"]
-    raw: bytes = scope.get("raw_path") or path.encode()
+    raw: bytes = (scope.get("raw_path") or path.encode()).partition(b"?")[0]
+    if not raw.endswith(b"/"):
+        path = path.removesuffix("/")  # Litestar adds it
     return Head(
         method=scope["method"],
         tail=_tail(path, scope.get("root_path", "")),
-        raw_path=raw.partition(b"?")[0].decode("latin-1"),
+        raw_path=raw.decode("latin-1"),
         query=query_of(scope["query_string"]),
         headers=[
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]

@@ -69,6 +69,15 @@ async def test_what_is_no_mount_point(client, secret, path):
     assert (await client.request("POST", path, REPORT, root_path="/infobip")).status == 404
 
 
+async def test_a_slash_that_the_host_adds(client, secret):
+    """Litestar does. One that was sent makes another path."""
+    path, raw = f"/{secret}/dlr/", f"/infobip/{secret}/dlr".encode()
+
+    assert (await client.request("POST", path, REPORT, raw_path=raw)).status == 200
+    assert (await client.request("POST", path, REPORT, raw_path=raw + b"/")).status == 404
+    assert (await client.request("POST", path, REPORT, raw_path=None)).status == 404
+
+
 async def test_a_path_that_is_decoded_into_ours(client, secret):
     """It is another one, as far as the server tells."""
     path, raw = f"/{secret}/dlr", f"/{secret}%2Fdlr".encode()
