@@ -1,12 +1,13 @@
 """Answer inbound SMS: a keyword service in one file."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
 from infobip_async import InboundSms, InfobipClient, Router, TextMessage
-from infobip_async.webhook import webhook_app
+from infobip_async.webhook import run_receiver, webhook_app
 
 HOURS = "Open from 9 to 17, Saturdays to 12."
 CLIENT = web.AppKey("CLIENT", InfobipClient)
@@ -44,4 +45,4 @@ def make_app() -> web.Application:
 
 
 if __name__ == "__main__":
-    web.run_app(make_app(), host="127.0.0.1", port=8080, access_log=None)
+    asyncio.run(run_receiver(make_app(), port=8080))

@@ -4,11 +4,16 @@ import asyncio
 import os
 from collections.abc import Iterable
 
-from aiohttp import web
-
-from infobip_async import HlrLookups, HlrOutcome, InfobipClient, LookupTimeoutError, Router
+from infobip_async import (
+    HlrLookups,
+    HlrOutcome,
+    InfobipClient,
+    LookupTimeoutError,
+    Router,
+    serving,
+)
 from infobip_async.numbering import interpret
-from infobip_async.webhook import webhook_app
+from infobip_async.webhook import listening, webhook_app
 
 NUMBERS = ["38598303174", "38598514674", "49170111222"]
 SECRET = os.environ.get("INFOBIP_WEBHOOK_SECRET", "long-random-string")
@@ -26,20 +31,19 @@ async def look_up(lookups: HlrLookups, numbers: Iterable[str]) -> None:
 
 async def main() -> None:
     router = Router()  # the reports come back through it
-    receiver = web.AppRunner(webhook_app(router, secret=SECRET), access_log=None)
-    await receiver.setup()
-    await web.TCPSite(receiver, "127.0.0.1", int(os.environ.get("PORT", "8080"))).start()
-    try:
-        async with InfobipClient.from_env() as client, HlrLookups(client, router) as lookups:
-            await look_up(lookups, NUMBERS)
-            try:
-                one = await lookups.lookup(NUMBERS[0], timeout=30)
-            except LookupTimeoutError:
-                print("no report in time")
-            else:
-                print(one.outcome is HlrOutcome.REPORTED, one.report)
-    finally:
-        await receiver.cleanup()
+    client = InfobipClient.from_env()
+    lookups = HlrLookups(client, router)
+    receiver = listening(
+        webhook_app(router, secret=SECRET), port=int(os.environ.get("PORT", "8080"))
+    )
+    async with serving(receiver, lookups, client):
+        await look_up(lookups, NUMBERS)
+        try:
+            one = await lookups.lookup(NUMBERS[0], timeout=30)
+        except LookupTimeoutError:
+            print("no report in time")
+        else:
+            print(one.outcome is HlrOutcome.REPORTED, one.report)
 
 
 if __name__ == "__main__":

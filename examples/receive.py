@@ -1,11 +1,12 @@
 """Receive delivery reports inside an aiohttp application that exists already."""
 
+import asyncio
 import os
 
 from aiohttp import web
 
 from infobip_async import DeliveryReport, DeliveryStatus, Router, UnreadableRow
-from infobip_async.webhook import callback_urls, webhook_app
+from infobip_async.webhook import callback_urls, run_receiver, webhook_app
 
 SECRET = os.environ.get("INFOBIP_WEBHOOK_SECRET", "long-random-string")
 
@@ -41,5 +42,4 @@ def make_app() -> web.Application:
 if __name__ == "__main__":
     urls = callback_urls("https://sms.example.com/infobip", secret=SECRET)
     print(f"Enter in the account's profile page: {urls.delivery_reports}")
-    # aiohttp's access log doubles the cost of a webhook.
-    web.run_app(make_app(), host="127.0.0.1", port=8080, access_log=None)
+    asyncio.run(run_receiver(make_app(), port=8080))

@@ -249,6 +249,8 @@ def asgi_app(
     stop_timeout: float = 20.0,
     journal: Journal | None = None,
     id_key: str | bytes | Sequence[str | bytes] | None = None,
+    health_path: str | None = None,
+    max_waiting: float = 300.0,
 ) -> AsgiReceiver:
     """Make the application that receives pushes, for any ASGI 3 server.
 
@@ -268,5 +270,7 @@ def asgi_app(
             stop_timeout=stop_timeout,
             journal=journal,
             id_key=id_key,
+            health_path=health_path,
+            max_waiting=max_waiting,
         )
     )

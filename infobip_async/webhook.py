@@ -148,6 +148,8 @@ def webhook_app(
     stop_timeout: float = 20.0,
     journal: Journal | None = None,
     id_key: str | bytes | Sequence[str | bytes] | None = None,
+    health_path: str | None = None,
+    max_waiting: float = 300.0,
 ) -> web.Application:
     """Make the application that receives pushes, to be mounted in another or to run alone.
 
@@ -178,6 +180,9 @@ def webhook_app(
         id_key: the one that `InfobipClient` was given; several while one replaces another.
             Delivery reports whose message ids have no tag of it are set aside as `UnreadableRow`,
             those on messages that were sent without the key included (see `tag_message_id`).
+        health_path: a path below the mount point, such as ``/healthz``, that answers whoever asks
+            with 200, or with 503 during a stop and where acknowledged pushes are not handled.
+        max_waiting: seconds that a push may wait in the journal before that.
 
     Raises:
         LocalProtocolError: a secret that is empty or cannot stand in one segment of a path,
@@ -193,6 +198,8 @@ def webhook_app(
             stop_timeout=stop_timeout,
             journal=journal,
             id_key=id_key,
+            health_path=health_path,
+            max_waiting=max_waiting,
         )
     )
     # Alone, nothing is decompressed at all. Mounted, the host's choice counts: where its aiohttp

@@ -20,6 +20,7 @@ from infobip_async.protocol.message_ids import id_keys
 from infobip_async.protocol.push import PushFormat
 from infobip_async.receiver.acknowledge import HandleThenAck, StoreThenAck
 from infobip_async.receiver.admission import Admission, Head, Limits, RefusedError, answer
+from infobip_async.receiver.health import Health
 from infobip_async.receiver.probe import Probe
 from infobip_async.receiver.urls import check_secrets, log_mask
 from infobip_async.redaction import LogMask, SparseLogger
@@ -78,6 +79,7 @@ class Receiver:
     _acknowledgement: HandleThenAck | StoreThenAck
     _stop_timeout: float
     _watch: Watch = attrs.field(repr=False)
+    _health: Health | None = None
     # No `TaskSet`: the callback of each task would cost each push a microsecond.
     _running: dict[asyncio.Future[HTTPStatus], asyncio.Task[None]] = attrs.field(
         init=False, factory=dict
@@ -92,6 +94,8 @@ class Receiver:
             head: of the request.
             read: reads the body of a request that was admitted.
         """
+        if self._health is not None and head.tail == self._health.path:
+            return await self._answer_health(self._health)
         try:
             kind = self.admission.admit(head)
             if probe := self.admission.probe(kind, head.query):
@@ -101,6 +105,11 @@ class Receiver:
             self._log(refusal)
             return Answer(refusal.status, refusal.text, refusal.headers, hangs_up=True)
         return Answer(status, answer(kind, status))
+
+    async def _answer_health(self, health: Health) -> Answer:
+        stopping = self._stopping
+        status = HTTPStatus.SERVICE_UNAVAILABLE if stopping else await health.status()
+        return Answer(status, answer(PushKind.DELIVERY_REPORTS, status), hangs_up=True)
 
     async def read(self, more: MoreBody) -> bytes:
         """Read a body under our own limits: the server has others, or none.
@@ -212,6 +221,8 @@ def make_receiver(
     stop_timeout: float = 20.0,
     journal: Journal | None = None,
     id_key: str | bytes | Sequence[str | bytes] | None = None,
+    health_path: str | None = None,
+    max_waiting: float = 300.0,
 ) -> Receiver:
     """Make a receiver; the arguments are those of `infobip_async.webhook.webhook_app`.
 
@@ -229,4 +240,5 @@ def make_receiver(
         StoreThenAck(journal, router, settings) if journal else HandleThenAck(router, settings),
         stop_timeout,
         router.watch,
+        Health(health_path.strip("/"), max_waiting, journal) if health_path else None,
     )

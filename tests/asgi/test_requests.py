@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from infobip_async.asgi import Limits
+from infobip_async.journal import SqliteJournal
 from infobip_async.protocol.exchange import PushKind
 from infobip_async.receiver.probe import Probe, octets_in
 from jumping import jump, turns
@@ -227,3 +228,14 @@ async def test_a_probe_whose_body_is_taken_away(client, secret):
 
     assert octets_in(reply.body.decode()) == (len(probe.query), 0)
     assert (await client.request("POST", target, bytes(2**21 + 1))).status == 413
+
+
+async def test_health(make, secret, tmp_path):
+    """Whoever asks is answered, without a figure; it is not well while it stops."""
+    client = make(journal=SqliteJournal(tmp_path / "journal"), health_path="/healthz")
+    async with client.receiver.serving():
+        assert (await client.request("GET", "/sms/healthz", root_path="/sms")).body == b"OK"
+        assert (await client.request("HEAD", "/healthz")).status == 200
+        assert (await client.request("GET", f"/{secret}/healthz")).status == 404
+    assert (await client.request("GET", "/healthz")).status == 503
+    assert (await make().request("GET", "/healthz")).status == 404

@@ -1,0 +1,58 @@
+"""Whether a receiver is well, for whoever watches it: a load balancer, an orchestrator."""
+
+import logging
+from http import HTTPStatus
+from time import monotonic, time
+from typing import Final, Protocol, runtime_checkable
+
+import attrs
+
+from infobip_async.errors import StorageUnavailableError
+from infobip_async.journal.base import JournalCounts
+
+_logger = logging.getLogger("infobip_async.receiver")
+
+_LOOK_EVERY: Final = 1.0
+"""Seconds between two looks into a journal: anybody may ask."""
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A journal that can be asked for what waits in it."""
+
+    async def counts(self) -> JournalCounts:
+        """Count what is in the journal."""
+
+
+@attrs.define
+class Health:
+    """Answers whether what was acknowledged is being handled.
+
+    Attributes:
+        path: where it is asked for, below the mount point, without its slash.
+        max_waiting: seconds that a push may wait.
+        journal: is asked; one that cannot count is taken to be well.
+    """
+
+    path: str
+    max_waiting: float
+    journal: object
+    _status: HTTPStatus = attrs.field(init=False, default=HTTPStatus.OK)
+    _until: float = attrs.field(init=False, default=-1.0)
+
+    async def status(self) -> HTTPStatus:
+        """200, or 503 where a push has waited for too long or the journal cannot be read."""
+        if monotonic() >= self._until:
+            self._until = monotonic() + _LOOK_EVERY
+            self._status = HTTPStatus.OK if await self._well() else HTTPStatus.SERVICE_UNAVAILABLE
+        return self._status
+
+    async def _well(self) -> bool:
+        if not isinstance(self.journal, Counted):
+            return True
+        try:
+            oldest = (await self.journal.counts()).oldest
+        except StorageUnavailableError as fault:
+            _logger.error("the journal cannot be counted: %s", fault)  # noqa: TRY400 - no trace of ours
+            return False
+        return oldest is None or time() - oldest <= self.max_waiting
