@@ -1,12 +1,13 @@
 """A receiver: accepts pushes for every process, and handles delivery reports."""
 
+import asyncio
 import os
 
 from aiohttp import web
 
 from infobip_async import DeliveryReport, HlrReport, Router
 from infobip_async.jetstream import NatsJournal
-from infobip_async.webhook import webhook_app
+from infobip_async.webhook import run_receiver, webhook_app
 
 router = Router()
 
@@ -28,10 +29,4 @@ def make_app() -> web.Application:
 
 
 if __name__ == "__main__":
-    web.run_app(
-        make_app(),
-        host="127.0.0.1",
-        port=int(os.environ.get("PORT", "8080")),
-        access_log=None,
-        print=None,
-    )
+    asyncio.run(run_receiver(make_app(), port=int(os.environ.get("PORT", "8080"))))

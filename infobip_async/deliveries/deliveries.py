@@ -8,6 +8,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Final, Self, get_args
 
 from infobip_async.bulk.items import SendOutcome, SendResult
+from infobip_async.concurrency.stopping import time_to_stop
 from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.deliveries.ledger import Ledger
 from infobip_async.deliveries.records import (
@@ -124,11 +125,11 @@ class Deliveries:
         self._open = False
         await self._polling.cancel()
         try:
-            await self._requests.drain(self._stop_timeout)
+            await self._requests.drain(time_to_stop(self._stop_timeout))
             await self._requests.cancel()
         finally:
             self._router.off(DeliveryReport, self._ledger.reported)
-            await self._ledger.aclose(self._stop_timeout)
+            await self._ledger.aclose(time_to_stop(self._stop_timeout))
             self._ledger.waiting.close()
             await self._store.__aexit__(None, None, None)
 

@@ -30,8 +30,14 @@ def percentile_of(server) -> float:
     return statistics.quantiles(took, n=100)[-1]
 
 
-@pytest.mark.parametrize("attack", ["heads", "bodies", "big", "chunks"])
-@pytest.mark.parametrize("name", ["run_receiver", "uvicorn-httptools"])
+ATTACKS = [
+    *(("run_receiver", attack) for attack in ("heads", "bodies", "big", "chunks")),
+    # Half heads take the descriptors of uvicorn until a proxy in front closes them.
+    *(("uvicorn-httptools", attack) for attack in ("bodies", "big", "chunks")),
+]
+
+
+@pytest.mark.parametrize(("name", "attack"), ATTACKS)
 def test_pushes_beside_an_attack(start, name, attack, capsys):
     """Every one is answered; how much later at the 99th percentile, is printed."""
     server = start(name)
@@ -48,3 +54,12 @@ def test_pushes_beside_an_attack(start, name, attack, capsys):
     with capsys.disabled():  # the figure is the point
         sys.stdout.write(f"\n{name}, {attack}: {alone * 1e3:.1f} ms, {beside / alone:.1f} times\n")
     assert len(server.log()) < 100_000
+
+
+@pytest.mark.parametrize("name", ["run_receiver", "gunicorn-aiohttp", "hypercorn"])
+def test_half_heads(start, name):
+    """Servers that close what sends nothing, or half a head, as docs/guides/servers.md says."""
+    server = start(name)
+    with server.connect() as idle, server.connect() as half:
+        half.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n")
+        assert (idle.recv(100), half.recv(100)) == (b"", b"")
