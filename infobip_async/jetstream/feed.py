@@ -16,20 +16,23 @@ while a query is in flight. Make `early_limit` greater than the number of report
 together get during the slowest query.
 """
 
+import asyncio
+from functools import partial
 from typing import Self
 
 from nats.aio.msg import Msg
 
-from infobip_async.concurrency.tasks import TaskSet
+from infobip_async.concurrency.tasks import LastingTasks
 from infobip_async.errors import RemoteProtocolError
 from infobip_async.jetstream import messages
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.consumers import OrderedConsumer
 from infobip_async.jetstream.journal import DEDUP_WINDOW, declare_pushes
+from infobip_async.jetstream.lease import log_end
 from infobip_async.jetstream.options import Servers, connect_options
 from infobip_async.protocol.exchange import PushKind
 from infobip_async.protocol.push import PushFormat, decode
-from infobip_async.redaction import logger_of_faults
+from infobip_async.redaction import SparseLogger, logger_of_faults
 from infobip_async.router import Router
 
 _logger = logger_of_faults("infobip_async.jetstream")
@@ -63,7 +66,8 @@ class ReportFeed:
         subject = self._subjects.push(PushKind.HLR_REPORTS)
         self._consumer = OrderedConsumer(self._connection, stream, subject)
         self._began = False
-        self._tasks = TaskSet()
+        self._sparse_logger = SparseLogger(_logger)
+        self._tasks = LastingTasks(log_end, partial(asyncio.sleep, 1.0))
 
     async def __aenter__(self) -> Self:
         """Begin to read, behind the last report that is stored now.
@@ -72,11 +76,11 @@ class ReportFeed:
             StorageUnavailableError: the broker is away, and cannot say which report is the last.
         """
         await self._connection.connect()
-        self._tasks.start(self._consumer.run(self._dispatch))
+        self._tasks.start(partial(self._consumer.run, self._dispatch))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._tasks.cancel()
+        await self._tasks.end()
         await self._connection.aclose()
 
     async def _declare(self, connection: Connection) -> None:
@@ -97,4 +101,10 @@ class ReportFeed:
         except RemoteProtocolError:
             _logger.info("a push cannot be read; the journal's workers put it into quarantine")
         except ExceptionGroup:
-            _logger.exception("handlers failed on reports of the feed")
+            self._sparse_logger.exception("handlers failed on reports of the feed")
+        except asyncio.CancelledError:
+            # A handler may have cancelled this task. Another one goes on behind the report.
+            self._consumer.last = message.metadata.sequence.stream
+            raise
+        except Exception:
+            self._sparse_logger.exception("tripped over a push of the feed")

@@ -32,7 +32,7 @@ from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
-from infobip_async.concurrency.tasks import TaskSet
+from infobip_async.concurrency.tasks import LastingTasks
 from infobip_async.concurrency.window import in_chunks
 from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.queries import HlrClient
@@ -48,6 +48,7 @@ from infobip_async.jetstream.hlr_messages import (
     chunk_number,
 )
 from infobip_async.jetstream.hlr_worker import HlrWorker
+from infobip_async.jetstream.lease import log_end
 from infobip_async.jetstream.options import Servers, connect_options
 from infobip_async.router import Router
 from infobip_async.runs.settings import OnUnknown, check_positive, check_range
@@ -258,12 +259,12 @@ class HlrJob:
         messages: asyncio.Queue[Msg] = asyncio.Queue(_READ_AHEAD)
         subjects = self._subjects.of("result")
         consumer = OrderedConsumer(self._connection, self._subjects.stream, subjects)
-        tasks = TaskSet()
-        tasks.start(consumer.run(messages.put))
+        tasks = LastingTasks(log_end, partial(asyncio.sleep, 1.0))
+        tasks.start(partial(consumer.run, messages.put))
         try:
             yield messages
         finally:
-            await tasks.cancel()
+            await tasks.end()
 
     async def _read(self, message: Msg) -> list[JobResult]:
         """Read the results of a chunk.

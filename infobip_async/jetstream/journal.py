@@ -51,6 +51,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final, Self
 
 from nats.js.api import (
@@ -64,10 +65,11 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
-from infobip_async.concurrency.tasks import TaskSet
+from infobip_async.concurrency.tasks import LastingTasks
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.dead_letters import DeadLetters
+from infobip_async.jetstream.lease import log_end
 from infobip_async.jetstream.messages import StreamSubjects
 from infobip_async.jetstream.options import Servers, connect_options
 from infobip_async.jetstream.storage import CONSUMER, NatsStorage
@@ -178,9 +180,9 @@ class NatsJournal:
             )
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._connection)
-            tasks = TaskSet()
-            stack.push_async_callback(tasks.cancel)
-            tasks.start(self._purge_regularly())
+            tasks = LastingTasks(log_end, partial(asyncio.sleep, _PURGE_SECONDS))
+            stack.push_async_callback(tasks.end)
+            tasks.start(self._purge_regularly)
             if self._handles:
                 await stack.enter_async_context(self._storage.taking())
                 worker = JournalWorker(self._storage, router, decode, self._settings)

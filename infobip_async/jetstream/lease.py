@@ -1,20 +1,27 @@
 """The messages that this process works on, while no other process gets them."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from functools import partial
 from typing import Final
 
 import attrs
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from infobip_async.concurrency.tasks import TaskSet
+from infobip_async.concurrency.tasks import LastingTasks, TaskSet
 from infobip_async.errors import StorageUnavailableError
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.consumers import Handle, PullConsumer
 
 _HEARTBEATS: Final = 3  # within `ack_wait`, so that one may be late
+_MOST_REMEMBERED: Final = 50_000  # messages that were done with; they take some 8 MiB
+_SECONDS_AFTER_A_FAULT: Final = 1.0
+
+_logger = logging.getLogger("infobip_async.jetstream")
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -42,6 +49,9 @@ class Lease:
     subject: str | None = None
     tasks: TaskSet = attrs.field(factory=TaskSet, init=False)
     _messages: dict[int, Msg] = attrs.field(factory=dict, init=False)
+    # A broker that is killed forgets acknowledgements that it has confirmed, and gives their
+    # messages out again. The time tells a message from one of a stream that was made anew.
+    _done: dict[int, datetime] = attrs.field(factory=dict, init=False)
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -79,17 +89,23 @@ class Lease:
 
         async def take(message: Msg) -> None:
             sequence = message.metadata.sequence.stream
+            if self._done.get(sequence) == message.metadata.timestamp:
+                with suppress(StorageUnavailableError):  # else it comes once more
+                    await self.connection.publish(message.reply, b"+ACK")
+                return
             known = sequence in self._messages
             self._messages[sequence] = message  # the broker listens to its latest delivery
             if not known:
                 await handle(message)
 
         consumer = PullConsumer(self.connection, self.stream, self.declare, shared=True)
-        self.tasks.start(consumer.run(take, capacity))
-        self.tasks.start(self._beat())
+        lasting = LastingTasks(log_end, partial(asyncio.sleep, _SECONDS_AFTER_A_FAULT))
+        lasting.start(partial(consumer.run, take, capacity))
+        lasting.start(self._beat)
         try:
             yield
         finally:
+            await lasting.end()
             await self.tasks.cancel()
             await self._give_back()
             self._messages.clear()
@@ -102,8 +118,11 @@ class Lease:
         """
         # A broker that was killed may have forgotten that it gave the message out, and then does
         # not answer. It gives the message out again, so there is no point in waiting for longer.
-        reply = self._messages[sequence].reply
-        await self.connection.request(reply, b"+ACK", at_most=self.ack_wait)
+        message = self._messages[sequence]
+        await self.connection.request(message.reply, b"+ACK", at_most=self.ack_wait)
+        self._done[sequence] = message.metadata.timestamp
+        if len(self._done) > _MOST_REMEMBERED:
+            del self._done[next(iter(self._done))]
         self.drop(sequence)
 
     def drop(self, sequence: int) -> None:
@@ -125,3 +144,9 @@ class Lease:
     async def _tell_all(self, what: bytes) -> None:
         for message in tuple(self._messages.values()):
             await self.connection.publish(message.reply, what)
+
+
+def log_end(task: "asyncio.Task[object]") -> None:
+    """Log the end of a task that nobody has asked to end; it is begun again."""
+    fault = None if task.cancelled() else task.exception()
+    _logger.critical("a part of the journal has failed: it is begun again", exc_info=fault)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import attrs
@@ -22,6 +22,7 @@ CONSUMER: Final = "handlers"
 
 _MAX_WAITING: Final = 512  # pushes that the journal's worker has not taken yet
 _MAX_IN_HAND: Final = 50_000  # pushes, of all workers together
+_TIMES_WITH_OTHERS: Final = 2  # that a push is given out before its events are handled alone
 _RESERVED_OCTETS: Final = 64 * 1024  # for headers: the numbers of 10,000 events find room there
 
 _logger = logging.getLogger("infobip_async.jetstream")
@@ -54,7 +55,7 @@ class NatsStorage:
     _set_aside: defaultdict[int, dict[int, EventState]] = attrs.field(
         init=False, factory=lambda: defaultdict(dict)
     )
-    _waiting: deque[Msg] = attrs.field(init=False, factory=deque)
+    _waiting: deque[StoredPush] = attrs.field(init=False, factory=deque)
     _arrived: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
     _taken: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
 
@@ -95,7 +96,7 @@ class NatsStorage:
         self._arrived.clear()
         taken = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
         self._taken.set()
-        return [_stored(message) for message in taken]
+        return taken
 
     async def wait(self) -> None:
         """Wait until a push has arrived."""
@@ -194,11 +195,23 @@ class NatsStorage:
         return _MAX_WAITING - len(self._waiting)
 
     async def _handle(self, message: Msg) -> None:
+        try:
+            stored = _stored(message)
+        except Exception as fault:  # noqa: BLE001 - somebody else has written it into the stream
+            _logger.error("a message of the stream is no push: %s", type(fault).__name__)  # noqa: TRY400 - no trace of ours
+            await self._refuse(message)
+            return
         if message.metadata.num_delivered > self.max_deliveries:
             await self._give_up(message)
             return
-        self._waiting.append(message)
+        self._waiting.append(stored)
         self._arrived.set()
+
+    async def _refuse(self, message: Msg) -> None:
+        """Have the broker give a message to nobody any more; it stays in the stream."""
+        with suppress(StorageUnavailableError):  # else it comes again
+            await self.connection.publish(message.reply, b"+TERM")
+        self._lease.drop(_sequence(message))
 
     async def _give_up(self, message: Msg) -> None:
         """Make a dead letter of a push that was given to workers too often."""
@@ -224,4 +237,7 @@ def _push(message: Msg) -> RawPush:
 
 def _stored(message: Msg) -> StoredPush:
     wanted = messages.split_numbers((message.headers or {}).get(messages.WANTED))
-    return StoredPush(_sequence(message), _push(message), _sequence(message), wanted)
+    # What the broker has given out again and again may have killed its workers.
+    suspected = message.metadata.num_delivered > _TIMES_WITH_OTHERS
+    sequence = _sequence(message)
+    return StoredPush(sequence, _push(message), sequence, wanted, deaths=int(suspected))

@@ -1,7 +1,7 @@
 """Events that were being handled when a process died, and are handled while nothing else is."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from itertools import count
 
@@ -12,22 +12,24 @@ from infobip_async.journal.items import Item
 class Suspects:
     """Holds the other events up until no suspect is left.
 
-    Those with the fewest deaths come first: an innocent event must not die again and again because
-    it waits behind the one that kills.
+    Those with the fewest deaths come first, and among them a random one: an innocent event must
+    not die again and again because it waits behind the one that kills.
 
     Args:
         queues: have the other events.
+        chance: gives a number from 0 to 1.
 
     Attributes:
         others: how many workers have other events now.
         alone: the suspect that is being handled.
     """
 
-    def __init__(self, queues: Iterable[WorkQueue[Item]]) -> None:
+    def __init__(self, queues: Iterable[WorkQueue[Item]], chance: Callable[[], float]) -> None:
         self.alone: Item | None = None
         self._others = 0
         self._queues = tuple(queues)
-        self._waiting: list[tuple[int, int, Item]] = []
+        self._chance = chance
+        self._waiting: list[tuple[int, float, int, Item]] = []
         self._turns = count()
         self._news = asyncio.Event()
         self._closed = False
@@ -44,7 +46,7 @@ class Suspects:
 
     def put(self, item: Item) -> None:
         """Add a suspect, and hold all others up."""
-        heappush(self._waiting, (item.deaths, next(self._turns), item))
+        heappush(self._waiting, (item.deaths, self._chance(), next(self._turns), item))
         for queue in self._queues:
             queue.pause()
         self._news.set()
@@ -61,7 +63,7 @@ class Suspects:
                     queue.resume()
             self._news.clear()
             await self._news.wait()
-        return None if self._closed else heappop(self._waiting)[2]
+        return None if self._closed else heappop(self._waiting)[-1]
 
     def close(self) -> None:
         """Give out nothing more: neither suspects nor the others."""

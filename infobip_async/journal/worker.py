@@ -108,7 +108,7 @@ class JournalWorker:
         self._queues: dict[type[Event], WorkQueue[Item]] = {
             kind: WorkQueue(settings.in_flight) for kind in types
         }
-        self._suspects = Suspects(self._queues.values())
+        self._suspects = Suspects(self._queues.values(), settings.chance)
         self._warned: set[type[Event]] = set()
         self._parts = StoredParts(router.parts_timeout, router.parts_limit)
         self._outcomes = Outcomes(

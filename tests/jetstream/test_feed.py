@@ -55,6 +55,26 @@ async def test_a_feed_begins_where_it_is_opened_and_goes_on(access, journal, cap
     assert "handlers failed on reports of the feed" in caplog.text
 
 
+async def test_a_handler_cannot_end_a_feed(access, journal, caplog) -> None:
+    """Another task goes on, behind the report."""
+    got: list[str] = []
+    router = Router()
+
+    @router.on(HlrReport)
+    async def take(report: HlrReport) -> None:
+        got.append(report.destination)
+        if report.destination == "1":
+            asyncio.current_task().cancel()
+            await asyncio.sleep(0)
+
+    async with ReportFeed(access, router):
+        for number in ("1", "2"):
+            await journal.put(post(number))
+        await until(lambda: "2" in got)
+    assert got == ["1", "2"]
+    assert "it is begun again" in caplog.text
+
+
 async def test_a_feed_reads_on_through_the_death_of_the_broker(access, journal, server) -> None:
     """Every report, once: its place is its own."""
     got: list[str] = []

@@ -33,7 +33,10 @@ async def deliver(
     return False
 
 
-async def test_nothing_acknowledged_is_lost(server: Server, programs, scale: int) -> None:
+@pytest.mark.parametrize("victims", ["all", "broker"])
+async def test_nothing_acknowledged_is_lost(
+    server: Server, programs, scale: int, victims: str
+) -> None:
     """Whatever is killed; and what is handled twice is little."""
     chance = random.Random(5)
     ports = [free_port(), free_port()]
@@ -57,7 +60,7 @@ async def test_nothing_acknowledged_is_lost(server: Server, programs, scale: int
         for _ in range(6 * scale):
             goal = len(acknowledged) + chance.randint(50, 300)
             await until(lambda: len(acknowledged) >= goal)  # noqa: B023 - over before the next
-            victim = chance.choice(parts)
+            victim = chance.choice(parts) if victims == "all" else server
             kills["broker" if victim is server else victim.arguments[0]] += 1
             await victim.kill()
             await victim.start()
@@ -66,7 +69,9 @@ async def test_nothing_acknowledged_is_lost(server: Server, programs, scale: int
     handled = await all_handled(workers, acknowledged)
     twice = sum(count - 1 for count in handled.values())
     print(f"{len(acknowledged)} acknowledged, {twice} handled again, killed: {dict(kills)}")  # noqa: T201 - the figure
-    assert twice <= len(acknowledged) / 2
+    # A push of one row is in hand, or is not: what was done with is not done again.
+    in_hand = len(acknowledged) / 2 if victims == "all" else 0
+    assert twice <= in_hand
 
 
 async def all_handled(workers: list[Program], acknowledged: list[str]) -> Counter[str]:

@@ -31,6 +31,37 @@ async def test_an_acknowledgement_without_an_answer_is_given_up_soon(
         assert 1 in lease
 
 
+async def test_what_a_broker_has_forgotten_is_not_handled_again(access: ConnectOptions) -> None:
+    """It gives out what was done with, for which it is told so once more."""
+    config = StreamConfig(name="work", subjects=["work.*"])
+    got: asyncio.Queue[int] = asyncio.Queue()
+
+    async def take(message: Msg) -> None:
+        sequence = message.metadata.sequence.stream
+        await lease.acknowledge(sequence)
+        await got.put(sequence)
+
+    async def room() -> int:
+        return 100
+
+    async with (
+        asyncio.timeout(LIMIT),
+        Connection(access, lambda one: one.ensure_stream(config)) as connection,
+    ):
+        lease = Lease(connection=connection, stream="work", consumer="all", ack_wait=3600.0)
+        async with lease.open(take, room):
+            for number in (1, 2):
+                await connection.store("work", "work.any", b"")
+                assert await got.get() == number
+            await connection.call(lambda js: js.delete_consumer("work", "all"))
+            await connection.store("work", "work.any", b"")
+            assert await got.get() == 3
+            await connection.call(lambda js: js.purge_stream("work"))
+            assert got.empty()
+            info = await connection.call(lambda js: js.consumer_info("work", "all"))
+            assert info.ack_floor.stream_seq == 3
+
+
 async def test_what_is_on_its_way_when_a_worker_stops_goes_to_another_at_once(
     access: ConnectOptions,
 ) -> None:

@@ -240,6 +240,45 @@ async def test_a_post_that_workers_die_of_is_a_dead_letter(bench: Bench) -> None
     await until(lambda: bench.numbers == ["1"])
 
 
+async def test_posts_that_were_given_out_again_and_again_are_handled_alone(bench: Bench) -> None:
+    """One of them may be the reason; what came after them waits meanwhile."""
+    together: list[set[str]] = []
+    now: set[str] = set()
+
+    async def watch(event: Event) -> None:
+        now.add(event.destination)
+        await asyncio.sleep(0)
+        together.append(set(now))
+        now.discard(event.destination)
+
+    bench.act = lambda _: asyncio.Event().wait()
+    for _ in range(2):
+        async with AsyncExitStack() as stack:
+            journal = await bench.start(stack)
+            for number in ("1", "2"):
+                await journal.put(post(number))
+            await until(lambda: len(journal._storage._lease) == 2)  # noqa: B023 - as above
+    bench.act = watch
+    journal = await bench.start()
+    await until(lambda: len(bench.events) == 2)
+    await journal.put(post("3", "4"))
+    await until(lambda: len(bench.events) == 4)
+    assert sorted(together[:2], key=str) == [{"1"}, {"2"}]
+    assert {"3", "4"} in together
+
+
+async def test_a_message_that_is_no_post(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody else has written it into the stream; it stops nothing."""
+    journal = await bench.start()
+    client = journal._connection.client
+    await client.jetstream().publish("infobip.push.nonsense", b"nonsense")
+    await client.jetstream().publish("infobip.push.hlr", b"", headers={"Infobip-Received": "now"})
+    await journal.put(post("1"))
+    await until(lambda: bench.events)
+    assert caplog.text.count("a message of the stream is no push: ValueError") == 2
+    assert not journal._storage._lease._messages.keys() & {1, 2}
+
+
 async def test_a_broker_that_dies_under_work_costs_nothing(bench: Bench, server) -> None:
     """What is in hand is handled once, and said so when the broker is back."""
     journal = await bench.start()
