@@ -1,8 +1,10 @@
 """Every example is run against the simulator, as its reader would run it."""
 
 import asyncio
+import csv
 import importlib
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -13,9 +15,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientConnectionError, ClientSession
 from aiohttp.test_utils import TestServer
 
+from children import start_child_async
 from infobip_async import InboundSms
 from infobip_async.simulator import Fault, Simulator
 from infobip_async.testing import STORE_CHECKS, StoreCheck
@@ -39,6 +42,17 @@ def load(name: str) -> ModuleType:
 def urls_of(server: TestServer, prefix: str = "/infobip"):
     """The callback URLs of an example's application."""
     return callback_urls(str(server.make_url(prefix)), secret=SECRET)
+
+
+async def until_it_answers(http: ClientSession) -> None:
+    """Wait for a server that is being started."""
+    while True:
+        try:
+            async with http.get("/orders/0") as reply:
+                assert reply.status == 404
+                return
+        except ClientConnectionError:
+            await asyncio.sleep(0.05)
 
 
 async def test_send(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,6 +176,61 @@ async def test_the_store_in_sqlalchemy_is_fit(check: StoreCheck, tmp_path: Path)
     module = load("deliveries_in_sqlalchemy")
     url = f"sqlite+aiosqlite:///{tmp_path}/shop.db"
     await check(lambda: module.SqlAlchemyDeliveryStore(module.create_async_engine(url)))
+
+
+@pytest.mark.parametrize(
+    "name", ["order_service_fastapi", pytest.param("order_service_django", marks=pytest.mark.proof)]
+)
+async def test_order_service_of_other_hosts(
+    name: str, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As on aiohttp, under a server of its own."""
+    with reserved_port() as port:
+        child = await start_child_async(
+            *(sys.executable, "-m", "uvicorn", "--app-dir", str(EXAMPLES), f"{name}:app"),
+            *("--port", str(port), "--log-level", "warning"),
+            env={**os.environ, "DELIVERIES": str(tmp_path / "deliveries.db")},
+        )
+    simulator.callbacks = callback_urls(f"http://127.0.0.1:{port}/infobip", secret=SECRET)
+    try:
+        async with ClientSession(f"http://127.0.0.1:{port}") as http, asyncio.timeout(60):
+            await until_it_answers(http)
+            order = {"number": 17, "phone": "38598514674"}
+            for _ in range(2):
+                async with http.post("/orders", json=order) as reply:
+                    assert reply.status == 200
+            await simulator.settled()
+            async with http.get("/orders/17") as reply:
+                assert await reply.json() == {"final": True, "delivered": True}
+            async with http.get("/orders/18") as reply:
+                assert reply.status == 404
+    finally:
+        child.terminate()
+        await child.wait()
+    assert [message.text for message in simulator.messages] == [
+        "Thank you! Order 17 is on its way."
+    ]
+
+
+async def test_nightly_lookups(
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each number has one row, and a second start asks for none of them again."""
+    with reserved_port() as port:
+        monkeypatch.setenv("PORT", str(port))
+    simulator.callbacks = callback_urls(f"http://127.0.0.1:{port}", secret=SECRET)
+    monkeypatch.setenv("HOURS", "")
+    numbers, answers = tmp_path / "numbers.txt", tmp_path / "answers.csv"
+    numbers.write_text("38598303174\n38598514674\nsdfsd\n")
+    for _ in range(2):
+        await load("nightly_lookups").main(numbers, answers)
+        assert "2 reported" in capsys.readouterr().out
+        rows = list(csv.DictReader(answers.read_text().splitlines()))
+        assert sorted(row["number"] for row in rows) == ["38598303174", "38598514674", "sdfsd"]
+    assert len(simulator.lookups) == 3  # each was asked for once
 
 
 async def test_answer(simulator: Simulator) -> None:
