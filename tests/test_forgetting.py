@@ -17,6 +17,8 @@ from infobip_async import (
 from infobip_async.bulk.items import Outgoing, SendOutcome
 from infobip_async.bulk.job import SendJob
 from infobip_async.cli.commands import infobip_async
+from infobip_async.deliveries.records import StoredDelivery
+from infobip_async.deliveries.sqlite import SqliteDeliveryStore
 from infobip_async.hlr.job import HlrJobFile
 from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.models import HlrReport, HlrStatus
@@ -67,6 +69,19 @@ async def test_a_job_of_sends(tmp_path):
     with sqlite3.connect(tmp_path / "job") as connection:
         assert [key for (key,) in connection.execute("select key from items")] == [2, OTHER]
     connection.close()
+
+
+async def test_a_store_of_deliveries(tmp_path):
+    """The deliveries to the number go, also while a process has the store open."""
+    path = tmp_path / "store"
+    async with SqliteDeliveryStore(path) as store:
+        for name, number in (("a", DIGITS), ("b", OTHER)):
+            new = StoredDelivery(message_id=name, msisdn=number)
+            await store.update([(name, lambda _, new=new: new)])
+        assert await forget(DIGITS, path) == 1
+        octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert DIGITS.encode() not in octets
+    assert OTHER.encode() in octets
 
 
 async def test_a_job_in_use(tmp_path):

@@ -15,8 +15,9 @@ from infobip_async.cli.running import PARTLY, runs
 async def command(number: str, files: tuple[str, ...]) -> None:
     """Forget a NUMBER in journals, jobs and stores of deliveries.
 
-    Each FILE is written anew, so that the digits are nowhere in it. Receivers may go on serving a
-    journal; a job must not be in use. Prints how much was forgotten in each file, as JSON lines.
+    Each FILE is written anew, so that the digits are nowhere in it. Receivers may go on using a
+    journal or a store; a job must not be in use. Prints how much was forgotten in each file, as
+    JSON lines.
     """
     failed = False
     for file in files:

@@ -78,9 +78,9 @@ class SpoolJournal:
         """Open both; move pushes from the file, and let the journal hand pushes to the router.
 
         Raises:
-            StorageUnavailableError: the file cannot be used.
+            StorageUnavailableError: the file cannot be used, or another process moves its pushes.
         """
-        async with self._spool, self._journal.serve(router, decode):
+        async with self._spool.alone(), self._journal.serve(router, decode):
             self._direct = False
             self._news.set()  # there may be pushes of an earlier run
             moving = asyncio.create_task(self._move_repeatedly())

@@ -100,6 +100,23 @@ class SqliteJournal:
     async def __aexit__(self, *_: object) -> None:
         await self._thread.aclose()
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Open the file, and let no other process take pushes out of it.
+
+        Raises:
+            StorageUnavailableError: another process does that; or the file cannot be used.
+        """
+        async with self:
+            if not self._turn.take():
+                raise StorageUnavailableError(
+                    f"{self._path} is in use: give each process a file of its own"
+                )
+            try:
+                yield
+            finally:
+                self._turn.release()
+
     async def put(self, push: RawPush) -> None:
         """Store a push; it is on disk on return, and may be acknowledged.
 

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
-from infobip_async.journal import JournalCounts, sqlite_upkeep
+from infobip_async.journal import JournalCounts, SpoolJournal, sqlite_upkeep
 from infobip_async.journal import sqlite_tables as tables
 from infobip_async.journal.base import EventState, State
 from infobip_async.models import DeliveryReport, HlrReport, InboundSms
@@ -242,6 +242,17 @@ async def test_what_cannot_be_read_is_not_taken(bench, monkeypatch):
     await got.wait_for(1)
     await journal.put(bench.reports("c"))
     await got.wait_for(2)
+
+
+async def test_a_spool_is_of_one_process(bench, other):
+    """Two would hand on the same pushes."""
+    elsewhere = bench.journal()
+    spools = [SpoolJournal(elsewhere, one.journal()) for one in (bench, other)]
+    async with spools[0]._spool.alone():
+        with pytest.raises(StorageUnavailableError, match="a file of its own"):
+            await other.serve(spools[1])
+    async with spools[1]._spool.alone():
+        pass
 
 
 def test_whole_messages_are_joined_by_one() -> None:
