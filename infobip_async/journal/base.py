@@ -212,7 +212,7 @@ class RowDigests:
     """
 
     stored: StoredPush
-    digests: Mapping[int, str]
+    digests: Mapping[int, bytes]
 
 
 class Storage(Protocol):

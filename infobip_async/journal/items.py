@@ -1,6 +1,5 @@
 """Events in work: by which key they keep their order, and which rows are equal."""
 
-from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
@@ -149,17 +148,20 @@ def _fields(event: Event) -> tuple[object, ...]:
     return (event.raw,)
 
 
-def digests_of(events: Sequence[Event]) -> dict[int, str]:
+def digests_of(events: Sequence[Event]) -> dict[int, bytes]:
     """Digest each row of a push, by its number.
 
     Equal rows of one push get different digests: each counts as often as it occurs.
     """
-    occurrences: Counter[str] = Counter()
+    occurrences: dict[str, int] = {}
     digests = {}
     for number, event in enumerate(events):
         row = f"{type(event).__name__}{_fields(event)!r}"
-        occurrences[row] += 1
-        text = f"{row}{occurrences[row]}"
-        digest = blake2b(text.encode(errors="backslashreplace"), digest_size=_DIGEST_OCTETS)
-        digests[number] = digest.hexdigest()
+        if row in occurrences:
+            occurrences[row] += 1
+            row = f"{row}{occurrences[row]}"
+        else:
+            occurrences[row] = 1
+        octets = row.encode("utf-8", "backslashreplace")
+        digests[number] = blake2b(octets, digest_size=_DIGEST_OCTETS).digest()
     return digests

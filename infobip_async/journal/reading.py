@@ -30,7 +30,7 @@ class Reading:
 
     stored: StoredPush
     events: Sequence[tuple[int, Event]]
-    digests: Mapping[int, str]
+    digests: Mapping[int, bytes]
 
     def items(self, repeated: frozenset[int], *, join: bool) -> list[Item]:
         """Make items of the events that are still to be handled; see `items_of`."""

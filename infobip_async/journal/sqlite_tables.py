@@ -38,7 +38,7 @@ create table if not exists states (
 create index if not exists states_set_aside on states (state, at)
     where state in ('dead', 'quarantined');
 create table if not exists seen (
-    digest text primary key, push integer not null, at real not null
+    digest blob primary key, push integer not null, at real not null
 ) without rowid;
 create index if not exists seen_at on seen (at);
 -- Processes that listen for reports: behind which push each one is, and when it said so.
@@ -190,6 +190,9 @@ def claim(
     ]
     if not rows:
         return [frozenset()] * len(claims)
+    # In the order of the tree, each page of which is looked for and written once then. Of equal rows
+    # the first push comes first.
+    rows.sort()
     if _insert(connection, "insert or ignore into seen", rows) == len(rows):
         repeated = [frozenset[int]()] * len(claims)
     else:
@@ -203,6 +206,14 @@ def claim(
     return repeated
 
 
+def _seen(
+    connection: sqlite3.Connection, digests: Sequence[bytes]
+) -> list[tuple[bytes, int, float]]:
+    places = ", ".join("?" * len(digests))
+    query = f"select digest, push, at from seen where digest in ({places})"  # noqa: S608 - places
+    return connection.execute(query, digests).fetchall()
+
+
 def _repeated(
     connection: sqlite3.Connection, claims: Sequence[RowDigests], seconds: float
 ) -> list[frozenset[int]]:
@@ -210,10 +221,8 @@ def _repeated(
     digests = [digest for one in claims for digest in one.digests.values()]
     found = {
         digest: (push_id, at)
-        for digest, push_id, at in connection.execute(
-            "select digest, push, at from seen where digest in (select value from json_each(?))",
-            (json.dumps(digests),),
-        ).fetchall()
+        for start in range(0, len(digests), _ROWS_AT_ONCE)
+        for digest, push_id, at in _seen(connection, digests[start : start + _ROWS_AT_ONCE])
     }
     changed = {}
     repeated: list[set[int]] = [set() for _ in claims]
