@@ -62,8 +62,13 @@ class Attempts:
     async def run(self, items: Sequence[Item]) -> Exception | None:
         """Run the handlers of items once, and give what went wrong."""
         try:
+            first = items[0]
             with self._limit:
-                await self._dispatch(items)
+                if first.parts and isinstance(first.event, InboundSms):
+                    await self.router.dispatch_whole(first.event)
+                elif not first.held:  # the handlers of a held part ran before a restart
+                    push, _ = first.rows[0]
+                    await self.router.dispatch([item.event for item in items], push.trace_context)
         except TimeoutError:
             return TimeoutError(f"took longer than {self.seconds} s")
         except asyncio.CancelledError:
@@ -76,14 +81,6 @@ class Attempts:
         except Exception as fault:  # noqa: BLE001 - handlers may raise what they like
             return fault
         return None
-
-    async def _dispatch(self, items: Sequence[Item]) -> None:
-        first = items[0]
-        if first.parts and isinstance(first.event, InboundSms):
-            await self.router.dispatch_whole(first.event)
-        elif not first.held:  # the handlers of a held part ran before a restart
-            push, _ = first.rows[0]
-            await self.router.dispatch([item.event for item in items], push.trace_context)
 
     def close(self) -> None:
         """Cancel the timer."""

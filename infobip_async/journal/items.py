@@ -1,6 +1,7 @@
 """Events in work: by which key they keep their order, and which rows are equal."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -65,9 +66,9 @@ class Item:
         return bool(self.deaths and not self.held)  # the handlers of a held part do not run again
 
     @property
-    def places(self) -> Iterator[tuple[int, int]]:
+    def places(self) -> list[tuple[int, int]]:
         """The push and the number of each of its rows."""
-        return ((push.id, number) for push, number in self.rows)
+        return [(push.id, number) for push, number in self.rows]
 
     def alike(self, other: "Item") -> bool:
         """Whether another item can go into a batch with it."""
@@ -79,6 +80,23 @@ class Item:
             push.open_events -= state.final
             closes = not push.open_events
             yield EventState(push.id, number, state, self.attempts, reason, at, closes, self.deaths)
+
+
+def states_of_done(items: Iterable[Item]) -> Iterator[EventState]:
+    """Make the states of items that were handled without a fault, to be recorded together.
+
+    Of a push whose events are all done with, one state says so: most pushes have no other row.
+    """
+    done: defaultdict[OpenPush, list[int]] = defaultdict(list)
+    for item in items:
+        for push, number in item.rows:
+            push.open_events -= 1
+            done[push].append(number)
+    for push, numbers in done.items():
+        if push.open_events:
+            yield from (EventState(push.id, number, State.DONE) for number in numbers)
+        else:
+            yield EventState(push.id, numbers[-1], State.DONE, closes=True)
 
 
 def items_of(
@@ -98,6 +116,7 @@ def items_of(
     """
     push = OpenPush(stored.id, 0, stored.push.trace_context)
     items = []
+    arrived = stored.push.received_at
     new = not stored.states and stored.wanted is None  # as most are: all their events are wanted
     for number, event in events:
         if not (new or stored.wants(number)):
@@ -106,11 +125,11 @@ def items_of(
             if not isinstance(event, InboundSms):
                 continue
             event = attrs.evolve(event, possible_duplicate=True)  # noqa: PLW2901 - it may be real
-        item = Item(event, ordering_key(event) or (stored.id, number), [(push, number)])
-        item.arrived = stored.push.received_at
-        item.part = join and isinstance(event, InboundSms) and is_part(event)
-        item.deaths = stored.deaths
-        if known := stored.states.get(number):
+        key = ordering_key(event) or (stored.id, number)
+        item = Item(event, key, ((push, number),), arrived, 0, stored.deaths)
+        if join and isinstance(event, InboundSms):
+            item.part = is_part(event)
+        if not new and (known := stored.states.get(number)):
             item.attempts, item.held = known.attempts, known.state is State.HELD
             item.deaths = known.deaths
         items.append(item)

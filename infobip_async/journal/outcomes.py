@@ -35,9 +35,17 @@ class Outcomes:
     watch: Watch
     _lines: SparseLogger = attrs.field(init=False, factory=lambda: SparseLogger(_logger))
 
-    def of(self, items: Sequence[Item], fault: Exception | None) -> list[EventState]:
-        """Make the states of items that went through their handlers together."""
+    def of(self, items: Sequence[Item], fault: Exception | None) -> list[EventState] | None:
+        """Make the states of items that went through their handlers together.
+
+        Returns:
+            The states; None where all of them are done with, which `states_of_done` makes of many
+            at once.
+        """
         if fault is None:
+            first = items[0]
+            if not (first.part or isinstance(first.event, UnreadableRow)):
+                return None
             return [state for item in items for state in self._states_of_success(item)]
         for item in items:
             item.attempts += 1
@@ -48,11 +56,9 @@ class Outcomes:
         return [state for item in items for state in self._states_of_failure(item, fault)]
 
     def _states_of_success(self, item: Item) -> Iterable[EventState]:
-        if item.part:
-            return self._states_of_part(item)
         if isinstance(item.event, UnreadableRow):
             return self._quarantine(item, item.event.reason)
-        return item.states(State.DONE)
+        return self._states_of_part(item)
 
     def _states_of_part(self, item: Item) -> Iterable[EventState]:
         """Join a part whose own handlers succeeded, and queue the messages that it completes.

@@ -190,7 +190,7 @@ def claim(
     ]
     if not rows:
         return [frozenset()] * len(claims)
-    # In the order of the tree, each page of which is looked for and written once then. Of equal rows
+    # In the order of the tree: so each page of the tree is looked for once. Of equal rows, that of
     # the first push comes first.
     rows.sort()
     if _insert(connection, "insert or ignore into seen", rows) == len(rows):

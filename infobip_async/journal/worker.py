@@ -48,7 +48,7 @@ from infobip_async.journal.base import (
     Storage,
     StoredPush,
 )
-from infobip_async.journal.items import Item
+from infobip_async.journal.items import Item, states_of_done
 from infobip_async.journal.outcomes import Outcomes
 from infobip_async.journal.parts import StoredParts
 from infobip_async.journal.reading import Reading, read
@@ -74,11 +74,12 @@ _KILLED: Final = "its process died three times while nothing else was handled"
 class _Handled:
     """Items that went through their handlers together, and the states to record.
 
-    `queue` gets their place back; None where they have none.
+    Without states, all items are done with. `queue` gets their place back; None where they have
+    none.
     """
 
     items: Sequence[Item]
-    states: Sequence[EventState]
+    states: Sequence[EventState] | None
     failed: bool = False
     queue: WorkQueue[Item] | None = None
 
@@ -194,6 +195,8 @@ class JournalWorker:
         if not items:
             done = EventState(reading.stored.id, WHOLE_PUSH, State.DONE, closes=True)
             self._recording.add(_Handled((), (done,)))
+        for kind in {type(item.event) for item in items}:
+            self._warn(kind)
         for item in items:
             if item.part:
                 self._parts.expect(item)
@@ -221,8 +224,12 @@ class JournalWorker:
         attempts, number = self._attempts(queue), self._numbers.take()
         try:
             while not attempts.given_up and (items := await queue.get(self._most, Item.alike)):
-                self._warn(type(items[0].event))
-                self._storage.note(number, [row for item in items for row in item.places])
+                places = (
+                    items[0].places
+                    if len(items) == 1
+                    else [row for item in items for row in item.places]
+                )
+                self._storage.note(number, places)
                 self._suspects.others += 1
                 fault = await attempts.run(items)
                 # Not waited for: the worker goes on while the states are written.
@@ -312,7 +319,8 @@ class JournalWorker:
         return self._recording.add(_Handled(items, states, fault is not None, queue))
 
     def _most(self, item: Item) -> int:
-        return 1 if item.alone else self._router.batch_size(type(item.event))
+        size = self._router.batch_size(type(item.event))
+        return 1 if size == 1 or item.alone else size
 
     def _warn(self, kind: type[Event]) -> None:
         if kind not in self._warned and not self._router.handles(kind):
@@ -321,7 +329,11 @@ class JournalWorker:
 
     async def _record(self, handled: Sequence[_Handled]) -> None:
         """Write states down; only then let go on what waited for them."""
-        if states := [state for one in handled for state in one.states]:
+        states = [state for one in handled for state in one.states or ()]
+        states += states_of_done(
+            item for one in handled if one.states is None for item in one.items
+        )
+        if states:
             await self._until_it_answers(lambda: self._storage.record(states))
         for one in handled:
             for item in one.items:
