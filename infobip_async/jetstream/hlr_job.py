@@ -13,7 +13,8 @@ All of them can be killed and started again at any time. A chunk of numbers is l
 often the loader runs, and has one result. One worker looks it up, and announces that before its
 query goes out. If this worker dies, or is stopped, another one finds the announcement: the numbers
 may have been looked up already. `on_unknown` decides whether they are looked up again. Their
-results are marked in either case.
+results are marked in either case. A worker whose run ends by itself, such as for a wrong login,
+takes the announcements of chunks back that it did not submit.
 
 What the broker confirmed survives the death of any process; on losses of power see
 `infobip_async.jetstream.journal`. A job stays in the broker until it is deleted: it takes some 15

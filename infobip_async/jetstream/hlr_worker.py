@@ -45,7 +45,6 @@ class _Chunk:
         repeated: whether its numbers may have been looked up before.
         results: of the numbers, in their order; None where a result is missing.
         missing: how many results are missing.
-        unsent: of how many numbers nothing has left.
     """
 
     message: Msg
@@ -54,7 +53,6 @@ class _Chunk:
     repeated: bool
     results: list[HlrResult | None]
     missing: int
-    unsent: int = 0
 
 
 class _Number(str):
@@ -99,7 +97,7 @@ class HlrWorker:
     _room: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _ready: "asyncio.Queue[_Chunk | None]" = attrs.field(factory=asyncio.Queue, init=False)
     _chunks: TaskSet = attrs.field(factory=TaskSet, init=False)
-    _unsent: list[_Chunk] = attrs.field(factory=list, init=False)
+    _begun: set[_Chunk] = attrs.field(factory=set, init=False)
     _stopping: bool = attrs.field(default=False, init=False)
     _done: int = attrs.field(default=0, init=False)
     _lookups: HlrLookups = attrs.field(init=False)
@@ -150,7 +148,6 @@ class HlrWorker:
             try:
                 async for result in run:
                     self._take(result)
-                await self._chunks.drain()
             except RunStoppedError:
                 await self._withdraw()
                 raise
@@ -165,14 +162,8 @@ class HlrWorker:
     def _take(self, result: HlrResult) -> None:
         """Keep a result; a chunk with a number that was not sent goes to another worker."""
         number = result.destination
-        if not isinstance(number, _Number):
-            return
-        chunk = number.chunk
-        if result.outcome is HlrOutcome.NOT_SENT:
-            chunk.unsent += 1
-            if chunk.unsent == len(chunk.results):
-                self._unsent.append(chunk)
-        else:
+        if isinstance(number, _Number) and result.outcome is not HlrOutcome.NOT_SENT:
+            chunk = number.chunk
             chunk.results[number.place] = result
             chunk.missing -= 1
             if not chunk.missing:
@@ -185,13 +176,10 @@ class HlrWorker:
         """
         self._stopping = True
         await self._chunks.drain(self.ack_wait)
-        while not self._ready.empty():
-            if (chunk := self._ready.get_nowait()) is not None:
-                self._unsent.append(chunk)
-        for chunk in self._unsent:
+        for chunk in self._begun:
             number = chunk_number(chunk.message.subject)
             stream, subject = self.subjects.stream, self.subjects.of("attempt", number)
-            if not chunk.repeated:
+            if chunk.missing == len(chunk.results) and not chunk.repeated:
                 with suppress(ConflictError, StorageUnavailableError):  # then it stays in doubt
                     await self.connection.store(stream, subject, _WITHDRAWN, behind=chunk.announced)
 
@@ -252,10 +240,12 @@ class HlrWorker:
             ]
             await self._finish(chunk)
         else:
+            self._begun.add(chunk)
             self._ready.put_nowait(chunk)
 
     async def _finish(self, chunk: _Chunk) -> None:
-        """Store the results of a chunk, and be done with it."""
+        """Store the results of a chunk, and be done with the chunk."""
+        self._begun.discard(chunk)
         message = chunk.message
         position = int((message.headers or {}).get(POSITION, "0"))
         results = [result for result in chunk.results if result is not None]

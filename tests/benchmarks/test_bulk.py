@@ -51,13 +51,13 @@ async def all_at_once(client: InfobipClient, items: list[Item], _: Path) -> None
 
 async def many(client: InfobipClient, items: list[Item], _: Path) -> None:
     """`send_many`, which remembers nothing."""
-    outcomes = [result.outcome async for result in client.send_many(items, requests=IN_FLIGHT)]
+    outcomes = [result.outcome async for result in client.send_many(items, concurrency=IN_FLIGHT)]
     assert outcomes == [SendOutcome.SENT] * ITEMS
 
 
 async def many_with_a_job(client: InfobipClient, items: list[Item], job: Path) -> None:
     """`send_many`, which has each intent and each outcome on disk before it goes on."""
-    results = client.send_many(items, requests=IN_FLIGHT, job=job)
+    results = client.send_many(items, concurrency=IN_FLIGHT, job=job)
     outcomes = [result.outcome async for result in results]
     assert outcomes == [SendOutcome.SENT] * ITEMS
 
