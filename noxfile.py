@@ -199,7 +199,7 @@ def console(session: nox.Session) -> None:
             "Chromium is missing. On Debian and Ubuntu: apt-get install chromium "
             "fonts-noto-color-emoji. Elsewhere set CHROMIUM to the path of a Chromium or Chrome."
         )
-    install(session, "test", "console")
+    session.install("-q", "-e", ".", *nox.project.dependency_groups(PROJECT, "console"))
     env = {**KEEP_COMPILED, "CHROMIUM": found}
     session.run("pytest", "tests/browser", "-n", "2", *session.posargs, env=env)
 

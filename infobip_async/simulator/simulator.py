@@ -127,7 +127,7 @@ class Simulator:
             inbound=lambda sender, text, data, receiver: self.inbound(
                 sender, text, data=data, receiver=receiver
             ),
-            report=self._reporter.report,
+            report=lambda message, status, delay: self.report(message, status, delay=delay),
             reset=self.reset,
         )
         console = Console(desk, Guard.of(hosts, token))
@@ -141,12 +141,19 @@ class Simulator:
     # --- life -------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        if self._recording:
-            self._recording.open()
         await self._http.start()
+        if self._recording:
+            await self._open_recording(self._recording)
         if isinstance(self.clock, ManualClock):
             self.clock.watch(self._pusher.quiet)
         return self
+
+    async def _open_recording(self, recording: Recording) -> None:
+        try:
+            recording.open()
+        except OSError:
+            await self.__aexit__()
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         await self._http.vanish()
@@ -262,6 +269,10 @@ class Simulator:
             LocalProtocolError: the message was sent without an id, so that no report can name it.
         """
         self._reporter.report(message, status, delay)
+        if self._console:
+            name = status.value if isinstance(status, DeliveryStatus) else status
+            self._console.desk.recorder.reported(message, name)
+            self._bell.ring()
 
     # --- in a test's words ------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """The page in a real browser: a tester looks, answers, and has things go wrong."""
 
+import json
 import time
 from importlib.resources import files
 
@@ -213,22 +214,36 @@ async def test_it_is_used_by_keyboard(world, visit) -> None:
 # --- much ---
 
 
-async def test_ten_thousand_messages_stay_usable(world, visit) -> None:
-    """One scrolls and searches without a task that the browser calls long (50 ms)."""
+async def test_ten_thousand_messages_stay_usable(world, visit, browser) -> None:
+    """One scrolls and searches without a task of what the browser calls long: 50 ms.
+
+    It is the processor's time that the page's thread takes, in the browser's own trace: others
+    that work on the same machine do not count.
+    """
     await _send_ten_thousand(world)
     page = await visit("messages")
     await expect(page.get_by_text("10,000 messages")).to_be_visible()
-    await page.evaluate(
-        "window.long = []; new PerformanceObserver(list => long.push(...list.getEntries()"
-        ".map(entry => entry.duration))).observe({type: 'longtask'})"
-    )
     measured = []
     for _ in range(TRIES):
+        await browser.start_tracing(page=page, categories=["toplevel", "devtools.timeline"])
         await _scroll_and_search(page)
-        measured.append(await page.evaluate("long.splice(0)"))
-        if not measured[-1]:
+        measured.append(_longest_task(json.loads(await browser.stop_tracing())["traceEvents"]))
+        if measured[-1] < 50:
             break
-    assert [] in measured, measured
+    assert min(measured) < 50, measured
+
+
+def _longest_task(events: list[dict]) -> float:
+    """Milliseconds of the processor that the longest task of a page's main thread took."""
+    names = [event for event in events if event["name"] == "thread_name"]
+    pages = {(e["pid"], e["tid"]) for e in names if e["args"]["name"] == "CrRendererMain"}
+    tasks = [
+        event["tdur"] / 1000
+        for event in events
+        if event["name"].endswith("RunTask") and (event["pid"], event["tid"]) in pages
+    ]
+    assert len(tasks) > 10
+    return max(tasks)
 
 
 async def _send_ten_thousand(world) -> None:

@@ -60,7 +60,6 @@ async def report(desk: Desk, given: Given, row_id: str) -> Json:
     if message is None:
         raise Refusal(HTTPStatus.CONFLICT, "the gateway refused this request")
     desk.report(message, given.text("status") or "", given.number("delay"))
-    desk.changed()
     return {}
 
 

@@ -20,6 +20,7 @@ from infobip_async.simulator.records import UDHI, Phone, SentMessage
 from infobip_async.text.segments import preview as preview_of
 
 T = TypeVar("T")
+_StatusOf = Callable[[SentMessage], str]
 
 ROUTES: Final = Routes()
 
@@ -72,7 +73,7 @@ class _Filter:
         whole = _whole_texts(recorder) if self.contains else {}
         for row in recorder.rows():
             _, arrival, message = row
-            if self._shows(message) and self._fits(row, whole):
+            if self._shows(message) and self._fits(row, whole, recorder.status_of):
                 if self.show == "doubtful" and not doubts.of_request(arrival):
                     continue
                 yield row
@@ -80,12 +81,12 @@ class _Filter:
     def _shows(self, message: SentMessage | None) -> bool:
         return self.show in ({"refused"} if message is None else {"accepted"}) | {"all", "doubtful"}
 
-    def _fits(self, row: Row, whole: dict[str, str]) -> bool:
+    def _fits(self, row: Row, whole: dict[str, str], status_of: _StatusOf) -> bool:
         _, arrival, message = row
         if message is None:
             to, sender, status, text = None, None, None, views.refused_text(arrival)
         else:
-            to, sender, status = message.msisdn, message.submission.sender, message.status
+            to, sender, status = message.msisdn, message.submission.sender, status_of(message)
             text = whole.get(message.gateway_id) or message.text or ""
         if any(
             want not in {None, has}

@@ -54,6 +54,7 @@ class Recorder:
         arrivals: requests that asked for messages or lookups, with their numbers, oldest first.
         pushes: attempts to push by their number, the oldest first.
         inbound: messages from handsets, the oldest first.
+        statuses: what was reported by hand, by the gateway's id of the message.
         messages: how many messages the requests have.
         refused: how many of the requests were to send, and refused.
         totals: figures since the start, or the last reset.
@@ -64,6 +65,7 @@ class Recorder:
     arrivals: deque[tuple[int, Arrival]] = attrs.field(init=False, factory=deque)
     pushes: dict[int, Pushed] = attrs.field(init=False, factory=dict)
     inbound: deque[Inbound] = attrs.field(init=False, factory=lambda: deque(maxlen=KEPT))
+    statuses: dict[str, str] = attrs.field(init=False, factory=dict)
     messages: int = attrs.field(init=False, default=0)
     refused: int = attrs.field(init=False, default=0)
     totals: Counter[str] = attrs.field(init=False, factory=Counter)
@@ -83,6 +85,7 @@ class Recorder:
             kept.clear()
         self._pushed.clear()
         self._by_id.clear()
+        self.statuses.clear()
         self.messages = self.refused = self._kept = self._octets = self._pushed_octets = 0
         self.revision += 1
 
@@ -119,7 +122,10 @@ class Recorder:
 
     def _make_room(self) -> None:
         while len(self.arrivals) > 1 and (self._kept > KEPT or self._octets > _OCTETS):
-            self._weigh(self.arrivals.popleft()[1], -1)
+            _, oldest = self.arrivals.popleft()
+            self._weigh(oldest, -1)
+            for message in oldest.exchange.messages if self.statuses else ():
+                self.statuses.pop(message.gateway_id, None)
 
     def pushed(self, push: Pushed) -> None:
         """Take an attempt to push in."""
@@ -142,6 +148,15 @@ class Recorder:
             numbers.remove(number)
             if not numbers:
                 del self._by_id[each]
+
+    def reported(self, message: SentMessage, status: str) -> None:
+        """Take in what was decided about a message after it was sent."""
+        self.statuses[message.gateway_id] = status
+        self.revision += 1
+
+    def status_of(self, message: SentMessage) -> str:
+        """Where a message ended: as it was decided by hand, or by the gateway."""
+        return self.statuses.get(message.gateway_id, message.status)
 
     def forwarded(self, inbound: Inbound) -> None:
         """Take a message of a handset in."""

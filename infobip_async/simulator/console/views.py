@@ -86,7 +86,7 @@ def row(row: Row, recorder: Recorder) -> Object:
         "from": message.submission.sender,
         "to": message.msisdn,
         "text": message.text,
-        "status": message.status,
+        "status": recorder.status_of(message),
         "pushed": pushes[-1][1].attempt.status if pushes else None,
         "pushes": len(pushes),
         **content_of(message),
@@ -263,13 +263,13 @@ def conversation(number: str, recorder: Recorder, limit: int) -> Object:
     everything += [(each.at, each) for each in sent]
     everything.sort(key=itemgetter(0))
     bubbles = [
-        outgoing(each) if isinstance(each, Inbound) else bubble(each)
+        outgoing(each) if isinstance(each, Inbound) else bubble(each, recorder)
         for _, each in everything[-limit:]
     ]
     return {"total": len(everything), "messages": bubbles}
 
 
-def bubble(whole: HandsetMessage) -> Object:
+def bubble(whole: HandsetMessage, recorder: Recorder) -> Object:
     """A message as a handset shows it."""
     first = whole.first
     return {
@@ -280,7 +280,7 @@ def bubble(whole: HandsetMessage) -> Object:
         "text": whole.text,
         "octets": (whole.data or b"").hex(" ").upper() if whole.text is None else None,
         "url": first.submission.url,
-        "status": first.status,
+        "status": recorder.status_of(first),
         "missing": list(whole.missing),
         **content_of(first),
         "flash": whole.flash,

@@ -122,6 +122,7 @@ async def test_a_message_is_reported_on_as_decided(simulator, client, get, post,
     (report,) = await client.pull_reports()
     assert report.message_id == receipt.recipients[0].message_id
     assert report.raw_status == "NOT_DELIVERED"
+    assert (await get("messages", status="NOT_DELIVERED"))["total"] == 1
 
 
 async def test_nothing_can_report_on_a_message_without_id(simulator, client, api) -> None:

@@ -29,8 +29,8 @@ function fill(made, properties, children) {
 
 // Control characters, and those that turn the direction of what follows.
 const HIDDEN = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/u;
-// A zero width joiner inside an emoji, and variation selectors, are no hidden characters.
-const JOINED = /\p{Extended_Pictographic}\u200d$/u;
+// Joiners belong to emoji, and to the scripts whose letters change their shape.
+const JOINED = /(?:[\p{Extended_Pictographic}\p{Emoji_Modifier}\p{M}]|(?![\p{sc=Latin}\p{sc=Greek}\p{sc=Cyrillic}])\p{L})[\u200c\u200d]$/u;
 
 /** Show text as it is: set apart in its own direction, and with hidden characters to be seen. */
 export function shown(text, { line = false } = {}) {
@@ -38,7 +38,7 @@ export function shown(text, { line = false } = {}) {
   let plain = "";
   for (const character of String(text)) {
     const newline = line && character === "\n";
-    if (!newline && (!HIDDEN.test(character) || (character === "\u200d" && JOINED.test(plain + character)))) {
+    if (!newline && (!HIDDEN.test(character) || JOINED.test(plain.slice(-2) + character))) {
       plain += character;
       continue;
     }
@@ -87,6 +87,17 @@ export function debounced(work, pause = 150) {
     clearTimeout(timer);
     timer = setTimeout(() => work(...given), pause);
   };
+}
+
+/** Put children in the place of others; what has the same key stays open, and keeps the focus. */
+export function redraw(root, children) {
+  const open = new Set([...root.querySelectorAll("details[open]")].map((details) => details.dataset.key));
+  const focused = root.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  root.replaceChildren(...children);
+  for (const keyed of root.querySelectorAll("[data-key]")) {
+    if (keyed.dataset.key === focused) keyed.focus();
+    if (keyed.tagName === "DETAILS") keyed.open = open.has(keyed.dataset.key);
+  }
 }
 
 /** Words for a view that has nothing to show yet. */

@@ -1,7 +1,7 @@
 // What is to go wrong, and the clock.
 
 import { act, get } from "./api.js";
-import { el, field, tag } from "./dom.js";
+import { el, field, redraw, tag } from "./dom.js";
 
 const OPERATIONS = [["", "every request"], ["send", "sends by XML (§2/1)"], ["send_one", "sends by GET (§2/2)"], ["credits", "balances (§2/2.1)"], ["pull_reports", "pulls (§3.2)"], ["submit_hlr", "HLR queries (§4)"]];
 
@@ -27,8 +27,8 @@ export function open(main) {
       el("h3", {}, fault.fault, tag(fault.strikes), fault.struck ? tag(`struck ${fault.struck.toLocaleString()}`, "doubtful") : null),
       el("p", {}, fault.about),
       el("p", { class: "buttons" },
-        el("button", { "aria-label": `${fault.fault}: next`, onclick: () => add(fault.fault, false) }, `Next ${times.value || 1}`),
-        el("button", { "aria-label": `${fault.fault}: all`, onclick: () => add(fault.fault, true) }, "Every one"),
+        el("button", { "data-key": `${fault.fault}: next`, "aria-label": `${fault.fault}: next`, onclick: () => add(fault.fault, false) }, `Next ${times.value || 1}`),
+        el("button", { "data-key": `${fault.fault}: all`, "aria-label": `${fault.fault}: every one`, onclick: () => add(fault.fault, true) }, "Every one"),
         rules.length ? el("button", { class: "danger", "aria-label": `${fault.fault}: off`, onclick: () => act("DELETE", "faults", { fault: fault.fault }) }, "Off") : null,
         left.length ? el("span", { class: "left" }, left.join("; ")) : null));
   }
@@ -36,8 +36,8 @@ export function open(main) {
   function ticking(figures) {
     clock.hidden = figures.clock !== "manual";
     const move = (seconds) => act("POST", "clock", { seconds });
-    clock.replaceChildren(el("h2", {}, "Clock"), el("p", {}, new Date(figures.now * 1000).toUTCString()), el("p", { class: "buttons" },
-      [[1, "1 second"], [60, "1 minute"], [3600, "an hour"], [86400, "a day"]].map(([seconds, text]) => el("button", { onclick: () => move(seconds) }, `${text} later`))));
+    redraw(clock, [el("h2", {}, "Clock"), el("p", {}, new Date(figures.now * 1000).toUTCString()), el("p", { class: "buttons" },
+      [[1, "1 second"], [60, "1 minute"], [3600, "an hour"], [86400, "a day"]].map(([seconds, text]) => el("button", { "data-key": seconds, onclick: () => move(seconds) }, `${text} later`)))]);
   }
 
   const view = {
@@ -47,10 +47,8 @@ export function open(main) {
       if (figures.clock === "manual") ticking(figures);
       if (state === known) return;
       known = state;
-      const focused = document.activeElement?.getAttribute("aria-label");
-      cards.replaceChildren(...faults.known.map((fault) => cardOf(fault, faults.active.filter((rule) => rule.fault === fault.fault))));
+      redraw(cards, faults.known.map((fault) => cardOf(fault, faults.active.filter((rule) => rule.fault === fault.fault))));
       off.disabled = !faults.active.length;
-      if (focused) [...cards.querySelectorAll("button")].find((button) => button.ariaLabel === focused)?.focus();
     },
   };
   return view;

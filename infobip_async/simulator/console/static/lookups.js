@@ -1,7 +1,7 @@
 // Numbers that were looked up, and what is decided about numbers by hand.
 
 import { act, get } from "./api.js";
-import { answered, debounced, el, empty, field, shown, tag } from "./dom.js";
+import { answered, debounced, el, empty, field, redraw, shown, tag } from "./dom.js";
 import { pushOf, statuses } from "./messages.js";
 import { table } from "./table.js";
 
@@ -34,8 +34,8 @@ export function open(main) {
     select(number) { if (number) decision.choose(number); },
     async refresh() {
       const [found] = await Promise.all([get("decisions"), rows.refresh()]);
-      decided.replaceChildren(...found.items.map((phone) => el("li", {},
-        el("a", { href: `#lookups/${phone.number}` }, phone.number),
+      redraw(decided, found.items.map((phone) => el("li", {},
+        el("a", { "data-key": phone.number, href: `#lookups/${phone.number}` }, phone.number),
         el("span", {}, [phone.status, phone.delay === null ? null : `after ${phone.delay} s`, phone.answer ? phone.answer.network ?? phone.answer.status : null].filter(Boolean).join(", ") || "as usual"),
         el("button", { class: "quiet", "aria-label": `Leave ${phone.number} to the simulator`, onclick: () => act("DELETE", `phones/${phone.number}`) }, "×"))));
     },

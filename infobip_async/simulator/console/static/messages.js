@@ -1,7 +1,7 @@
 // All that was sent: a table, and everything about one message beside it.
 
 import { act, get } from "./api.js";
-import { answered, debounced, el, empty, field, plural, shown, tag, terms, time } from "./dom.js";
+import { answered, debounced, el, empty, field, plural, redraw, shown, tag, terms, time } from "./dom.js";
 import { table } from "./table.js";
 
 const STATUSES = ["DELIVERED", "NOT_DELIVERED", "NOT_SENT", "SENT", "NOT_ALLOWED", "INVALID_DESTINATION_ADDRESS",
@@ -56,10 +56,10 @@ export function open(main) {
     if (!chosen) return;
     const message = await get(`messages/${chosen}`);
     const state = JSON.stringify(message);
-    if (state === known || message.id !== chosen) return;
+    const typing = detail.contains(document.activeElement) && document.activeElement.matches("input");
+    if (state === known || message.id !== chosen || typing) return;
     known = state;
-    const typed = detail.contains(document.activeElement) && document.activeElement.matches("input");
-    if (!typed) detail.replaceChildren(...everything(message));
+    redraw(detail, everything(message));
   }
 
   return {
@@ -77,7 +77,7 @@ export function open(main) {
 }
 
 function close() {
-  return el("a", { class: "close", href: "#messages", "aria-label": "Close the message" }, "×");
+  return el("a", { class: "close", "data-key": "close", href: "#messages", "aria-label": "Close the message" }, "×");
 }
 
 function everything(message) {
@@ -125,19 +125,18 @@ function outcomeOf(message) {
   const delay = el("input", { type: "number", min: 0, value: 0, step: "any" });
   const send = (event) => {
     event.preventDefault();
-    document.activeElement.blur();
     act("POST", `messages/${message.id}/report`, { status: status.value, delay: Number(delay.value) });
   };
   return el("form", { class: "inline", onsubmit: send }, el("h3", {}, "What becomes of it"), statuses("statuses"),
-    field("Status", status), field("after seconds", delay), el("button", {}, "Report"));
+    field("Status", status), field("after seconds", delay), el("button", { "data-key": "report" }, "Report"));
 }
 
 export function pushOf(push) {
   const seconds = push.seconds >= 0.001 ? `${(push.seconds * 1000).toFixed(0)} ms` : "under 1 ms";
-  return el("details", { class: "push" },
-    el("summary", {}, time(push.at), " ", answered(push.status), ` ${seconds}, ${plural(push.rows, "row")}`),
+  return el("details", { class: "push", "data-key": `push-${push.id}` },
+    el("summary", { "data-key": `summary-${push.id}` }, time(push.at), " ", answered(push.status), ` ${seconds}, ${plural(push.rows, "row")}`),
     el("p", { class: "url" }, shown(`${push.method} ${push.url}`)),
     push.body ? el("pre", { tabIndex: 0 }, shown(push.body)) : null,
     push.answer ? el("pre", { tabIndex: 0 }, shown(push.answer)) : null,
-    el("button", { onclick: () => act("POST", `pushes/${push.id}/again`) }, "Push again"));
+    el("button", { "data-key": `again-${push.id}`, onclick: () => act("POST", `pushes/${push.id}/again`) }, "Push again"));
 }

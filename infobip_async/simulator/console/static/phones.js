@@ -1,7 +1,7 @@
 // Conversations by number, as a handset shows them, and a box to answer as the handset.
 
 import { act, get } from "./api.js";
-import { debounced, el, empty, plural, shown, tag, time } from "./dom.js";
+import { debounced, el, empty, plural, redraw, shown, tag, time } from "./dom.js";
 
 const STEP = 100;
 
@@ -25,13 +25,13 @@ export function open(main) {
       items.push(el("li", {}, el("a", { href: `#phones/${typed}` }, el("strong", {}, typed), el("span", { class: "last" }, "Open this number"))));
     }
     if (!items.length) items.push(el("li", { class: "none" }, typed ? "Nothing found." : "No messages yet."));
-    phones.replaceChildren(...items);
+    redraw(phones, items);
     return found;
   }
 
   function lineOf(phone) {
     const current = phone.number === number;
-    return el("li", {}, el("a", { href: `#phones/${phone.number}`, "aria-current": current ? "true" : null },
+    return el("li", {}, el("a", { "data-key": phone.number, href: `#phones/${phone.number}`, "aria-current": current ? "true" : null },
       el("strong", {}, phone.number), time(phone.at),
       el("span", { class: "last" }, phone.answered ? "↩ " : "", shown(phone.text, { line: true })),
       el("span", { class: "count", title: plural(phone.messages, "message") }, phone.messages.toLocaleString())));
