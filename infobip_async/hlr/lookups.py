@@ -76,9 +76,9 @@ class HlrLookups:
     """Looks numbers up: submits them, and awaits the reports that are pushed for them (§4, §5).
 
     The reports come through `router`, whichever receiver feeds it, and reach its other handlers
-    too. To be used as a context manager, once: leaving it stops submissions, waits for what is
-    out up to `stop_timeout`, and gives the rest its outcome (timed out, unknown, not sent). Leaving
-    it by an exception does not wait.
+    too. Enter the lookups as a context, once, and before the receiver starts. Leaving the context
+    stops submissions, waits for lookups that are out up to `stop_timeout`, and gives the rest its
+    outcome (timed out, unknown, not sent). Leaving it by an exception does not wait.
 
     Args:
         client: submits the queries.

@@ -80,7 +80,7 @@ def concerns_account(fault: Exception | None) -> bool:
 
 
 def is_final(fault: Exception | None) -> bool:
-    """Whether the client itself can send no more: it was closed."""
+    """Whether the client can send no more: it was closed, or its proxy refuses the login."""
     return isinstance(fault, NotSentError) and fault.final
 
 
