@@ -242,7 +242,7 @@ def _content_of_bin(digits: str, fields: Mapping[str, bytes]) -> _Content:
         guessed = _charset_of(named, data)
         coding = _CODING_OF[guessed] if guessed or named else 0
     start = len(octets) - len(data)
-    places = [at - start for at in lost if at >= start]
+    places = {at - start for at in lost if at >= start}
     if data_coding.classify(coding).alphabet is data_coding.Alphabet.UCS_2:
         data = _without_units(data, places)
     text, damaged = data_coding.decode(data, coding, header)

@@ -4,6 +4,7 @@ from infobip_async.simulator.clock import Clock, ManualClock, SystemClock
 from infobip_async.simulator.faults import Fault, Faults
 from infobip_async.simulator.gateway import Gateway
 from infobip_async.simulator.handset import HandsetMessage
+from infobip_async.simulator.policies import usual_extras
 from infobip_async.simulator.records import (
     Counts,
     HlrAnswer,
@@ -34,4 +35,5 @@ __all__ = [
     "Simulator",
     "SystemClock",
     "read_seed",
+    "usual_extras",
 ]

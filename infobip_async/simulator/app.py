@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Final
 
 import attrs
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http import HttpProcessingError
 
 from infobip_async.protocol.exchange import HttpReply, HttpRequest
@@ -167,7 +167,8 @@ class GatewayServer:
 
 async def _read(request: web.BaseRequest) -> HttpRequest:
     """Read a whole request, of any size."""
-    if request.headers.get("Expect", "").lower() == "100-continue":
+    waits = request.headers.get("Expect", "").lower() == "100-continue"
+    if waits and request.version >= HttpVersion11:  # HTTP/1.0 knows no such answer
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     try:
         body = await request.content.read()

@@ -6,7 +6,7 @@ not say how bad input is answered, the nearest answer that it lists is given.
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from http import HTTPStatus
@@ -76,6 +76,8 @@ class Gateway:
         message_price: credits for each part of a message.
         lookup_price: credits for each number that is looked up.
         report_delay: seconds from a message or a lookup to its report.
+        extras: further attributes of the report on a message, such as `usual_extras` gives.
+        report_parts: report on each part of a message, under the one id of the message.
         zone: the gateway's time zone, for the dates in delivery reports.
         keep: how many of the latest `messages` and `lookups` are kept; None for all.
         accounts: by username.
@@ -93,6 +95,8 @@ class Gateway:
     message_price: Decimal = Decimal(1)
     lookup_price: Decimal = Decimal("0.001")
     report_delay: float = 0.0
+    extras: Callable[[SentMessage], Mapping[str, str]] = policies.no_extras
+    report_parts: bool = False
     zone: tzinfo = UTC
     keep: int | None = None
     accounts: dict[str, Account] = attrs.field(init=False, factory=dict, repr=False)
@@ -176,8 +180,9 @@ class Gateway:
             return refused_xml("AUTH_FAILED")
         if asked.submission is None:  # the XML is correct, a value in it is not
             return refused_xml("GENERAL_ERROR", account.credits)
+        submission = account.completed(asked.submission)
         recipients = good_recipients(asked.recipients)
-        parts = parts_of(asked.submission)
+        parts = parts_of(submission)
         charged = sum(not self._is_not_covered(recipient.msisdn) for recipient in recipients)
         fault = first_wrong(
             ("NO_RECIPIENTS", not recipients),
@@ -187,7 +192,7 @@ class Gateway:
         if fault:
             return refused_xml(fault, account.credits)
         messages = self._accept(
-            account, asked.submission, recipients, now, operation=Operation.SEND, parts=parts
+            account, submission, recipients, now, operation=Operation.SEND, parts=parts
         )
         reply = send_xml.encode_reply(len(messages), account.credits)
         return self._sent(Operation.SEND, reply, messages)
@@ -199,13 +204,14 @@ class Gateway:
             return refused_get(login_fault(asked.credentials))
         if asked.submission is None:
             return refused_get("SEND_ERROR")
-        parts = parts_of(asked.submission)
-        fault = self._fault_of(asked.submission, asked.msisdn, parts, account.credits)
+        submission = account.completed(asked.submission)
+        parts = parts_of(submission)
+        fault = self._fault_of(submission, asked.msisdn, parts, account.credits)
         if fault:
             return refused_get(fault)
         recipients = [Recipient(asked.msisdn)]
         messages = self._accept(
-            account, asked.submission, recipients, now, operation=Operation.SEND_ONE, parts=parts
+            account, submission, recipients, now, operation=Operation.SEND_ONE, parts=parts
         )
         reply = send_get.encode_reply(messages[0].gateway_id)
         return self._sent(Operation.SEND_ONE, reply, messages)
@@ -261,7 +267,12 @@ class Gateway:
             reply,
             messages[0].account,
             tuple(message.message_id or message.gateway_id for message in messages),
-            tuple(self.delivery_report(message) for message in messages if message.report_id),
+            tuple(
+                self.delivery_report(message)
+                for message in messages
+                for _ in range(message.parts if self.report_parts else 1)
+                if message.report_id
+            ),
             tuple(messages),
         )
 
@@ -305,6 +316,7 @@ class Gateway:
             ending,
             self.date(message.at),
             self.date(message.at + seconds),
+            self.extras(attrs.evolve(message, status=ending)),
         )
 
     def delay_of(self, msisdn: str) -> float:

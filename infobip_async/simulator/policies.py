@@ -1,16 +1,18 @@
 """What becomes of messages and numbers unless the user of the simulator decides it.
 
-A policy is a function of the number alone, so that a test can ask it again what should have been
-reported.
+A policy is a function of the number, or of the message, alone: so a test can ask it again what
+should have been reported.
 """
 
+from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from typing import Final
 
 from infobip_async.models import DeliveryStatus, HlrStatus
 from infobip_async.numbering.countries import EXTRATERRITORIAL, countries_of
 from infobip_async.numbering.tables import bundled_tables
-from infobip_async.simulator.records import HlrAnswer
+from infobip_async.simulator.records import HlrAnswer, SentMessage
 
 UNREACHABLE: Final = HlrAnswer(HlrStatus.UNDELIV, error_code="1")
 """The answer about a number that the HLR does not know, as in the document's example (§5)."""
@@ -24,6 +26,28 @@ _IMSI_DIGITS = 15
 def delivered(msisdn: str) -> DeliveryStatus:  # noqa: ARG001 - a policy is asked about a number
     """Deliver to every number."""
     return DeliveryStatus.DELIVERED
+
+
+def no_extras(message: SentMessage) -> Mapping[str, str]:  # noqa: ARG001 - as above, of a message
+    """Report with the document's four attributes alone."""
+    return {}
+
+
+def usual_extras(message: SentMessage, price: Decimal = Decimal("0.01")) -> Mapping[str, str]:
+    """Report with the attributes that the gateway came to add, which some clients cannot do without.
+
+    Args:
+        message: what is reported on.
+        price: of each part.
+
+    Returns:
+        ``gsmerror``, 0 where the message was delivered; ``price`` and ``pducount``.
+    """
+    return {
+        "gsmerror": "0" if message.status == DeliveryStatus.DELIVERED.value else "1",
+        "price": f"{price * message.charged_parts:.4f}",
+        "pducount": str(message.parts),
+    }
 
 
 def at_home(msisdn: str) -> HlrAnswer:

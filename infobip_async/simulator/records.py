@@ -263,13 +263,21 @@ class Account:
         username: its name, unique at the gateway.
         password: its password.
         credits: the balance; messages and lookups are paid from it.
+        sender: of messages that name none; empty where such messages are refused.
         unclaimed: delivery reports that wait for a pull, the oldest first.
     """
 
     username: str
     password: str = attrs.field(repr=False)
     credits: Decimal
+    sender: str = ""
     unclaimed: list[DeliveryReport] = attrs.field(init=False, factory=list, repr=False)
+
+    def completed(self, submission: Submission) -> Submission:
+        """Give a message the account's sender where it names none."""
+        if submission.sender.strip() or not self.sender:
+            return submission
+        return attrs.evolve(submission, sender=self.sender)
 
     def claim(self, message_ids: Collection[str] = ()) -> list[DeliveryReport]:
         """Take the reports of some messages, or all of them: each is given once (§3.2)."""

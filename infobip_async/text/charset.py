@@ -32,6 +32,7 @@ _ONE_OCTET: Final = {
     Alphabet.ISO_8859_5: "iso8859-5",
     Alphabet.ISO_8859_8: "iso8859-8",
 }
+_LOST: Final = re.compile(f"{REPLACEMENT}+")
 _LOW: Final = bytes(range(0x20))
 _ASCII: Final = bytes(range(0x80))
 _LETTERS: Final = b" ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -63,9 +64,9 @@ def decode(octets: bytes, alphabet: Alphabet | None = None) -> Reading:
     """Decode a text; it never raises.
 
     Octets with a byte order mark are what the mark says. Others are UTF-16 or septets of the GSM
-    alphabet where they hold control characters that such texts have, and text has not. A text with
-    at least one sequence of several octets is UTF-8, with U+FFFD for the rest; one without any is
-    Windows-1252.
+    alphabet where they hold several control characters that such texts have, and text has not: one
+    alone may be damage. A text with at least one sequence of several octets is UTF-8, with U+FFFD
+    for the rest; one without any is Windows-1252.
 
     Args:
         octets: the text.
@@ -80,7 +81,8 @@ def decode(octets: bytes, alphabet: Alphabet | None = None) -> Reading:
     text = octets.rstrip(b"\0")  # a C program's end of the text
     if wide := _wide(octets, text, alphabet):
         return _replacing(octets, wide)
-    if alphabet is Alphabet.GSM_7 and text.isascii() and _SEPTETS.search(text):
+    septets = len(_CONTROL.findall(text)) > 1 and _SEPTETS.search(text)
+    if septets and alphabet is Alphabet.GSM_7 and text.isascii():
         return Reading(*gsm7.decode(text), GSM_7)
     return _without_nul(_narrow(text, alphabet), alphabet)
 
@@ -114,19 +116,34 @@ def _count(octets: bytes, among: bytes) -> int:
 def _wide(octets: bytes, text: bytes, alphabet: Alphabet) -> str | None:
     """Tell UTF-16 by the first octets of its characters, which are low outside East Asia."""
     even, odd = octets[::2], octets[1::2]
-    if alphabet is not Alphabet.UCS_2:
-        if len(octets) % 2 or b"\0" not in text:
-            return None
-        half = len(odd) / 2
-        if even.count(0) > half:
-            return UTF_16_BE
-        return UTF_16_LE if odd.count(0) > half else None
-    if _CONTROL.search(text):
-        return UTF_16_BE if _count(even, _LOW) >= _count(odd, _LOW) else UTF_16_LE
-    if odd and _count(even, _LOW) * 2 > len(even) and _count(odd, _LOW) * 2 <= len(odd):
-        return UTF_16_BE  # tabs and line ends, the first octets of Indian scripts
-    western = _count(octets, _LETTERS) * 3 >= len(octets) * 2
-    return None if len(octets) % 2 or western or _is_utf_8(text, mostly=True) else UTF_16_BE
+    if alphabet is Alphabet.UCS_2:
+        whole = len(octets) % 2 == 0
+        return _wide_by_low(even, odd, len(_CONTROL.findall(text))) or (
+            UTF_16_BE if whole and not _is_narrow(text) else None
+        )
+    if b"\0" in text and len(even) == len(odd):
+        for zeros, order in ((even.count(0), UTF_16_BE), (odd.count(0), UTF_16_LE)):
+            if zeros * 2 > len(even):
+                return order
+    return None
+
+
+def _wide_by_low(even: bytes, odd: bytes, controls: int) -> str | None:
+    low_even, low_odd = _count(even, _LOW), _count(odd, _LOW)
+    big, little = low_even * 2 > len(even), low_odd * 2 > len(odd)
+    if controls and big != little and low_even + low_odd > 1:
+        return UTF_16_BE if big else UTF_16_LE
+    if controls > 1:  # one alone may be damage
+        return UTF_16_BE if low_even >= low_odd else UTF_16_LE
+    # Tabs and line ends are the first octets of Indian scripts.
+    return UTF_16_BE if big and not little and low_even > 1 else None
+
+
+def _is_narrow(text: bytes) -> bool:
+    """Whether a text without control characters is UTF-8, or Western, or damaged in one place."""
+    if _is_utf_8(text, mostly=True) or _count(text, _LETTERS) * 3 >= len(text) * 2:
+        return True
+    return len(_LOST.findall(text.decode("utf-8", "replace"))) < 2  # noqa: PLR2004 - as said
 
 
 def _is_utf_8(octets: bytes, *, mostly: bool) -> bool:
@@ -167,5 +184,5 @@ def _without_nul(reading: Reading, alphabet: Alphabet) -> Reading:
     if "\0" not in reading.text:
         return reading
     if alphabet is Alphabet.GSM_7:
-        return attrs.evolve(reading, text=reading.text.replace("\0", "@"))
+        return attrs.evolve(reading, text=reading.text.replace("\0", "@"), charset=GSM_7)
     return attrs.evolve(reading, text=reading.text.replace("\0", REPLACEMENT), damaged=True)

@@ -1,0 +1,113 @@
+"""Whatever comes, a parser gives a result or its own error, in time and memory of the size."""
+
+import tracemalloc
+from contextlib import suppress
+from time import thread_time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infobip_async.errors import RemoteProtocolError
+from infobip_async.protocol.exchange import PushKind, RawPush
+from infobip_async.protocol.push import PushFormat, decode, unreadable
+from parsers import PARSERS, UNITS, hostile, parse
+
+SMALL, TIMES = 1024, 8
+MOST_TIMES = 24  # a quadratic parser takes 64 times as long for an input of 8 times the size
+NOISE = 0.02
+MEBIBYTE = 1024 * 1024
+
+fragments = st.one_of(
+    st.sampled_from([prefix for _, prefixes in PARSERS.values() for prefix in prefixes]),
+    st.sampled_from(UNITS),
+    st.binary(max_size=6),
+)
+inputs = st.lists(fragments, max_size=12).map(b"".join)
+
+
+def seconds(name: str, octets: bytes) -> float:
+    """What a parser takes of the processor."""
+    begun = thread_time()
+    parse(name, octets)
+    return thread_time() - begun
+
+
+def times(name: str, small: bytes, big: bytes, tries: int) -> float:
+    """How many times as long the bigger input takes; of what is too short to tell, none."""
+    taken = min(seconds(name, big) for _ in range(tries))
+    return 0 if taken < NOISE else taken / min(seconds(name, small) for _ in range(tries))
+
+
+def slow_units(name: str, size: int) -> list[bytes]:
+    """The inputs whose time grows faster than their size; measured again where it seems so."""
+    made = zip(hostile(name, size), hostile(name, size * TIMES), strict=True)
+    cases = [(unit, small(), big()) for (unit, small), (_, big) in made]
+    return [
+        unit
+        for unit, small, big in cases
+        if times(name, small, big, 1) > MOST_TIMES and times(name, small, big, 3) > MOST_TIMES
+    ]
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_time_grows_with_the_size(name: str) -> None:
+    """Eight times the input takes some eight times as long, whatever is repeated in it."""
+    assert slow_units(name, SMALL) == []
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("name", PARSERS)
+def test_time_grows_with_the_size_of_a_push(name: str) -> None:
+    """Up to 2 MiB, the most that a push may have."""
+    assert slow_units(name, 2 * MEBIBYTE // TIMES) == []
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@settings(max_examples=30)
+@given(octets=inputs)
+def test_a_parser_raises_its_own_errors_alone(name: str, octets: bytes) -> None:
+    """Those of `InfobipError`."""
+    parse(name, octets)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("name", PARSERS)
+@settings(max_examples=30_000)
+@given(octets=inputs)
+def test_a_parser_raises_its_own_errors_alone_for_long(name: str, octets: bytes) -> None:
+    """Ten minutes altogether."""
+    parse(name, octets)
+
+
+PUSHES = {
+    "percent signs": b"%",
+    "escapes": b"%41",
+    "escapes between letters": b"a%41",
+    "fields": b"a&",
+    "octets above 0x7F": b"\xff",
+    "line feeds": b"\n",
+    "separators": b";",
+}
+
+
+@pytest.mark.parametrize("unit", PUSHES.values(), ids=PUSHES)
+@pytest.mark.parametrize("kind", [PushKind.DELIVERY_REPORTS, PushKind.HLR_REPORTS])
+def test_reading_a_push_takes_four_times_its_size(kind: PushKind, unit: bytes) -> None:
+    """Beside the events, the row that is set aside among them."""
+    size = MEBIBYTE // 8
+    prefix = b"dlr=" if kind is PushKind.HLR_REPORTS else b"xml="
+    push = RawPush(kind, body=prefix + unit * (size // len(unit)))
+    tracemalloc.start()
+    try:
+        parse_push(push)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * size + len(unreadable(push, "").raw) * 4
+
+
+def parse_push(push: RawPush) -> None:
+    """Read a push, and drop what it holds."""
+    with suppress(RemoteProtocolError):
+        decode(push, PushFormat(most_rows=100))
