@@ -11,7 +11,7 @@ import click
 from infobip_async import CallbackUrls
 from infobip_async.cli.receiving import read_address
 from infobip_async.cli.running import FiniteRange, check_url, options_of, runs, until_stopped
-from infobip_async.simulator import Fault, ManualClock, Simulator, read_seed
+from infobip_async.simulator import Fault, ManualClock, Simulator, read_seed, usual_extras
 from infobip_async.webhook import callback_urls
 
 _FILE: Final = click.Path(dir_okay=False)
@@ -78,6 +78,8 @@ address_options = options_of(
     show_default=True,
     help="Seconds to a report.",
 )
+@click.option("--extras", is_flag=True, help="Report with gsmerror, price and pducount, too.")
+@click.option("--sender", default="", help="Of messages that name none, and are refused without.")
 @click.option(
     "--fault",
     "faults",
@@ -105,6 +107,8 @@ async def command(
     balance: int,
     addresses: Addresses,
     report_delay: float,
+    extras: bool,
+    sender: str,
     faults: tuple[tuple[str, float], ...],
     seed: str | None,
     record: str | None,
@@ -134,6 +138,9 @@ async def command(
         console_token=console_token,
         record=record,
     )
+    simulator.gateway.accounts[username].sender = sender
+    if extras:
+        simulator.gateway.extras = usual_extras
     if seed is not None:
         planted = read_seed(seed)
         simulator.phones.update(planted.phones)

@@ -4,7 +4,6 @@ A request goes in; a reply comes out, with the reports that are to follow. Where
 not say how bad input is answered, the nearest answer that it lists is given.
 """
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
@@ -22,7 +21,6 @@ from infobip_async.models import (
     DeliveryStatus,
     HlrReport,
     HlrStatus,
-    HlrSubmission,
     Recipient,
     Submission,
 )
@@ -60,7 +58,6 @@ _HLR_STATUSES: Final = {status.value: status for status in HlrStatus}
 
 _UNDECIDED: Final = Phone()
 _FIRST_ID: Final = 20_711_151_112_345_678
-_LINE_BREAKER = re.compile("[\x00-\x1f\x7f]")
 
 
 @attrs.define(kw_only=True)
@@ -369,7 +366,7 @@ class Gateway:
         self.lookups.extend(found)
         self.lookup_count += len(reports)
         ids = tuple(report.lookup_id for report in reports)
-        reply = hlr_query.encode_reply(map(_row, found))
+        reply = hlr_query.encode_reply(lookup.row for lookup in found)
         asked_for = tuple(found)
         return Exchange(
             Operation.SUBMIT_HLR, reply, account.username, ids, reports, lookups=asked_for
@@ -395,10 +392,3 @@ class Gateway:
 
 def _name_of(status: DeliveryStatus | str) -> str:
     return status.value if isinstance(status, DeliveryStatus) else status
-
-
-def _row(lookup: Lookup) -> HlrSubmission:
-    # A row is a line: a line break in the client's number must not begin another row.
-    destination = _LINE_BREAKER.sub(" ", lookup.msisdn)
-    status = hlr_query.OK if lookup.lookup_id else hlr_query.FAILED
-    return HlrSubmission(destination, bool(lookup.lookup_id), lookup.lookup_id, status)

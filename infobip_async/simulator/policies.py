@@ -34,7 +34,7 @@ def no_extras(message: SentMessage) -> Mapping[str, str]:  # noqa: ARG001 - as a
 
 
 def usual_extras(message: SentMessage, price: Decimal = Decimal("0.01")) -> Mapping[str, str]:
-    """Report with the attributes that the gateway came to add, which some clients cannot do without.
+    """Report with the attributes that the gateway came to add, and that some clients need.
 
     Args:
         message: what is reported on.

@@ -1,5 +1,6 @@
 """The simulator's values: what was asked for, what was accepted, and what was pushed."""
 
+import re
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 from enum import StrEnum
@@ -7,7 +8,15 @@ from typing import Final
 
 import attrs
 
-from infobip_async.models import DeliveryReport, DeliveryStatus, HlrReport, HlrStatus, Submission
+from infobip_async.models import (
+    DeliveryReport,
+    DeliveryStatus,
+    HlrReport,
+    HlrStatus,
+    HlrSubmission,
+    Submission,
+)
+from infobip_async.protocol import hlr_query
 from infobip_async.protocol.exchange import HttpReply, HttpRequest, PushKind
 from infobip_async.text import data_coding, udh
 
@@ -17,6 +26,7 @@ Report = DeliveryReport | HlrReport
 UDHI = 0x40
 """The bit of esm_class for octets that start with a user data header."""
 
+_LINE_BREAKER: Final = re.compile("[\x00-\x1f\x7f]")
 _FREE: Final = (DeliveryStatus.NOT_ALLOWED.value, DeliveryStatus.NOT_ENOUGH_CREDITS.value)
 
 
@@ -129,6 +139,13 @@ class Lookup:
     msisdn: str
     lookup_id: str | None
     at: float
+
+    @property
+    def row(self) -> HlrSubmission:
+        """Its row in the reply (§4): a line, so that a line break must not begin another one."""
+        destination = _LINE_BREAKER.sub(" ", self.msisdn)
+        status = hlr_query.OK if self.lookup_id else hlr_query.FAILED
+        return HlrSubmission(destination, bool(self.lookup_id), self.lookup_id, status)
 
 
 @attrs.frozen(weakref_slot=False)

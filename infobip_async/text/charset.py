@@ -32,7 +32,8 @@ _ONE_OCTET: Final = {
     Alphabet.ISO_8859_5: "iso8859-5",
     Alphabet.ISO_8859_8: "iso8859-8",
 }
-_LOST: Final = re.compile(f"{REPLACEMENT}+")
+_LOST: Final = re.compile("[\udc80-\udcff](?:.*[\udc80-\udcff])?", re.DOTALL)
+_LONGEST_CHARACTER: Final = 4  # of UTF-8, in octets
 _LOW: Final = bytes(range(0x20))
 _ASCII: Final = bytes(range(0x80))
 _LETTERS: Final = b" ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -131,19 +132,21 @@ def _wide(octets: bytes, text: bytes, alphabet: Alphabet) -> str | None:
 def _wide_by_low(even: bytes, odd: bytes, controls: int) -> str | None:
     low_even, low_odd = _count(even, _LOW), _count(odd, _LOW)
     big, little = low_even * 2 > len(even), low_odd * 2 > len(odd)
-    if controls and big != little and low_even + low_odd > 1:
-        return UTF_16_BE if big else UTF_16_LE
     if controls > 1:  # one alone may be damage
         return UTF_16_BE if low_even >= low_odd else UTF_16_LE
     # Tabs and line ends are the first octets of Indian scripts.
-    return UTF_16_BE if big and not little and low_even > 1 else None
+    return UTF_16_BE if big and not little and low_even > 1 + controls else None
 
 
 def _is_narrow(text: bytes) -> bool:
     """Whether a text without control characters is UTF-8, or Western, or damaged in one place."""
     if _is_utf_8(text, mostly=True) or _count(text, _LETTERS) * 3 >= len(text) * 2:
         return True
-    return len(_LOST.findall(text.decode("utf-8", "replace"))) < 2  # noqa: PLR2004 - as said
+    characters = text.decode(errors="surrogateescape")
+    lost = _LOST.search(characters)
+    struck = lost[0] if lost else ""
+    alone = all("\udc80" <= one <= "\udcff" for one in struck)
+    return len(struck) <= _LONGEST_CHARACTER and (alone or len(characters) > _LONGEST_CHARACTER)
 
 
 def _is_utf_8(octets: bytes, *, mostly: bool) -> bool:

@@ -85,6 +85,17 @@ async def test_a_client_that_waits_to_be_asked_for_its_body(connect) -> None:
         assert simulator.counts.requests == {"submit_hlr": 1}
 
 
+async def test_a_client_of_http_1_0_is_not_asked_for_its_body(connect) -> None:
+    """The interim reply came with HTTP/1.1: an older client would take it for the reply."""
+    async with Simulator() as simulator:
+        wire = await connect(simulator)
+        body = b"user=user&pass=password&destinations=385981"
+        head = b"POST /api/hlr HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+        wire.writer.write(head % len(body) + body)
+        assert (await wire.reader.readuntil(b"\r\n")).split()[1] == b"200"
+        wire.writer.close()
+
+
 async def test_octets_that_are_no_utf_8(ask) -> None:
     """A text in another charset is read, not refused."""
     async with Simulator() as simulator:
