@@ -27,7 +27,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _OCTETS: Final = {
     (high + low).encode(): bytes.fromhex(high + low) for high in hexdigits for low in hexdigits
 }
-_BLOCK: Final = 64 * 1024  # decoding takes some fifty octets of memory for an escape
+_BLOCK: Final = 8 * 1024  # decoding takes some fifty octets of memory for an escape
 _NAME: Final = re.compile(rb"""[;\s]name=(?:"([^"\r\n]*)"|([^;\s"]+))""", re.IGNORECASE)
 _LONGEST_BOUNDARY: Final = 200
 _PRINTABLE: Final = {0xDC00 + octet: f"\\x{octet:02x}" for octet in range(0x80, 0x100)}

