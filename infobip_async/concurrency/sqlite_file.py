@@ -29,6 +29,21 @@ _LOG_LIMIT: Final = 16 * 1024 * 1024
 _CHECKED_OCTETS: Final = 64 * 1024 * 1024
 """Files up to this size are searched for damage when they are opened first."""
 
+_MOUNTS: Final = Path("/proc/self/mounts")
+_NETWORKS: Final = frozenset(
+    {
+        "afs",
+        "ceph",
+        "cifs",
+        "fuse.glusterfs",
+        "fuse.sshfs",
+        "lustre",
+        "nfs",
+        "nfs4",
+        "smb3",
+        "smbfs",
+    }
+)
 _DAMAGED: Final = -1
 _DAMAGES: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -240,6 +255,18 @@ def create_private(path: Path) -> None:
     with suppress(FileExistsError):
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
         os.close(os.open(os.path.realpath(path), flags, 0o600))
+
+
+def network_of(path: Path) -> str | None:
+    """Name the file system of a file if it is one of a network, as far as the system tells."""
+    place = os.path.realpath(path)
+    try:
+        mounts = [line.split()[1:3] for line in _MOUNTS.read_text().splitlines()]
+    except OSError:  # no Linux
+        return None
+    above = [(at, kind) for at, kind in mounts if f"{place}/".startswith(f"{at.rstrip('/')}/")]
+    _, kind = max(above, key=lambda mount: len(mount[0]), default=("", ""))
+    return kind if kind in _NETWORKS else None
 
 
 def is_damage(fault: BaseException) -> bool:

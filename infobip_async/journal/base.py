@@ -173,6 +173,7 @@ class JournalCounts:
     Attributes:
         waiting: pushes with events that wait, are being handled, or are to be tried again.
         oldest: when the first of these arrived, in seconds since the epoch; None without any.
+        in_work: events that handlers have now, as far as is known.
         dead: dead letters.
         quarantined: pushes, and rows of pushes, that could not be read.
         octets: what the journal takes on disk.
@@ -180,6 +181,7 @@ class JournalCounts:
 
     waiting: int
     oldest: float | None
+    in_work: int = 0
     dead: int
     quarantined: int
     octets: int

@@ -55,7 +55,14 @@ class Notes:
         except (OSError, ValueError) as fault:
             _logger.warning("an event that kills this process will not be found: %s", fault)
             return []
-        return [row for at in range(0, len(left), _PAGE) for row in _rows(left[at : at + _PAGE])]
+        return _all_rows(left)
+
+    def read(self) -> list[Row]:
+        """Give the events that handlers have now, in whichever process; none without the file."""
+        try:
+            return _all_rows(self._path.read_bytes())
+        except OSError:
+            return []
 
     def write(self, page: int, rows: Sequence[Row]) -> None:
         """Note which events a worker has now; none when its handlers have ended.
@@ -104,6 +111,10 @@ def _ranges(rows: Sequence[Row]) -> Iterator[tuple[int, int, int]]:
         begun = push, number, number
     if begun:
         yield begun
+
+
+def _all_rows(pages: bytes) -> list[Row]:
+    return [row for at in range(0, len(pages), _PAGE) for row in _rows(pages[at : at + _PAGE])]
 
 
 def _rows(page: bytes) -> Iterator[Row]:

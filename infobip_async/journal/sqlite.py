@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from infobip_async.concurrency.file_lock import FileLock
-from infobip_async.concurrency.sqlite_file import FileKind
+from infobip_async.concurrency.sqlite_file import FileKind, network_of
 from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.errors import StorageUnavailableError
 from infobip_async.journal import sqlite_tables, sqlite_upkeep
@@ -143,6 +143,13 @@ class SqliteJournal:
                 await self._thread.open()
             except StorageUnavailableError as fault:
                 _logger.error("pushes are refused: %s", fault)  # noqa: TRY400 - no trace of ours
+            if network := network_of(self._path):
+                _logger.warning(
+                    "%s lies on a file system of a network (%s): pushes may get lost there,"
+                    " above all where several machines use the file",
+                    self._path,
+                    network,
+                )
             turns = Turns(self._storage, self._turn, router, decode, self._settings)
             await turns.begin()
             running = asyncio.create_task(turns.run())

@@ -11,6 +11,8 @@ from secrets import token_hex
 from time import monotonic
 from typing import Final, TypeVar
 
+import attrs
+
 from infobip_async.concurrency.batching import Batcher
 from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
@@ -207,7 +209,8 @@ class SqliteStorage:
         Raises:
             StorageUnavailableError: the file cannot be read.
         """
-        return await self._thread.do(sqlite_upkeep.count, writes=False)
+        counts = await self._thread.do(sqlite_upkeep.count, writes=False)
+        return attrs.evolve(counts, in_work=len(self._notes.read()))
 
     async def sweep(self) -> None:
         """Forget what was kept for long enough."""

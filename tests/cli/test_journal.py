@@ -180,7 +180,7 @@ def test_counts(run: Run, path: Path) -> None:
     """In one line of JSON, with the age of what waits longest."""
     (counts,) = lines(run("journal", "stats", str(path)))
     age, octets = counts.pop("oldest_age"), counts.pop("octets")
-    assert counts == {"waiting": 2, "dead": 1, "quarantined": 2} | {
+    assert counts == {"waiting": 2, "in_work": 0, "dead": 1, "quarantined": 2} | {
         "oldest": "2023-11-14 22:13:20+00:00"
     }
     assert age > 0

@@ -137,7 +137,7 @@ async def test_a_list_of_free_pages(bench, tmp_path):
         assert [push.id async for push in journal.waiting()][-1] == 200 + PUSHES + 1
 
 
-@pytest.mark.parametrize("step", [17, pytest.param(1, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("step", [40, pytest.param(1, marks=pytest.mark.proof)])
 async def test_any_page(bench, tmp_path, step):
     """Whichever page is overwritten, nothing hangs, and what is copied can be served."""
     octets = await filled(bench, handled=100)

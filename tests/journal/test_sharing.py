@@ -10,6 +10,7 @@ import sys
 import attrs
 import pytest
 
+from infobip_async.concurrency import sqlite_file
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal import JournalCounts, SpoolJournal, sqlite_upkeep
 from infobip_async.journal import sqlite_tables as tables
@@ -166,6 +167,32 @@ async def test_looking_in_beside_a_receiver(bench, other):
         await got.wait_for(5)
         assert got.ids[3:] == ["a", "b"]
         assert (await journal.counts()).dead == 0
+
+
+async def test_how_much_is_in_work(bench, other):
+    """Events that handlers have, as another process sees them too."""
+    got = bench.record(DeliveryReport)
+    release = asyncio.Event()
+    got.act = lambda _: release.wait()
+    journal = await bench.start()
+    await journal.put(bench.reports("a", "b"))
+    await bench.until(lambda: got.running == 2)
+    async with other.journal() as outside:
+        assert (await outside.counts()).in_work == 2
+        release.set()
+        await got.wait_for(2)
+        await bench.emptied(journal)
+        assert (await outside.counts()).in_work == 0
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "ext4"])
+async def test_a_file_system_of_a_network(bench, tmp_path, monkeypatch, caplog, kind):
+    """It is told, as it cannot be relied on."""
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"proc /proc proc rw 0 0\nhost:/a {tmp_path.parent} {kind} rw 0 0\n")
+    monkeypatch.setattr(sqlite_file, "_MOUNTS", mounts)
+    await bench.start()
+    assert ("network (nfs4)" in caplog.text) is (kind == "nfs4")
 
 
 async def test_how_old_the_oldest_is(bench):

@@ -162,38 +162,44 @@ async def crew(tmp_path: Path) -> AsyncIterator[Crew]:
 async def test_workers_that_are_killed(
     crew: Crew, workers: int, deaths: int, pause: float, capsys
 ) -> None:
-    """Each acknowledged event is handled, in order for each sender; few are handled twice."""
+    """Each acknowledged event is handled, in order for each sender; few are handled twice.
+
+    A killer that comes five times a second may hit the same event three times while it is alone:
+    that one is a dead letter then.
+    """
     listening = await crew.start(workers)
     load = [crew.send(f"38598{n:03}") for n in range(SENDERS)]
     await asyncio.gather(crew.kill(random.Random(workers), deaths, pause), *load)
     await crew.end(listening)
     handled = crew.handled()
+    async with SqliteJournal(crew.folder / "path") as journal:
+        counts = await journal.counts()
+        dead = [one.read() async for one in journal.dead()]
+    assert (counts.waiting, counts.quarantined) == (0, 0)
     lost = {
         (sender, number)
         for sender, numbers in crew.acknowledged.items()
         for number in set(numbers) - set(handled[sender])
-    }
+    } - {(sms.sender, int(sms.text)) for sms in dead}
     acknowledged = sum(map(len, crew.acknowledged.values()))
     doubled = sum(len(numbers) - len(set(numbers)) for numbers in handled.values())
     figures = f"{workers} workers, {crew.killed} kills: {acknowledged} acknowledged,"
     with capsys.disabled():
         if deaths > 2:
-            sys.stdout.write(f"\n{figures} {doubled} doubled, {len(lost)} lost\n")
+            sys.stdout.write(f"\n{figures} {doubled} doubled, {len(dead)} dead, {len(lost)} lost\n")
     assert acknowledged >= SENDERS
     assert lost == set()
     assert doubled <= IN_FLIGHT * crew.killed
+    assert len(dead) <= crew.killed // 20
     for numbers in handled.values():
         first = list(dict.fromkeys(numbers))
         assert first == sorted(first)
-    async with SqliteJournal(crew.folder / "path") as journal:
-        counts = await journal.counts()
-        assert (counts.waiting, counts.dead, counts.quarantined) == (0, 0, 0)
 
 
 async def test_lookups_in_several_workers(crew: Crew) -> None:
     """Each worker hears the reports on its own lookups, whichever worker they were pushed to."""
     async with Simulator(username="user", password="password") as simulator:
-        listening = await crew.start(3, simulator)
-        await crew.until(lambda: len(crew.results) == 60)
+        listening = await crew.start(2, simulator)
+        await crew.until(lambda: len(crew.results) == 20)
         await crew.end(listening)
     assert {one.split(":")[1] for one in crew.results} == {"reported"}
