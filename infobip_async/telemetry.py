@@ -227,7 +227,7 @@ class Watched:
         "span",
     )
 
-    metric = _DURATION
+    metric: str = _DURATION
 
     def __init__(
         self, watch: Watch, name: str, kind: Kind, operation: str, attributes: Attributes
@@ -236,6 +236,7 @@ class Watched:
         self._active = watch.active
         self.name = name
         self.kind: Kind = kind
+        self.error: BaseException | None = None
         self.attributes: dict[str, Value] = {
             "messaging.system": "infobip",
             "messaging.operation.name": operation,
@@ -244,7 +245,7 @@ class Watched:
 
     def start(self) -> "Context":
         """Start the span, and give the context of what is inside."""
-        self.span = self._watch.span(self.name, self.kind, self.attributes)
+        self.span: Span = self._watch.span(self.name, self.kind, self.attributes)
         return trace.set_span_in_context(self.span)
 
     def finish(self) -> None:
@@ -315,7 +316,7 @@ class _Handling(Watched):
 
     __slots__ = ("_events", "_parent")
 
-    metric = "messaging.process.duration"
+    metric: str = "messaging.process.duration"
 
     def __init__(
         self, watch: Watch, events: Sequence[Event | DerivedEvent], parent: Mapping[str, str] | None

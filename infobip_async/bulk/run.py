@@ -112,7 +112,9 @@ class BulkSend:
         )
         limiter = RateLimiter(settings.rate)
         ask_balance = None if settings.min_credits is None else client.credits
-        self.flow = FlowControl.of(settings, limiter, ask_balance, self.window.stop_reading)
+        self.flow: FlowControl = FlowControl.of(
+            settings, limiter, ask_balance, self.window.stop_reading
+        )
         self.outcomes: Counter[str] = Counter()
         self._groups = Groups(
             client,

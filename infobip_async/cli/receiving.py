@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import click
 
@@ -10,8 +11,10 @@ from infobip_async import CallbackUrls, Router
 from infobip_async.journal import Journal
 from infobip_async.webhook import callback_urls, listening, webhook_app
 
-public_url_option = click.option("--public-url", help="The URL that leads here from outside.")
-secret_option = click.option(
+public_url_option: Final = click.option(
+    "--public-url", help="The URL that leads here from outside."
+)
+secret_option: Final = click.option(
     "--secret",
     envvar="INFOBIP_WEBHOOK_SECRET",
     help="In the paths; better set in the environment. A new one each time without it.",

@@ -8,22 +8,15 @@ import click
 from infobip_async.cli.running import POSITIVE, Decorator
 
 
-class Credits(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 only
-    """A balance, to the last decimal."""
-
-    name = "credits"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Decimal:
-        """Take a decimal number of 0 or more."""
-        try:
-            credits_left = Decimal(str(value))
-        except InvalidOperation:
-            self.fail(f"{value!r} is no number", param, ctx)
-        if not credits_left.is_finite() or credits_left < 0:
-            self.fail("it must be 0 or more", param, ctx)
-        return credits_left
+def read_credits(value: str) -> Decimal:
+    """Take a balance or a price, to the last decimal, as click's type of an option."""
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        raise click.BadParameter(f"{value!r} is no number") from None
+    if not amount.is_finite() or amount < 0:
+        raise click.BadParameter("it must be 0 or more")
+    return amount
 
 
 concurrency_option: Final = click.option(
@@ -93,7 +86,10 @@ def run_options(units: str, per_request: str, *, batch_size: int) -> tuple[Decor
             help=f"End before more {units} than that go out.",
         ),
         click.option(
-            "--min-credits", type=Credits(), help="End before fewer credits than that are left."
+            "--min-credits",
+            type=read_credits,
+            metavar="CREDITS",
+            help="End before fewer credits than that are left.",
         ),
         unreachable_timeout_option,
         *_HOURS,

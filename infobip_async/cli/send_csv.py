@@ -29,7 +29,7 @@ from infobip_async.cli.list_options import ListOptions, check_kept
 from infobip_async.cli.look import Look
 from infobip_async.cli.output import Form, RowWriter, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
-from infobip_async.cli.run_options import Credits, run_options
+from infobip_async.cli.run_options import read_credits, run_options
 from infobip_async.cli.runner import LAST_WAIT, Runner, leave
 from infobip_async.cli.running import (
     PARTLY,
@@ -169,7 +169,12 @@ options: Final = options_of(
         " reads.",
     ),
     click.option("--exclude-column", help="Of a CSV of such numbers, by name or by number."),
-    click.option("--price", type=Credits(), help="Credits a part, to say what it will cost."),
+    click.option(
+        "--price",
+        type=read_credits,
+        metavar="CREDITS",
+        help="Credits a part, to say what it will cost.",
+    ),
     click.option(
         "--job",
         type=click.Path(dir_okay=False),

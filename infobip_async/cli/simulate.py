@@ -44,7 +44,7 @@ class Addresses:
         return urls if any((urls.delivery_reports, urls.inbound_sms)) else None
 
 
-address_options = options_of(
+address_options: Final = options_of(
     Addresses,
     "addresses",
     click.option(

@@ -41,7 +41,7 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     _transport: asyncio.Transport
 
     def __init__(self, connected: socket.socket) -> None:
-        self.answered = False
+        self.answered: bool = False
         self._socket = connected
         self._received: list[bytes] = []
         self._arrived = asyncio.Event()

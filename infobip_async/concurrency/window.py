@@ -63,7 +63,7 @@ class Window(Generic[Item, Result]):
         wanted: Callable[[], int] = _one,
         enough: int = 1,
     ) -> None:
-        self.read = 0
+        self.read: int = 0
         self.source = source
         self._take = take
         self._finish = finish

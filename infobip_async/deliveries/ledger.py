@@ -53,7 +53,7 @@ class Ledger:
         self.store = store
         self.clock = clock
         self.runs: set[str] = set()
-        self.waiting = Waiting()
+        self.waiting: Waiting = Waiting()
         self._sleep = sleep
         self._final_after = final_after
         self._outbox = Outbox(store, router, clock)

@@ -79,7 +79,7 @@ class SqliteDeliveryStore:
     shared = True
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._thread = SqliteThread(path, FileKind.DELIVERIES, _SCHEMA, shared=True)
         self._own: set[int] = set()
         self._last = 0

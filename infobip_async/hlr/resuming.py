@@ -67,7 +67,7 @@ class Resuming:
         self._job = job
         self._queries = queries
         self.flow = flow
-        self.window = stream.window
+        self.window: Window[str, HlrResult] = stream.window
         self._stream = stream
         self._repeats = on_unknown == "repeat"
         # Numbers that this run looks up again, since an earlier one may have done that.

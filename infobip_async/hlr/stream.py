@@ -85,7 +85,7 @@ class Stream:
             enough=min(batch_size, (settings.window + 1) // 2),
         )
         ask_balance = None if settings.min_credits is None else _account(client).credits
-        self.flow = FlowControl.of(
+        self.flow: FlowControl = FlowControl.of(
             settings, limiter, ask_balance, self.window.stop_reading, opaque=True
         )
         self._job = job = (

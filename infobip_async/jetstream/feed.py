@@ -59,7 +59,7 @@ class ReportFeed:
     """
 
     def __init__(self, servers: Servers, router: Router, *, stream: str = "infobip") -> None:
-        self.dispatched = 0
+        self.dispatched: int = 0
         self._router = router
         self._subjects = messages.StreamSubjects(stream)
         self._connection = Connection(connect_options(servers), self._declare)

@@ -78,7 +78,7 @@ class JobFile:
     """What an item of the source is called in messages, in the plural."""
 
     def __init__(self, path: str | Path, account: str | None = None) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._account = account
         self._thread = SqliteThread(path, self.kind, _SCHEMA + self.tables)
 

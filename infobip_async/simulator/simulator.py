@@ -100,11 +100,11 @@ class Simulator:
         console_token: str | None = None,
         record: str | PathLike[str] | None = None,
     ) -> None:
-        self.gateway = Gateway(
+        self.gateway: Gateway = Gateway(
             delivery=delivery, hlr=hlr, callbacks=callbacks, report_delay=report_delay, keep=keep
         )
-        self.faults = Faults(seed, keep)
-        self.clock = clock or SystemClock()
+        self.faults: Faults = Faults(seed, keep)
+        self.clock: Clock = clock or SystemClock()
         self._account = self.gateway.open_account(username, password, Decimal(credits))
         self._pusher = Pusher(self.clock, self._address, concurrency, push_timeout, keep)
         self._reporter = Reporter(self.gateway, self.faults, self._pusher)

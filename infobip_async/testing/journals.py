@@ -81,7 +81,7 @@ class Seen:
     """
 
     def __init__(self, act: Callable[[Event], Awaitable[None]] | None = None) -> None:
-        self.router = Router()
+        self.router: Router = Router()
         self.numbers: Counter[str] = Counter()
         self._act = act
         self.router.on(HlrReport)(self._reported)
