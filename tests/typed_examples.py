@@ -47,7 +47,7 @@ from infobip_async import (
     preview,
 )
 from infobip_async.lists import ListRemark, read_exclusions, read_list, survey
-from infobip_async.simulator import Simulator
+from infobip_async.simulator import HandsetMessage, HlrAnswer, Phone, Simulator
 from infobip_async.webhook import callback_urls, webhook_app
 
 TEXT = TextMessage("Hello", sender="Friend")
@@ -294,5 +294,11 @@ async def simulators() -> None:
     """In a test of one's own."""
     async with Simulator(username="user", password="password") as simulator:
         assert_type(simulator.base_url, str)
+        assert_type(simulator.console_url, str | None)
+        assert_type(simulator.assert_sent(to="38598514674"), HandsetMessage)
+        whole = await simulator.wait_for(contains="Hello", timeout=1)
+        assert_type(whole.text, str | None)
+        simulator.phones["38598514674"] = Phone(status="REJECTED", answer=HlrAnswer())
+        simulator.report(whole.first, "DELIVERED", delay=5)
         InfobipClient("user", "password", endpoints=Endpoints.at(simulator.base_url))
     Simulator("user", "password")  # type: ignore[call-arg]

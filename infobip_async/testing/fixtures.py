@@ -4,7 +4,7 @@ A test of a service of one's own::
 
     async def test_welcome(infobip_simulator, infobip_client):
         await my_service.welcome(infobip_client, "38598514674")
-        assert infobip_simulator.messages[-1].text == "Welcome"
+        infobip_simulator.assert_sent(to="38598514674", text="Welcome")
 
 A service that brings its own application for pushes sets ``infobip_simulator.callbacks`` to where
 it listens; otherwise `infobip_router` receives them.

@@ -1,5 +1,7 @@
 """Requests are shown without their passwords."""
 
+from urllib.parse import quote_from_bytes
+
 import pytest
 
 from infobip_async.protocol.exchange import HttpRequest
@@ -39,11 +41,23 @@ def test_passwords(given, shown) -> None:
     assert mask(given) == shown
 
 
-def test_a_body_in_utf_16() -> None:
-    """It is decoded before."""
-    body = "<SMS><password>S3cr</password></SMS>".encode("utf-16")
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", [b"", b"XML="])
+@pytest.mark.parametrize("encode", [bytes, quote_from_bytes])
+def test_bodies(charset, name, encode) -> None:
+    """In any charset that a gateway reads, encoded or not."""
+    document = encode("<SMS><password>S3cr</password></SMS>".encode(charset))
+    body = name + (document.encode() if isinstance(document, str) else document)
     _, shown = shown_request(HttpRequest("POST", "/x", body))
-    assert shown == "<SMS><password>•••</password></SMS>"
+    assert ("S3cr" in shown, "•••" in shown) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "piece", ['name="pass', "<password>", "<password><!", "%3Cpassword%3E", "&pass", "<   ", "< +"]
+)
+def test_it_takes_time_in_proportion(piece) -> None:
+    """A request that is made to be looked through again and again."""
+    assert mask(piece * (200_000 // len(piece)))
 
 
 def test_headers() -> None:
