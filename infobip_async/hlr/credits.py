@@ -29,7 +29,8 @@ class CreditCheck:
         client: knows the balance.
         flow: of the run.
         window: of the run, which does not end before the balance is known.
-        forget: is given the numbers of the reports that said nothing, where there are no credits.
+        forget: is given the numbers of the reports that said nothing, where there are no credits;
+            None where nothing remembers them.
         failed: is told of faults other than outcomes, such as a job that cannot be written.
     """
 
@@ -38,7 +39,7 @@ class CreditCheck:
         client: AccountClient,
         flow: FlowControl,
         window: "Window[str, HlrResult]",
-        forget: Callable[[Sequence[int]], Awaitable[None]],
+        forget: Callable[[Sequence[int]], Awaitable[None]] | None,
         failed: Callable[[BaseException], None],
     ) -> None:
         self._client = client
@@ -73,7 +74,8 @@ class CreditCheck:
                 reason = f"{len(row)} reports in a row have the status UNKNOWN, and"
                 reason += f" there are {left} credits"
                 self._flow.end(NotEnoughCreditsError(reason, operation="lookup"))
-                await self._forget(row)
+                if self._forget is not None:
+                    await self._forget(row)
         if self._row is row:
             self._row = []
 
@@ -85,5 +87,5 @@ class CreditCheck:
     async def aclose(self) -> None:
         """Ask no more; numbers that were reported since the end of the run are forgotten, too."""
         await self._checks.cancel()
-        if self._empty and self._row:
+        if self._empty and self._row and self._forget is not None:
             await self._forget(self._row)

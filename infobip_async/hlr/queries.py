@@ -16,6 +16,7 @@ from infobip_async.errors import (
     OutcomeUnknownError,
 )
 from infobip_async.hlr.deadlines import Deadlines
+from infobip_async.hlr.job import HlrJobFile
 from infobip_async.hlr.pending import Answer, Batch
 from infobip_async.hlr.results import HlrOutcome
 from infobip_async.models import HlrSubmission
@@ -50,21 +51,6 @@ class AccountClient(HlrClient, Protocol):
 
     async def credits(self) -> Decimal:
         """The balance of the account."""
-
-
-class Ledger(Protocol):
-    """Where the queries of a job are written down, before and after."""
-
-    async def intend(self, sequences: Sequence[int]) -> None:
-        """Write down that numbers are about to be submitted."""
-
-    async def accept(
-        self, sequences: Sequence[int], rows: Sequence[HlrSubmission], seconds: float
-    ) -> None:
-        """Write down the ids of the lookups that were accepted."""
-
-    async def forget(self, sequences: Sequence[int]) -> None:
-        """Write down that numbers were not submitted after all."""
 
 
 @attrs.define(eq=False)
@@ -103,8 +89,8 @@ class Queries:
         client: submits them.
         deadlines: has the table of lookups that wait for their report.
         flow: lets them out.
-        ledger: is told of each before and after; None where nothing is written down.
-        failed: is told of faults other than outcomes, such as a ledger that cannot be written.
+        job: is told of each before and after; None where nothing is written down.
+        failed: is told of faults other than outcomes, such as a job that cannot be written.
     """
 
     def __init__(
@@ -112,14 +98,14 @@ class Queries:
         client: HlrClient,
         deadlines: Deadlines,
         flow: FlowControl,
-        ledger: Ledger | None = None,
+        job: HlrJobFile | None = None,
         failed: Callable[[BaseException], None] = _pass,
     ) -> None:
         self._client = client
         self._deadlines = deadlines
         self._table = deadlines.table
         self._flow = flow
-        self._ledger = ledger
+        self._job = job
         self._failed = failed
         self._running: dict[asyncio.Task[None], Batch] = {}
         self._open: set[Batch] = set()
@@ -234,11 +220,11 @@ class Queries:
         sequences = batch.sequences
         fault: Exception | None = NOT_MADE
         try:
-            if self._ledger is not None:
-                await self._ledger.intend(sequences)
+            if self._job is not None:
+                await self._job.intend(sequences)
             fault = await self._ask(query, sequences)
-            if self._ledger is not None and not (query.doubt or _may_have_left(fault)):
-                await self._ledger.forget(sequences)
+            if self._job is not None and not (query.doubt or _may_have_left(fault)):
+                await self._job.forget(sequences)
         except Exception as unwritten:
             self._failed(unwritten)  # before `leave` lets the next query out
             raise
@@ -258,8 +244,8 @@ class Queries:
                 _logger.exception("the client failed in a way that it should not")
             return fault
         self._table.accept(batch, rows)
-        if self._ledger is not None:
-            await self._ledger.accept(sequences, rows, query.timeout)
+        if self._job is not None:
+            await self._job.accept(sequences, rows, query.timeout)
         return None
 
     def _fail(self, query: _Query, outcome: HlrOutcome, error: InfobipError) -> None:

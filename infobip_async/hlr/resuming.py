@@ -2,7 +2,7 @@
 
 import asyncio
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Protocol
 
@@ -54,6 +54,9 @@ class Resuming:
         flow: tells whether anything goes out, and is closed where the source is not the job's.
         stream: gets numbers that are to be looked up, and results.
         on_unknown: what becomes of numbers whose outcome is unknown.
+
+    Attributes:
+        screening: is given the numbers that were read, with their positions.
     """
 
     def __init__(
@@ -75,7 +78,7 @@ class Resuming:
         # Numbers that were not read yet, and whose lookup an earlier run has made: their result,
         # once it has come.
         self._ahead: dict[int, HlrResult | None] = {}
-        self._screening = Screening(self, job)
+        self.screening = Screening(self, job)
         self._recording: Batcher[tuple[int, HlrResult]] = Batcher(self._record)
         self._recorded = asyncio.Event()
         self._recorded.set()
@@ -103,10 +106,6 @@ class Resuming:
             sequences=[lookup.position for lookup in lookups],
         )
 
-    async def drain(self, seconds: float) -> None:
-        """Look at the numbers that were read, for up to so many seconds."""
-        await self._screening.aclose(seconds)
-
     async def flush(self, seconds: float) -> None:
         """Write down the results that came, for up to so many seconds."""
         await self._recording.aclose(seconds)
@@ -116,14 +115,6 @@ class Resuming:
         await self._job.__aexit__()
 
     # --- numbers ---
-
-    def read(self, first: int, numbers: Sequence[str]) -> None:
-        """Have numbers looked at."""
-        self._screening.add(list(enumerate(numbers, first)))
-
-    def end(self, numbers: int) -> None:
-        """Have the end of the source noticed, behind so many numbers."""
-        self._screening.end(numbers)
 
     async def take(self, placed: tuple[int, str], record: Record | None) -> None:
         """Look a number up, unless its result is known, or its report may come."""
@@ -218,10 +209,6 @@ class Resuming:
         await self._recorded.wait()
         if self._fault is not None:
             raise copy.copy(self._fault)  # several tasks must not share one traceback
-
-    async def forget(self, sequences: Iterable[int]) -> None:
-        """Have numbers looked up again by the next run."""
-        await self._job.forget(sequences)
 
 
 def _lost(number: str, record: Record) -> HlrResult:

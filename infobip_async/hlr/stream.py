@@ -114,7 +114,8 @@ class Stream:
         if not _knows_account(client):
             return None
         known = _account(client)
-        return CreditCheck(known, self.flow, self.window, self._forget, self.fail)
+        forget = None if self._job is None else self._job.forget
+        return CreditCheck(known, self.flow, self.window, forget, self.fail)
 
     def run(self) -> Run[HlrResult]:
         """The run, to be iterated over."""
@@ -169,7 +170,7 @@ class Stream:
         try:
             await self.window.reader_ended()
             if resuming is not None:
-                await resuming.drain(limit)
+                await resuming.screening.aclose(limit)
         except asyncio.CancelledError:
             wait = 0
             raise
@@ -193,13 +194,13 @@ class Stream:
     def _take(self, numbers: Sequence[str]) -> None:
         first, self._read = self._read, self._read + len(numbers)
         if self._resuming is not None:
-            self._resuming.read(first, numbers)
+            self._resuming.screening.add(list(enumerate(numbers, first)))
         else:
             self.fill(first, numbers)
 
     def _finish(self) -> None:
         if self._resuming is not None:
-            self._resuming.end(self._read)
+            self._resuming.screening.end(self._read)
         else:
             self.submit()
 
@@ -290,11 +291,6 @@ class Stream:
         """
         if self._resuming is not None:
             await self._resuming.recorded()
-
-    async def _forget(self, sequences: Sequence[int]) -> None:
-        """Have numbers looked up again by the next run, where there is a job."""
-        if self._resuming is not None:
-            await self._resuming.forget(sequences)
 
     def arrange(self, sequence: int, result: HlrResult) -> None:
         """Hand a result over, in its order where that is wanted."""
