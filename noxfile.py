@@ -16,7 +16,7 @@ import nox
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["tests", "proofs", "lint", "typing", "examples"]
+nox.options.sessions = ["tests", "proofs", "lint", "typing", "examples", "docs"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 
