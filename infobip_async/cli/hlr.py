@@ -281,6 +281,8 @@ async def command(
             ranges=_ranges() if ranges else None,
             reading=reading,
         )
+        if dry_run and not people.can_be_read_again:
+            raise click.UsageError("--dry-run needs a file, since a pipe can be read once")
         total = await _look_through(people, talk) if people.can_be_read_again else None
         if dry_run:
             return

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infobip_async import InfobipError, TextMessage
-from infobip_async.cli.tables import counted
+from infobip_async.cli.tables import counted, visible
 from infobip_async.cli.talk import Talk
 from infobip_async.lists import NumberList, Survey
 
@@ -56,7 +56,7 @@ class Look:
         rows.add_column(no_wrap=True)
         rows.add_column(overflow="fold")
         for name, text in _remarks(found):
-            rows.add_row(name, Text(text))
+            rows.add_row(name, visible(text))
         if self.resumes:
             rows.add_row("job", Text("what an earlier run has sent is not sent again"))
         if self.price is not None:
@@ -67,7 +67,7 @@ class Look:
             for item in found.first:
                 message = item.message
                 text = message.text if isinstance(message, TextMessage) else type(message).__name__
-                rows.add_row(str(item.row.msisdn), Text(text))
+                rows.add_row(str(item.row.msisdn), visible(text))
         if self.talk.verbose:
             for remark in (*people.faults, *people.guesses):
                 rows.add_row(f"line {remark.line}", Text(remark.reason))

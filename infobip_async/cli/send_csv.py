@@ -292,6 +292,8 @@ class CsvSend:
         people = self.reading.read(source, options.recipient_column)
         exclude, total = options.excluded(self.reading.country), None
         found = None
+        if self.look.dry_run and not people.can_be_read_again:
+            raise click.UsageError("--dry-run needs a file, since a pipe can be read once")
         if people.can_be_read_again:
             found = await survey(people, template, exclude=exclude)
             total = found.rows

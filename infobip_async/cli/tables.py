@@ -40,6 +40,17 @@ def ranking(title: str, unit: str, counts: Mapping[str, int]) -> Table:
     return shown
 
 
+def visible(text: str) -> Text:
+    """A text of somebody else's, in which what cannot be seen, or steers terminals, is escaped."""
+    shown = (
+        letter
+        if letter.isprintable() or letter == "\n"
+        else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+    return Text("".join(shown))
+
+
 def counted(count: int, one: str, several: str | None = None) -> str:
     """Say how many there are: ``1 row``, ``2 rows``."""
     return f"{count:,} {one if count == 1 else several or one + 's'}"

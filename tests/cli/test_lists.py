@@ -281,6 +281,26 @@ def test_a_verbose_run_names_each_line(
     assert "line 3    is no telephone number" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "args", [("send", "-s", "Friend", "-t", "Hi", "--csv", "-"), ("hlr", "-", "--column", "1")]
+)
+def test_a_dry_run_of_a_pipe_is_refused(run: Run, gateway: Any, args: tuple[str, ...]) -> None:
+    """A look would use it up."""
+    reading, writing = os.pipe()
+    os.close(writing)
+    with open("<stdin>", "rb", opener=lambda *_: reading) as pipe:
+        result = run(*args, "--dry-run", stdin=pipe)
+    assert result.exit_code == 2
+    assert "--dry-run needs a file" in result.stderr
+
+
+def test_what_steers_terminals_is_shown_as_escapes(send: Run, gateway: Any) -> None:
+    """So that a cell of the list cannot write over what is shown."""
+    result = send("number,name\n38598514674,A\u009bna\u200b\n", "--dry-run", text="{name}")
+    assert "A\\x9bna\\u200b" in result.stderr
+    assert "because of \\x9b 1, \\u200b 1" in result.stderr
+
+
 def test_a_dry_run_of_a_single_send(run: Run, gateway: Any) -> None:
     """Shows the parts, and sends nothing."""
     result = run("send", "-s", "Friend", "-t", "a" * 161, *NUMBERS, "--dry-run")
