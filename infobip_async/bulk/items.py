@@ -1,11 +1,15 @@
 """The items of a bulk send, and their outcomes."""
 
+from collections.abc import Awaitable, Callable, Container
 from enum import Enum
 
 import attrs
 
 from infobip_async.errors import InfobipError
 from infobip_async.models import Message, Recipient
+
+Exclude = Container[str] | Callable[[str], Awaitable[bool]]
+"""Numbers that nothing is sent to, or a coroutine function that knows whether a number is one."""
 
 
 @attrs.frozen

@@ -2,15 +2,16 @@
 
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterable, Awaitable, Callable, Container, Iterable, Sequence
+from collections.abc import AsyncIterable, Container, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
+from infobip_async.bulk.exclusion import excluded
 from infobip_async.bulk.groups import Entry, Group, Groups, Key, MessageIds
-from infobip_async.bulk.items import Outgoing, SendOutcome, SendResult
+from infobip_async.bulk.items import Exclude, Outgoing, SendOutcome, SendResult
 from infobip_async.bulk.job import Record, SendJob, SendRecord, number_of
 from infobip_async.concurrency.rate import RateLimiter
 from infobip_async.concurrency.tasks import TaskSet
@@ -39,9 +40,6 @@ Given = Outgoing | tuple[Message, str | Recipient]
 
 Source = Iterable[Given] | AsyncIterable[Given]
 """Any source of items, of any length."""
-
-Exclude = Container[str] | Callable[[str], Awaitable[bool]]
-"""Numbers that nothing is sent to, or a coroutine function that knows whether a number is one."""
 
 _MAY_HAVE_LEFT: Final = {SendOutcome.SENT, SendOutcome.UNKNOWN}
 
@@ -106,7 +104,7 @@ class BulkSend:
         settings.check(largest_batch=MAX_RECIPIENTS, most="max_parts")
         self._client = client
         self._settings = settings
-        self._excluded = exclude if isinstance(exclude, Container) else None
+        self._excluded = excluded(exclude) if isinstance(exclude, Container) else None
         self.window: Window[Given, SendResult] = Window(
             source, self._take, self._finish, size=settings.window
         )
@@ -227,8 +225,8 @@ class BulkSend:
 
     def _admit(self, key: Key, item: Outgoing) -> None:
         """Put an item into the group of its message, unless its number is excluded."""
-        excluded = self._excluded
-        if excluded is not None and (number := number_of(item)) and number in excluded:
+        exclude = self._excluded
+        if exclude is not None and (number := number_of(item)) and number in exclude:
             self._emit(SendResult(item, SendOutcome.EXCLUDED))
             return
         try:

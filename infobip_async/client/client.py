@@ -11,9 +11,9 @@ from typing import Literal, NoReturn, Self, SupportsIndex
 
 import httpx
 
-from infobip_async.bulk.items import SendResult
+from infobip_async.bulk.items import Exclude, SendResult
 from infobip_async.bulk.job import SendRecord, settle_doubts
-from infobip_async.bulk.run import BulkSend, Exclude, Source
+from infobip_async.bulk.run import BulkSend, Source
 from infobip_async.client.composer import NO_COPIES, Composer
 from infobip_async.client.connections import make_sender, proxy_of
 from infobip_async.client.environment import complete_options
@@ -256,8 +256,8 @@ class InfobipClient:
             max_parts: parts in all that may go out; the run ends before it would be exceeded.
             min_credits: what must be left of the balance; the run ends before it is not, reckoning
                 with the highest price of a part so far.
-            exclude: numbers that nothing is sent to: a container, or a coroutine function that is
-                asked for each. Their outcome is `SendOutcome.EXCLUDED`.
+            exclude: numbers that nothing is sent to, which are `SendOutcome.EXCLUDED`: a collection
+                of them in any international form, a container, or a coroutine function.
             job: a file that remembers intents and outcomes, so that the same call with the same
                 source goes on after a crash; None to remember nothing.
             on_unknown: what the next run of a job does with items whose outcome is unknown:

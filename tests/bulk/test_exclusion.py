@@ -4,7 +4,14 @@ import asyncio
 
 import pytest
 
-from infobip_async import AuthenticationError, Outgoing, Recipient, SendOutcome, TextMessage
+from infobip_async import (
+    AuthenticationError,
+    LocalProtocolError,
+    Outgoing,
+    Recipient,
+    SendOutcome,
+    TextMessage,
+)
 
 HELLO = TextMessage("Hello", "Friend")
 SOURCE = [(HELLO, f"385{number}") for number in range(6)]
@@ -39,6 +46,24 @@ async def test_excluded_numbers_have_that_outcome(run, gateway, tmp_path, exclud
     assert excluded == {"3851", "3854"}
     assert sorted(gateway.sent) == ["3850", "3852", "3853", "3855"]
     assert all(not one.message_ids for one in results if one.outcome is SendOutcome.EXCLUDED)
+
+
+@pytest.mark.parametrize("kind", [set, list, frozenset])
+@pytest.mark.parametrize("number", ["+385 98 514 674", "00385/98514674", "+385 098 514 674"])
+async def test_excluded_numbers_may_be_written_in_any_form(run, gateway, kind, number):
+    """They are read at the start; what is added to a collection later must be a destination."""
+    exclude, source = kind([number, "no number"]), [(HELLO, "38598514674"), (HELLO, "38591234567")]
+    results = await run(source, exclude=exclude)
+    excluded = [one.item.recipient for one in results if one.outcome is SendOutcome.EXCLUDED]
+    assert (excluded, gateway.sent) == (["38598514674"], ["38591234567"])
+
+
+@pytest.mark.parametrize("number", ["098514674", "3.8598E+10", "+385 981"])
+async def test_an_excluded_number_that_cannot_be_read_is_refused(run, gateway, number):
+    """It would get something."""
+    with pytest.raises(LocalProtocolError, match=r"exclude: .*(leading 0|spreadsheet|3 digits)"):
+        await run(SOURCE, exclude={number})
+    assert gateway.tries == []
 
 
 async def test_a_recipient_is_looked_at_by_its_number(run, gateway, exclude):
