@@ -41,6 +41,9 @@ COMMANDS: dict[str, Callable[[int, int], Sequence[str]]] = {
     ),
     "uvicorn-h11": lambda port, workers: _uvicorn(port, workers, "h11"),
     "uvicorn-httptools": lambda port, workers: _uvicorn(port, workers, "httptools"),
+    "uvicorn-quiet": lambda port, _: _python(
+        *("-m", "uvicorn", "--port", str(port), "--no-access-log", "program:application")
+    ),
     "hypercorn": lambda port, workers: _python(
         *("-m", "hypercorn", "-b", f"127.0.0.1:{port}", "-w", str(workers)),
         *("--access-logfile", "-", "--error-logfile", "-", "program:application"),

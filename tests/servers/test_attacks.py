@@ -33,7 +33,7 @@ def percentile_of(server) -> float:
 ATTACKS = [
     *(("run_receiver", attack) for attack in ("heads", "bodies", "big", "chunks")),
     # Half heads take the descriptors of uvicorn until a proxy in front closes them.
-    *(("uvicorn-httptools", attack) for attack in ("bodies", "big", "chunks")),
+    *(("uvicorn-quiet", attack) for attack in ("bodies", "big", "chunks")),
 ]
 
 
