@@ -1,6 +1,7 @@
 """What an ASGI server shows of a request, and what it is told to answer."""
 
 import asyncio
+import tracemalloc
 
 import pytest
 
@@ -239,3 +240,19 @@ async def test_health(make, secret, tmp_path):
         assert (await client.request("GET", f"/{secret}/healthz")).status == 404
     assert (await client.request("GET", "/healthz")).status == 503
     assert (await make().request("GET", "/healthz")).status == 404
+
+
+@pytest.mark.parametrize("octet", [b" ", b"%", b"<"])
+async def test_the_memory_of_a_big_push(client, secret, exchange, scope, octet):
+    """Reading a push takes at most four times its size, beside its events."""
+    body, pieces = exchange(), [octet * 2**16] * 31
+    body.body(REPORT, *pieces)
+    head = scope("POST", f"/{secret}/dlr".encode(), {})
+    tracemalloc.start()
+    try:
+        await client.app(head, body.received.get, body.send)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert body.reply().status in {200, 400}
+    assert most < 4 * 2**21

@@ -11,7 +11,14 @@ NUMBER = "38598514674"
 REPORT = b'<DeliveryReport><message id="%s" status="SENT"/></DeliveryReport>'
 
 SERVERS = (
-    *("run_app", "gunicorn-aiohttp", "gunicorn-uvicorn", "uvicorn-h11", "uvicorn-httptools"),
+    *(
+        "run_receiver",
+        "run_app",
+        "gunicorn-aiohttp",
+        "gunicorn-uvicorn",
+        "uvicorn-h11",
+        "uvicorn-httptools",
+    ),
     *("hypercorn", "granian", "daphne"),
 )
 
@@ -110,6 +117,7 @@ HANDLED = {
 
 RAW = {"raw octets": 400}
 DIFFERENT = {
+    "run_receiver": RAW,
     "run_app": RAW,
     "gunicorn-aiohttp": RAW,
     "gunicorn-uvicorn": RAW,
