@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self, get_args
 from infobip_async.bulk.items import SendOutcome, SendResult
 from infobip_async.concurrency.stopping import time_to_stop
 from infobip_async.concurrency.tasks import TaskSet
-from infobip_async.deliveries.ledger import Ledger
+from infobip_async.deliveries.ledger import Ledger, refuse
 from infobip_async.deliveries.records import (
     Delivery,
     DeliveryCounts,
@@ -29,6 +29,7 @@ from infobip_async.deliveries.waiting import Changes
 from infobip_async.errors import (
     DeliveryTimeoutError,
     LocalProtocolError,
+    StorageUnavailableError,
 )
 from infobip_async.models import DeliveryReport, Message, Recipients
 from infobip_async.numbering.national import normalise
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from infobip_async.client.client import InfobipClient
     from infobip_async.runs.run import Run
 
-_PUSH: Final = 1_000
-"""Reports that go into one write; a push has some hundred."""
+_PUSH: Final = 100
+"""Reports that go into one write, and whose handlers run at once."""
 _PAGE: Final = 50
 """Messages that are asked about at once."""
 _IN_DOUBT: Final = {None, SendOutcome.UNKNOWN}
@@ -64,7 +65,8 @@ class Deliveries:
     that brought it is acknowledged after these.
 
     To be used as a context manager, once. Leaving it lets requests and handlers finish, up to
-    `stop_timeout`; whoever still waits gets `DeliveryTimeoutError`.
+    `stop_timeout`; whoever still waits gets `DeliveryTimeoutError`. From then on the router refuses
+    reports if the store lasts, so that none is acknowledged and lost: stop the receiver first.
 
     Args:
         client: sends; None where only reports are followed.
@@ -115,6 +117,7 @@ class Deliveries:
         self._entered = True
         await self._store.__aenter__()
         self._open = True
+        self._router.off(DeliveryReport, refuse)
         self._router.on(DeliveryReport, batch=_PUSH)(self._ledger.reported)
         self._ledger.start()
         if self._poll_interval is not None:
@@ -128,6 +131,8 @@ class Deliveries:
             await self._requests.drain(time_to_stop(self._stop_timeout))
             await self._requests.cancel()
         finally:
+            if self._store.shared:
+                self._router.on(DeliveryReport)(refuse)
             self._router.off(DeliveryReport, self._ledger.reported)
             await self._ledger.aclose(time_to_stop(self._stop_timeout))
             self._ledger.waiting.close()
@@ -145,7 +150,7 @@ class Deliveries:
     ) -> tuple[Delivery, ...]:
         """Send a message by XML POST (§2/1), whose ids are stored before the request starts.
 
-        The request goes on, and its outcome is stored, if the caller is cancelled.
+        The send goes on, and its outcome is stored, if the caller is cancelled.
 
         Args:
             message: what to send.
@@ -171,10 +176,7 @@ class Deliveries:
             raise LocalProtocolError("must be raise or return", field="if_known")
         sending = Sending(self._sender, self._ledger)
         intents = sending.intents(message, recipients, key)
-        known = await sending.begin(message, intents, if_known)
-        if known is not None:
-            return (known.view(),)
-        request = self._requests.start(sending.request(message, intents))
+        request = self._requests.start(sending.send(message, intents, if_known))
         return tuple(one.view() for one in await asyncio.shield(request))
 
     def send_many(
@@ -207,7 +209,8 @@ class Deliveries:
     async def poll(self, *, interval: float = 60.0) -> None:
         """Pull reports again and again (§3.2), where the gateway has no URL to push them to.
 
-        They go to all handlers of the router. A handler that fails is not called again.
+        They go to all handlers of the router. The gateway gives a report once, so it is held until
+        the store takes it; a handler of yours that fails is not called again.
 
         Args:
             interval: seconds between two pulls.
@@ -218,10 +221,16 @@ class Deliveries:
         """
         async with aclosing(self._sender.poll_reports(interval=interval)) as reports:
             async for report in reports:
-                try:
-                    await self._router.dispatch([report])
-                except Exception:
-                    _logger.exception("handlers failed on a report that was pulled")
+                while not await self._is_taken(report):  # noqa: ASYNC110 - the store tells nobody
+                    await asyncio.sleep(interval)
+
+    async def _is_taken(self, report: DeliveryReport) -> bool:
+        try:
+            await self._router.dispatch([report])
+        except ExceptionGroup as faults:
+            _logger.exception("handlers failed on a report that was pulled")
+            return faults.subgroup(StorageUnavailableError) is None
+        return True
 
     # --- what is known ---
 

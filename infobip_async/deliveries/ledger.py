@@ -113,14 +113,10 @@ class Ledger:
             [(one, partial(self._with_reports, several)) for one, several in by_id.items()]
         )
         self._tell(done)
-        faults: list[Exception] = []
-        for changed in done:
-            if changed[1] is not None and self._outbox.is_ours(changed):
-                try:
-                    await self._outbox.announce(changed[1])
-                except Exception as fault:  # noqa: BLE001 - the others are announced first
-                    faults.append(fault)
-        if faults:
+        ours = [changed[1] for changed in done if changed[1] and self._outbox.is_ours(changed)]
+        # Side by side, so that slow handlers of some do not hold up a push of many.
+        ends = await asyncio.gather(*map(self._outbox.announce, ours), return_exceptions=True)
+        if faults := [end for end in ends if isinstance(end, Exception)]:
             raise ExceptionGroup("handlers of deliveries failed", faults)
 
     def _with_reports(
@@ -179,3 +175,12 @@ class Ledger:
             except StorageUnavailableError as fault:
                 _logger.warning("other processes cannot be heard: %s", fault)
             await self._sleep(_RETRY_SECONDS)
+
+
+async def refuse(_: DeliveryReport) -> None:
+    """Take no report, as a handler of a router: nobody would store what becomes of it.
+
+    Raises:
+        StorageUnavailableError: always, so that the gateway, or a journal, gives the report again.
+    """
+    raise StorageUnavailableError("the deliveries were left; their reports are taken by the next")

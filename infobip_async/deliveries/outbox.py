@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import Final
 
 import attrs
@@ -26,6 +27,9 @@ from infobip_async.router import Router
 
 LEASE: Final = 30.0
 """Seconds for which changes are left to the process that took them up."""
+
+_TURNS: Final = 1_000
+"""Turns that are remembered."""
 
 _logger = logger_of_faults("infobip_async.deliveries")
 
@@ -59,7 +63,7 @@ class Outbox:
         self._router = router
         self._clock = clock
         self._marks: Batcher[StoredDelivery] = Batcher(self._mark)
-        self._turns: dict[str, _Turn] = {}
+        self._turns: dict[tuple[str, float], _Turn] = {}
         self._tasks = TaskSet()
 
     # --- what is written with a change ---
@@ -106,7 +110,7 @@ class Outbox:
         Raises:
             ExceptionGroup: of the handlers; the changes from there on are given again.
         """
-        turn = self._turns.setdefault(one.message_id, _Turn())
+        turn = self._turn(one)
         turn.waiting += 1
         try:
             async with turn.lock:
@@ -141,8 +145,7 @@ class Outbox:
 
     async def _mark(self, several: Sequence[StoredDelivery]) -> None:
         """Take the marks off that handlers have been given; a fault leaves them for later."""
-        ids = {one.message_id for one in several} & self._turns.keys()
-        given = {one: self._turns[one].given for one in ids}
+        given = {one.message_id: self._turn(one).given for one in several}
         try:
             await self._store.update(
                 [(one, partial(_without, number)) for one, number in given.items() if number]
@@ -150,10 +153,17 @@ class Outbox:
         except StorageUnavailableError as fault:
             _logger.warning("handlers may be given a delivery again: %s", fault)
         finally:
-            for one, number in given.items():
-                turn = self._turns.get(one)
-                if turn is not None and not turn.waiting and turn.given == number:
-                    del self._turns[one]
+            self._forget_turns()
+
+    def _turn(self, one: StoredDelivery) -> _Turn:
+        # An id can be used again for another message, which is stored at another time.
+        return self._turns.setdefault((one.message_id, one.created_at), _Turn())
+
+    def _forget_turns(self) -> None:
+        """Let go of old turns. The latest stay for those who looked before a mark was off."""
+        for key in list(islice(self._turns, max(len(self._turns) - _TURNS, 0))):
+            if not self._turns[key].waiting:
+                del self._turns[key]
 
     async def sweep(self, *, anyway: bool = False) -> None:
         """Announce what was left over.

@@ -48,7 +48,7 @@ class Delivery(DerivedEvent):
     reports: Mapping[str, DeliveryReport] = attrs.field(hash=False)
     contradictions: tuple[DeliveryReport, ...]
     done_at: datetime | None
-    reason: str | None
+    reason: str | None = attrs.field(repr=False)
     created_at: float
 
 

@@ -74,17 +74,22 @@ class Sending:
             digest=b"" if key is None else fingerprint((to.msisdn, text_of(message))),
         )
 
-    async def begin(
+    async def send(
         self, message: Message, intents: Sequence[StoredDelivery], if_known: IfKnown
-    ) -> StoredDelivery | None:
-        """Store what is about to be sent.
-
-        Returns:
-            What is known already, so that nothing is to be sent; else None.
+    ) -> list[StoredDelivery]:
+        """Store what is about to be sent, send, and store the outcome, unless it is known.
 
         Raises:
             AlreadySentError: a key or an id is known.
+            InfobipError: as of `InfobipClient.send`.
         """
+        known = await self._begin(message, intents, if_known)
+        return await self._request(message, intents) if known is None else [known]
+
+    async def _begin(
+        self, message: Message, intents: Sequence[StoredDelivery], if_known: IfKnown
+    ) -> StoredDelivery | None:
+        """Store what is about to be sent, or give what is known already."""
         done = await self.ledger.change([(one.ref, partial(_begin, one)) for one in intents])
         known = [one for one in done if one is not None and one not in intents]
         if not known:
@@ -98,10 +103,9 @@ class Sending:
         why = f"the {what} is known: the message was sent, or may have been"
         raise AlreadySentError(why, delivery=known[0].view())
 
-    async def request(
+    async def _request(
         self, message: Message, intents: Sequence[StoredDelivery]
     ) -> list[StoredDelivery]:
-        """Send, and store the outcome; raises what `InfobipClient.send` raises."""
         recipients = [Recipient(one.msisdn, one.message_id) for one in intents]
         try:
             receipt = await self.client.send(message, recipients)

@@ -1,93 +1,17 @@
-"""Processes that send and receive on one store, killed at random: nothing is lost, nor made up.
+"""Processes that send and receive on one file, killed at random: nothing is lost, nor made up.
 
 The gateway pushes some reports before its reply, some twice, and cuts some replies off.
 """
 
-import asyncio
-import json
-import random
-import sys
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from itertools import groupby
 from pathlib import Path
 
-import attrs
 import pytest
 
-from children import start_child_async
-from infobip_async import Deliveries, DeliveryStatus, Router, SqliteDeliveryStore
-from infobip_async.simulator import Fault, ManualClock, Simulator
-from infobip_async.webhook import callback_urls
+from delivery_processes import check_kills
+from infobip_async import SqliteDeliveryStore
 from platforms import needs_fork
-from ports import reserved_port
 
 pytestmark = needs_fork
-
-PROGRAM = Path(__file__).parent / "program.py"
-SECRET = "a-secret-of-the-tests"
-
-
-def ending(number: str) -> DeliveryStatus:
-    """What becomes of a message to a number."""
-    return DeliveryStatus.NOT_DELIVERED if int(number) % 10 == 3 else DeliveryStatus.DELIVERED
-
-
-@attrs.define
-class Processes:
-    """The two programs, started again whenever they were killed.
-
-    Attributes:
-        commands: the arguments of each.
-        running: the process of each.
-        killed: how many were killed.
-    """
-
-    commands: dict[str, list[str]]
-    running: dict[str, asyncio.subprocess.Process] = attrs.field(factory=dict)
-    killed: int = 0
-
-    async def start(self, name: str) -> None:
-        """Start a program."""
-        self.running[name] = await start_child_async(
-            sys.executable, str(PROGRAM), name, *self.commands[name]
-        )
-
-    async def kill(self, name: str) -> None:
-        """Kill a program, and start it again."""
-        process = self.running[name]
-        if process.returncode is None:
-            process.kill()
-            self.killed += 1
-            await process.wait()
-            await self.start(name)
-
-    @asynccontextmanager
-    async def alive(self) -> AsyncIterator[None]:
-        """Both run."""
-        for name in self.commands:
-            await self.start(name)
-        try:
-            yield
-        finally:
-            for process in self.running.values():
-                if process.returncode is None:
-                    process.kill()
-                await process.wait()
-
-
-async def outlive(processes: Processes, clock: ManualClock, seed: int, kills: int) -> None:
-    """Kill so many at random, then let the sender come to its end."""
-    chance = random.Random(seed)
-    for _ in range(kills):
-        await asyncio.sleep(chance.uniform(0.6, 1.2))  # a start takes half of that
-        await processes.kill(chance.choice(["send", "receive", "receive"]))
-        await clock.advance(60)  # what nobody took is pushed again
-    ended = asyncio.create_task(processes.running["send"].wait())
-    while not ended.done():
-        await asyncio.wait([ended], timeout=1)
-        await clock.advance(3600)
 
 
 @pytest.mark.parametrize(
@@ -96,47 +20,6 @@ async def outlive(processes: Processes, clock: ManualClock, seed: int, kills: in
 )
 async def test_kills(tmp_path: Path, count: int, kills: int) -> None:
     """Every delivery is final and right; each change was an event, and nothing else was."""
-    store, events, clock = tmp_path / "deliveries.db", tmp_path / "events", ManualClock()
-    with reserved_port() as port:
-        urls = callback_urls(f"http://127.0.0.1:{port}", secret=SECRET)
-        async with Simulator(
-            credits=10 * count, callbacks=urls, clock=clock, delivery=ending
-        ) as simulator:
-            simulator.faults.add(Fault.REPORT_BEFORE_REPLY, rate=0.3)
-            simulator.faults.add(Fault.DUPLICATE_REPORT, rate=0.2)
-            simulator.faults.add(Fault.CUT_BEFORE_REPLY, operation="send", rate=0.02)
-            processes = Processes(
-                {
-                    "receive": [str(store), str(port), str(tmp_path / "journal"), str(events)],
-                    "send": [str(store), simulator.base_url, str(count)],
-                }
-            )
-            async with processes.alive():
-                await outlive(processes, clock, seed=0, kills=kills)
-            sent = Counter(message.msisdn for message in simulator.messages)
-    async with Deliveries(None, Router(), store=SqliteDeliveryStore(store)) as deliveries:
-        known = [one async for one in deliveries.stored()]
-    assert len(known) == count
-    final = [one for one in known if one.is_final]
-    for one in final:
-        assert one.delivered is (ending(one.msisdn) is DeliveryStatus.DELIVERED)
-        assert sent[one.msisdn] <= len(one.part_ids)
-    # Killed between an intent and its request, nobody knows but the gateway: it has not got all.
-    assert all(sent[one.msisdn] < len(one.part_ids) for one in known if not one.is_final)
-    assert count - len(final) <= 20 * kills
-    check_events(events, {one.key: one.delivered for one in final}, processes.killed)
-
-
-def check_events(events: Path, ends: dict[str, bool], killed: int) -> None:
-    """Each end was given, none twice but after a kill, and no state that is behind another."""
-    given = defaultdict(list)
-    for line in events.read_text().splitlines():
-        key, *state = json.loads(line)
-        given[key].append(tuple(state))
-    repeated = 0
-    for key, end in ends.items():
-        states = [state for state, _ in groupby(given[key])]
-        repeated += len(given[key]) - len(states)
-        assert states[-1][-1] is end
-        assert len(states) == len(set(states))
-    assert repeated <= 100 * killed
+    file = tmp_path / "deliveries.db"
+    store = lambda: SqliteDeliveryStore(file)  # noqa: E731 - one store after the other
+    await check_kills(tmp_path, store, str(file), count=count, kills=kills)

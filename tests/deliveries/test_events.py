@@ -254,8 +254,19 @@ async def test_handlers_of_reports_are_given_them_too(make, handler: Handler) ->
 
     async with make():
         await handler.router.dispatch([report("of nobody")])
-    await handler.router.dispatch([report("later")])
-    assert [one.message_id for one in seen] == ["of nobody", "later"]
+    assert [one.message_id for one in seen] == ["of nobody"]
+
+
+async def test_a_report_after_the_end_is_not_lost(make, store, router: Router) -> None:
+    """With a store that lasts it is refused, until there is somebody who takes it."""
+    async with make() as first:
+        (delivery,) = await first.send(HELLO, NUMBER)
+    if store.shared:
+        with pytest.raises(ExceptionGroup):
+            await router.dispatch([report(delivery.message_id)])
+    async with make() as second:
+        await router.dispatch([report(delivery.message_id)])
+        assert (await second.get(delivery.message_id)).delivered
 
 
 # --- several processes, and deaths -----------------------------------------------------------

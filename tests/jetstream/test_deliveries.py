@@ -1,10 +1,12 @@
 """Deliveries in a bucket of a real broker."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from deliveries_support import HELLO, NUMBER, Client, report
+from delivery_processes import check_kills
 from infobip_async import (
     Deliveries,
     Delivery,
@@ -58,3 +60,21 @@ async def test_the_name_of_a_bucket() -> None:
     """It is a part of subjects."""
     with pytest.raises(LocalProtocolError, match="bucket"):
         NatsDeliveryStore("nats://127.0.0.1:1", bucket="a.b")
+
+
+@pytest.mark.proof
+async def test_kills_of_the_broker_too(server, tmp_path: Path) -> None:
+    """Every delivery is final and right; each change was an event, and nothing else was."""
+
+    async def other() -> None:
+        await server.kill()
+        await server.start()
+
+    await check_kills(
+        tmp_path,
+        lambda: NatsDeliveryStore(server.url),
+        server.url,
+        count=1_000,
+        kills=20,
+        other=other,
+    )
