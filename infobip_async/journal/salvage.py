@@ -62,6 +62,8 @@ def _salvage(path: Path, new: Path) -> Salvaged:
             found = _copy(source, into)
             into.execute("commit")
         except sqlite3.Error as fault:
+            target.close()
+            new.unlink(missing_ok=True)  # so that the same command can be given again
             raise StorageUnavailableError(f"{new} cannot be written: {fault}") from None
         finally:
             target.close()

@@ -13,7 +13,6 @@ agreement between processes.
 """
 
 import asyncio
-import logging
 import math
 from collections.abc import Sequence
 from contextlib import suppress
@@ -29,9 +28,10 @@ from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.worker import JournalWorker
 from infobip_async.models import Event, HlrReport
 from infobip_async.protocol.exchange import RawPush
+from infobip_async.redaction import SparseLogger, logger_of_faults
 from infobip_async.router import Router
 
-_logger = logging.getLogger("infobip_async.journal")
+_logger = logger_of_faults("infobip_async.journal")
 
 # Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
 _BIG: Final = 64 * 1024
@@ -83,6 +83,7 @@ class Turns:
     decode: Decode
     settings: HandlerSettings
     _stop: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _lines: SparseLogger = attrs.field(factory=lambda: SparseLogger(_logger), init=False)
     _counts: JournalCounts | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -107,7 +108,10 @@ class Turns:
             while not self._stop.is_set():
                 try:
                     await self._look()
-                except StorageUnavailableError:  # which every push that comes says in the log
+                except StorageUnavailableError as fault:
+                    self._lines.error(
+                        "this process cannot handle what the journal stores: %s", fault
+                    )
                     await self._pause(_SECONDS_AFTER_A_FAULT)
                 except Exception:
                     _logger.exception("a part of the journal has failed")
@@ -139,7 +143,7 @@ class Turns:
             await self.router.everywhere.dispatch(await self._read(push))
         except RemoteProtocolError:
             pass  # the process with the turn puts the push into quarantine
-        except ExceptionGroup:
+        except Exception:  # one push must not cost those behind it
             _logger.exception("handlers failed on reports of other processes")
 
     async def _read(self, push: RawPush) -> Sequence[Event]:

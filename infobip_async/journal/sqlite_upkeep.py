@@ -84,7 +84,7 @@ def read_listened_for(
         (behind, LISTENED_FOR, limit),
     )
     last = rows[-1][0] if rows else max(behind, _newest(connection))
-    return last, [push_of(*push) for _, *push in rows]
+    return last, [push for _, *columns in rows if (push := _readable(columns))]
 
 
 def listen(connection: sqlite3.Connection, name: str, since: int, behind: int) -> None:

@@ -124,6 +124,36 @@ async def test_a_handler_that_fails_on_what_it_hears(bench, other, caplog):
     assert caplog.text.count("reports of other processes") == 1
 
 
+async def test_a_row_that_a_listener_cannot_read(bench, other):
+    """It is passed over."""
+    heard = other.record(HlrReport, everywhere=True)
+    stuck = bench.record(HlrReport)
+    stuck.act = lambda _: asyncio.Event().wait()
+    journal = await bench.start(stop_timeout=0.001)
+    await other.start()
+    work = [journal._thread.do(lambda c: c.execute(_BROKEN).rowcount), journal.put(bench.hlr("1"))]
+    await asyncio.gather(*work)
+    await heard.wait_for(1)
+    assert heard.ids == ["1"]
+
+
+_BROKEN = (
+    "insert into pushes (kind, query, body, received_at) values ('hlr', 'a text', 'a text', 0.0)"
+)
+
+
+async def test_a_lock_that_cannot_be_taken(bench, caplog):
+    """It is told: pushes are stored, and nobody handles them. They are when it can be."""
+    got = bench.record(DeliveryReport)
+    lock = bench.path.with_name(f"{bench.path.name}-lock")
+    lock.mkdir()
+    journal = await bench.start()
+    await journal.put(bench.reports("a"))
+    await bench.until(lambda: "this process cannot handle" in caplog.text)
+    lock.rmdir()
+    await got.wait_for(1)
+
+
 async def test_nothing_is_kept_for_nobody(bench, other):
     """What was handled is forgotten when no listener needs it, or none has said so for long."""
     got = bench.record(HlrReport)
