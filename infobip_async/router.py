@@ -95,6 +95,8 @@ class Router:
     ) -> Callable[[Any], Any]:
         """Register the decorated coroutine function for one type of event.
 
+        Whatever ends a handler is a failure on its event alone, `SystemExit` included.
+
         Args:
             event: `DeliveryReport`, `HlrReport`, `InboundSms`, `UnreadableRow` for what was set
                 aside, or `Delivery`, which comes from `Deliveries`.

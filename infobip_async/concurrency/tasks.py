@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -79,19 +80,25 @@ class TaskSet:
         await cancel(self._tasks)
 
 
+async def _pause() -> None:
+    await asyncio.sleep(1.0)
+
+
 @attrs.define(eq=False)
 class LastingTasks:
     """Tasks of work that goes on until it is told to end; what ends before that is begun again.
 
     Attributes:
-        tell: is given the task that ended before it was told to.
-        pause: is awaited before work that has failed is begun again.
+        owner: what the work is for, in the log.
+        logger: is told of each task that ended before it was told to.
+        pause: is awaited before work that has failed is begun again; for a second by default.
         tasks: the tasks.
         ending: whether the work is told to end: nothing is begun again.
     """
 
-    tell: Ended
-    pause: Callable[[], Awaitable[object]]
+    owner: str
+    logger: logging.Logger
+    pause: Callable[[], Awaitable[object]] = _pause
     tasks: TaskSet = attrs.field(factory=TaskSet, init=False)
     ending: bool = attrs.field(default=False, init=False)
 
@@ -105,9 +112,11 @@ class LastingTasks:
         self.tasks.start(run).add_done_callback(partial(self._ended, work))
 
     def _ended(self, work: Callable[[], Work], task: "asyncio.Task[object]") -> None:
-        if self.ending or not (task.cancelled() or task.exception()):
+        fault = None if task.cancelled() else task.exception()
+        if self.ending or not (task.cancelled() or fault):
             return
-        self.tell(task)
+        text = "a part of the %s has failed: it is begun again"
+        self.logger.critical(text, self.owner, exc_info=fault)
         self._run(work, work() if task.cancelled() else self._later(work))
 
     async def _later(self, work: Callable[[], Work]) -> None:

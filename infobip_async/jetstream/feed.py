@@ -28,7 +28,6 @@ from infobip_async.jetstream import messages
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.consumers import OrderedConsumer
 from infobip_async.jetstream.journal import DEDUP_WINDOW, declare_pushes
-from infobip_async.jetstream.lease import log_end
 from infobip_async.jetstream.options import Servers, connect_options
 from infobip_async.protocol.exchange import PushKind
 from infobip_async.protocol.push import PushFormat, decode
@@ -67,7 +66,7 @@ class ReportFeed:
         self._consumer = OrderedConsumer(self._connection, stream, subject)
         self._began = False
         self._sparse_logger = SparseLogger(_logger)
-        self._tasks = LastingTasks(log_end, partial(asyncio.sleep, 1.0))
+        self._tasks = LastingTasks("feed", _logger)
 
     async def __aenter__(self) -> Self:
         """Begin to read, behind the last report that is stored now.

@@ -22,6 +22,7 @@ octets for each number, and 150 once the number has its result.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -49,12 +50,13 @@ from infobip_async.jetstream.hlr_messages import (
     chunk_number,
 )
 from infobip_async.jetstream.hlr_worker import HlrWorker
-from infobip_async.jetstream.lease import log_end
 from infobip_async.jetstream.options import Servers, connect_options
 from infobip_async.router import Router
 from infobip_async.runs.settings import OnUnknown, check_positive, check_range
 
 _READ_AHEAD: Final = 16  # chunks
+_logger = logging.getLogger("infobip_async.jetstream")
+
 _POLL_SECONDS: Final = 0.5
 
 
@@ -260,7 +262,7 @@ class HlrJob:
         messages: asyncio.Queue[Msg] = asyncio.Queue(_READ_AHEAD)
         subjects = self._subjects.of("result")
         consumer = OrderedConsumer(self._connection, self._subjects.stream, subjects)
-        tasks = LastingTasks(log_end, partial(asyncio.sleep, 1.0))
+        tasks = LastingTasks("job", _logger)
         tasks.start(partial(consumer.run, messages.put))
         try:
             yield messages

@@ -29,8 +29,10 @@ What is not
 - **Duplicates.** A delivery report or HLR push that comes again, octet for octet, within
   `dedup_window` (26 hours; the gateway tries for 24) is handled once. Rows that come again in a
   different push are handled again, unlike with `SqliteJournal`. So are all events of the pushes
-  that a worker had in hand when it died: handlers must be able to take an event twice. An inbound
-  SMS that is given to a second worker has ``possible_duplicate=True``.
+  that a worker had in hand when it died: handlers must be able to take an event twice. A broker
+  that is killed may give pushes to another worker that one has in hand, or was done with just
+  before; within a process nothing is handled again. An inbound SMS that is given to a second
+  worker has ``possible_duplicate=True``.
 - **Order.** Two workers can handle events of one message id at the same time if they arrive in
   different pushes. Go by `DeliveryReport.done_at`, not by the order of calls.
 - **Parts.** The parts of an inbound SMS can get to different workers. So handlers with
@@ -51,7 +53,6 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Final, Self
 
 from nats.js.api import (
@@ -69,7 +70,6 @@ from infobip_async.concurrency.tasks import LastingTasks
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.dead_letters import DeadLetters
-from infobip_async.jetstream.lease import log_end
 from infobip_async.jetstream.messages import StreamSubjects
 from infobip_async.jetstream.options import Servers, connect_options
 from infobip_async.jetstream.storage import CONSUMER, NatsStorage
@@ -106,7 +106,9 @@ class NatsJournal:
         replicas: copies of the streams in a cluster of brokers: 1, 3 or 5.
         settings: how events are handled.
         ack_wait: seconds after which the broker gives the pushes of a worker that died to others.
-        max_deliveries: times that a push is given to workers before it is a dead letter.
+        max_deliveries: times that a push is given to workers before it is a dead letter. From the
+            third time on its events are handled while nothing else in the process is, since one
+            of them may be what kills the workers.
         dedup_window: seconds that a push is kept after it was handled, and recognised if it comes
             again.
 
@@ -180,7 +182,7 @@ class NatsJournal:
             )
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._connection)
-            tasks = LastingTasks(log_end, partial(asyncio.sleep, _PURGE_SECONDS))
+            tasks = LastingTasks("journal", _logger)
             stack.push_async_callback(tasks.end)
             tasks.start(self._purge_regularly)
             if self._handles:

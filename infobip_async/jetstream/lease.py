@@ -19,7 +19,6 @@ from infobip_async.jetstream.consumers import Handle, PullConsumer
 
 _HEARTBEATS: Final = 3  # within `ack_wait`, so that one may be late
 _MOST_REMEMBERED: Final = 50_000  # messages that were done with; they take some 8 MiB
-_SECONDS_AFTER_A_FAULT: Final = 1.0
 
 _logger = logging.getLogger("infobip_async.jetstream")
 
@@ -99,7 +98,7 @@ class Lease:
                 await handle(message)
 
         consumer = PullConsumer(self.connection, self.stream, self.declare, shared=True)
-        lasting = LastingTasks(log_end, partial(asyncio.sleep, _SECONDS_AFTER_A_FAULT))
+        lasting = LastingTasks("journal", _logger)
         lasting.start(partial(consumer.run, take, capacity))
         lasting.start(self._beat)
         try:
@@ -144,9 +143,3 @@ class Lease:
     async def _tell_all(self, what: bytes) -> None:
         for message in tuple(self._messages.values()):
             await self.connection.publish(message.reply, what)
-
-
-def log_end(task: "asyncio.Task[object]") -> None:
-    """Log the end of a task that nobody has asked to end; it is begun again."""
-    fault = None if task.cancelled() else task.exception()
-    _logger.critical("a part of the journal has failed: it is begun again", exc_info=fault)

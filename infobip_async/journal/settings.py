@@ -31,9 +31,11 @@ class HandlerSettings:
         first_delay: seconds until the second attempt. Each further delay is twice as long; each is
             shortened by up to a half at random.
         longest_delay: most seconds between two attempts.
-        time_limit: seconds that the handlers of an event, or of a batch, may take together.
+        time_limit: seconds that the handlers of an event, or of a batch, may take together; then
+            they are cancelled. Handlers that go on all the same are given up: others take their
+            place, and their ordering key stays closed until they end.
         stop_timeout: seconds that a clean stop waits for handlers in flight before it cancels
-            them.
+            them; for those that go on all the same it waits one second more.
         window: events in memory above which no more pushes are read; these wait on disk.
         clock: gives seconds since the epoch.
         sleep: waits for seconds.

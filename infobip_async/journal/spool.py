@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from infobip_async.concurrency.tasks import LastingTasks
 from infobip_async.errors import StorageUnavailableError
 from infobip_async.journal.base import Decode, Journal
 from infobip_async.journal.sqlite import SqliteJournal
@@ -83,11 +84,14 @@ class SpoolJournal:
         async with self._spool.alone(), self._journal.serve(router, decode):
             self._direct = False
             self._news.set()  # there may be pushes of an earlier run
-            moving = asyncio.create_task(self._move_repeatedly())
+            moving = LastingTasks("spool", _logger)
+            moving.start(self._move_repeatedly)
             try:
                 yield
             finally:
-                await _end(moving)
+                moving.ending = True
+                for task in moving.tasks:
+                    await _end(task)
 
     async def _move_repeatedly(self) -> None:
         while True:
@@ -99,13 +103,16 @@ class SpoolJournal:
                 self._news.set()
                 await asyncio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
                 continue
+            except BaseException:
+                self._news.set()  # for the task that takes the place of this one
+                raise
             if count:
                 _logger.info("handed %d pushes on from the spool", count)
             if not self._putting and not self._news.is_set():
                 self._direct = True
 
 
-async def _end(task: "asyncio.Task[None]") -> None:
+async def _end(task: "asyncio.Task[object]") -> None:
     """Cancel a task until it ends: the library of a journal may lose a cancellation."""
     while not task.done():
         task.cancel()

@@ -1,6 +1,5 @@
 """A journal in an SQLite file."""
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from typing import Final, Self
 from infobip_async.concurrency.file_lock import FileLock
 from infobip_async.concurrency.sqlite_file import FileKind, network_of
 from infobip_async.concurrency.sqlite_thread import SqliteThread
+from infobip_async.concurrency.tasks import LastingTasks
 from infobip_async.errors import StorageUnavailableError
 from infobip_async.journal import sqlite_tables, sqlite_upkeep
 from infobip_async.journal.base import (
@@ -152,12 +152,14 @@ class SqliteJournal:
                 )
             turns = Turns(self._storage, self._turn, router, decode, self._settings)
             await turns.begin()
-            running = asyncio.create_task(turns.run())
+            running = LastingTasks("journal", _logger)
+            running.start(turns.run)
             try:
                 yield
             finally:
                 turns.stop()
-                await running
+                running.ending = True
+                await running.tasks.drain()
                 self._notes.close()
         finally:
             await self._thread.aclose()

@@ -117,10 +117,10 @@ class JournalWorker:
         )
         self._last_arrival = 0.0
         self._caught_up = False
-        self._workers = LastingTasks(_log_end, self._pause)
+        self._workers = LastingTasks("journal", _logger, self._pause)
         self._numbers = Numbers()
         self._given_up = TaskSet()
-        self._others = LastingTasks(_log_end, self._pause)
+        self._others = LastingTasks("journal", _logger, self._pause)
         self._retries = TaskSet()
         self._closed = False
 
@@ -363,9 +363,3 @@ class JournalWorker:
         while True:
             await self._settings.sleep(_SECONDS_BETWEEN_EXPIRIES)
             self._enqueue_first(self._parts.take_due(self._arrived()))
-
-
-def _log_end(task: "asyncio.Task[object]") -> None:
-    """Log the end of a task that nobody has asked to end; it is begun again."""
-    fault = None if task.cancelled() else task.exception()
-    _logger.critical("a part of the journal has failed: it is begun again", exc_info=fault)

@@ -130,7 +130,7 @@ class HandleThenAck:
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[None]:
         """Hand on, from time to time, messages whose parts are late."""
-        expiry = LastingTasks(_log_end, partial(asyncio.sleep, 1.0))
+        expiry = LastingTasks("receiver", _logger)
         expiry.start(self._expire_repeatedly)
         try:
             yield
@@ -203,9 +203,3 @@ class StoreThenAck:
 
     async def finish(self, seconds: float) -> None:
         """Do nothing: pushes that wait are in the journal."""
-
-
-def _log_end(task: "asyncio.Task[object]") -> None:
-    """Log the end of a task that nobody has asked to end; it is begun again."""
-    fault = None if task.cancelled() else task.exception()
-    _logger.error("the expiry of incomplete messages is begun again", exc_info=fault)

@@ -278,6 +278,27 @@ async def check_failed_handlers_are_tried_again(engine: Engine) -> None:
     _expect(not faults, "a handler that failed was not called again")
 
 
+async def check_odd_ends_of_handlers(engine: Engine) -> None:
+    """Whatever ends a handler is a failure on its event, however many end so."""
+    *odd, good = some_numbers(2 * _PUSHES)
+    met: set[str] = set()
+
+    async def end(event: Event) -> None:
+        if isinstance(event, HlrReport) and event.destination not in {*met, good}:
+            met.add(event.destination)
+            if len(met) % 2:
+                raise SystemExit(1)
+            if task := asyncio.current_task():
+                task.cancel()
+            await asyncio.sleep(0)
+
+    seen = Seen(end)
+    async with _serving(engine, seen) as journal:
+        for number in (*odd, good):
+            await _put(journal, report_on(number), engine.seconds)
+        await seen.wait_for([*odd, good], engine.seconds)
+
+
 async def check_unreadable_push(engine: Engine) -> None:
     """What cannot be read is taken, and stops nothing."""
     seen, (number,) = Seen(), some_numbers(1)
@@ -347,6 +368,7 @@ CHECKS: Final[Sequence[Check]] = (
     check_same_push_twice,
     check_same_push_after_restart,
     check_failed_handlers_are_tried_again,
+    check_odd_ends_of_handlers,
     check_unreadable_push,
     check_engine_away_and_back,
     check_engine_away_at_start,

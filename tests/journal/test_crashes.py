@@ -53,7 +53,11 @@ def inbound(query: str, *events: str) -> Post:
 
 def reports(n: int, rows: int) -> Post:
     """Delivery reports on so many messages."""
-    ids = [f"id {n}-{row}" for row in range(rows)]
+    return reports_on(*(f"id {n}-{row}" for row in range(rows)))
+
+
+def reports_on(*ids: str) -> Post:
+    """Delivery reports on messages."""
     body = "".join(f'<message id="{one}" status="DELIVERED"/>' for one in ids)
     return post("dlr", f"<DeliveryReport>{body}</DeliveryReport>", *ids)
 
@@ -175,7 +179,10 @@ class Nursery:
             else:
                 calls = chance.randint(1, 30)
                 await self.live(point=points[death % 4], calls=calls, end=signal.SIGKILL)
-        await self.live()
+        alive = -1
+        while alive < self.killed:  # events that kill their process end this one, too
+            alive = self.killed
+            await self.live()
         assert not self.waiting
 
     def handled(self) -> Counter[str]:
@@ -237,6 +244,26 @@ async def test_nothing_acknowledged_is_lost(
     assert len(nursery.acknowledged) > 5 * number
     assert await nursery.lost() == set()
     assert nursery.repeated() <= nursery.allowed
+
+
+@pytest.mark.parametrize(
+    ("number", "deaths", "killers"),
+    [(6, 1, 1), pytest.param(200, 80, 10, marks=pytest.mark.proof)],
+)
+async def test_events_that_kill_their_process(
+    nursery: Nursery, number: int, deaths: int, killers: int
+) -> None:
+    """Each is a dead letter in the end, nothing else is, and everything else is handled."""
+    ids = {f"killer {n}" for n in range(killers)}
+    nursery.waiting += [reports_on(one) for one in ids]
+    await nursery.crash(1, number=number, deaths=deaths)
+    async with SqliteJournal(nursery.folder / "posts.db") as journal:
+        dead = {letter.read().message_id async for letter in journal.dead()}
+    assert dead == ids
+    assert await nursery.lost() == ids
+    assert nursery.repeated() <= nursery.allowed
+    figures = f"{len(nursery.acknowledged)} acknowledged, {nursery.repeated()} handled again"
+    print(f"{nursery.killed} deaths, {figures}, {len(dead)} dead letters")  # noqa: T201 - the figures
 
 
 async def test_a_death_at_each_point(nursery: Nursery) -> None:
