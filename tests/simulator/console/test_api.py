@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import attrs
 import httpx
 import pytest
 
@@ -162,6 +163,30 @@ async def test_parts_are_joined_on_the_handset(client, get) -> None:
     await client.send(TextMessage(text, sender="Friend", flash=True), "38590000001")
     (message,) = (await get("phones/38590000001"))["messages"]
     assert (message["text"], message["parts"], message["missing"]) == (text, 2, [])
+
+
+async def test_octets_are_answered(simulator, sink, post, get) -> None:
+    """In hexadecimal; a handset that was never written to has a conversation, too."""
+    simulator.callbacks = attrs.evolve(sink.urls, inbound_sms=f"{sink.urls.inbound_sms}&b=%bin%")
+    await post("inbound", **{"from": "+38590000001", "octets": "c3 0a"})
+    (phone,) = (await get("phones"))["items"]
+    assert (phone["number"], phone["text"], phone["messages"]) == ("38590000001", "binary", 1)
+    (message,) = (await get("phones/38590000001"))["messages"]
+    assert (message["octets"], message["text"]) == ("C3 0A", None)
+
+
+async def test_conversations_are_found(client, get) -> None:
+    """By number or by their last text."""
+    await client.send(HELLO, ["38590000001", "38590000002"])
+    assert [p["number"] for p in (await get("phones", contains="0002"))["items"]] == ["38590000002"]
+    assert (await get("phones", contains="HELLO", limit=1))["total"] == 2
+
+
+async def test_networks_are_found(get) -> None:
+    """By operator, country or code."""
+    found = (await get("networks", contains="swisscom"))["items"]
+    assert {"code": "22801", "operator": "Swisscom", "country": "CH"} in found
+    assert (await get("networks", contains="22801"))["total"] >= 1
 
 
 async def test_an_answer_needs_an_address(api) -> None:
@@ -343,6 +368,8 @@ async def test_all_is_forgotten(simulator, client, get, post) -> None:
         ("PUT phones/38598514674", {"absent": "maybe"}, 400, "true or false"),
         ("POST preview", {"text": "x" * 40_001}, 400, "at most 40000"),
         ("POST preview", {"text": 5}, 400, "must be a text"),
+        ("POST faults", {"fault": "hang", "times": "many"}, 400, "times must be"),
+        ("POST messages/request-1/report", {"status": "SENT"}, 404, "no message"),
     ],
 )
 async def test_wrong_requests_are_refused(api, asked, body, status, about) -> None:
