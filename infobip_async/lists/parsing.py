@@ -25,8 +25,7 @@ _DELIMITERS: Final = (",", ";", "\t", "|")
 _SEPARATED: Final = re.compile(r'[,;\t|"]')
 _SEP_LINE: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 """The first line of some spreadsheets' CSV, which names the delimiter."""
-_BEGINNING: Final = re.compile(r"[\W\d_]*")
-"""The beginning of a line, up to its first letter."""
+_LETTER: Final = re.compile(r"[^\W\d_]")
 _LONG_NUMBER: Final = re.compile("[0-9]{9}")
 """What no name of a column has: more digits than a date."""
 _MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -58,13 +57,13 @@ class LineDecoder:
         Raises:
             LocalProtocolError: the octets are not of the encoding, or a line is too long.
         """
+        octets = chunk
         if self._decoder is None:
-            self._first += chunk
-            if len(self._first) < len(_MARKS[0]) and chunk:
+            self._first = octets = self._first + chunk
+            if len(octets) < len(_MARKS[0]) and chunk:
                 return []
-            self._decoder, first = self._choose(), self._first
-            return self._decode(first, final=not chunk)
-        return self._decode(chunk, final=not chunk)
+            self._decoder = self._choose()
+        return self._decode(self._decoder, octets, final=not chunk)
 
     def _choose(self) -> io.IncrementalNewlineDecoder:
         """Choose the codec by the first octets, where no encoding is given."""
@@ -74,10 +73,11 @@ class LineDecoder:
         octets = codecs.getincrementaldecoder("utf-8-sig" if utf8 else self._encoding)()
         return io.IncrementalNewlineDecoder(octets, translate=True)
 
-    def _decode(self, octets: bytes, *, final: bool) -> list[str]:
-        assert self._decoder is not None  # noqa: S101 - for mypy
+    def _decode(
+        self, decoder: io.IncrementalNewlineDecoder, octets: bytes, *, final: bool
+    ) -> list[str]:
         try:
-            text = self._rest + self._decoder.decode(octets, final=final)
+            text = self._rest + decoder.decode(octets, final=final)
         except UnicodeDecodeError as fault:
             read = fault.object[: fault.start].decode(self._encoding or "utf-8", "ignore")
             line = self._lines + len(_LINE_END.split(read))
@@ -216,7 +216,7 @@ class CsvRows:
             for count, text in enumerate(cell.split("\n") if "\n" in cell else ()):
                 pieces = text.split(self._delimiter)
                 if count:
-                    pieces.append(_BEGINNING.match(text)[0])  # type: ignore[index]  # always matches
+                    pieces.append(_LETTER.split(text, maxsplit=1)[0])  # what the line begins with
                 elif len(pieces) == 1:
                     continue
                 if any(looks_like_number(piece.strip(' "')) for piece in pieces):

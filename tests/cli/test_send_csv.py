@@ -252,6 +252,9 @@ def test_a_job_goes_on(send: Run, gateway: Any, tmp_path: Path) -> None:
     first, second = send(*args), send(*args)
     assert len(gateway.simulator.messages) == 3
     assert _rows(first.stdout) == _rows(second.stdout)
+    assert "what an earlier run has sent is not sent again" in second.stderr
+    assert "3 outcomes are of an earlier run" in second.stderr
+    assert "earlier run" not in first.stderr
     assert first.exit_code == second.exit_code == 6
 
 
