@@ -16,6 +16,8 @@ from aiohttp import web
 from infobip_async import (
     Alphabet,
     BinaryMessage,
+    Deliveries,
+    Delivery,
     DeliveryReport,
     DeliveryStatus,
     Endpoints,
@@ -39,6 +41,7 @@ from infobip_async import (
     SendOutcome,
     SendReceipt,
     SendResult,
+    SqliteDeliveryStore,
     SqliteJournal,
     TextMessage,
     Ton,
@@ -302,3 +305,29 @@ async def simulators() -> None:
         simulator.report(whole.first, "DELIVERED", delay=5)
         InfobipClient("user", "password", endpoints=Endpoints.at(simulator.base_url))
     Simulator("user", "password")  # type: ignore[call-arg]
+
+
+# --- deliveries ---
+
+
+async def deliveries(client: InfobipClient, router: Router) -> None:
+    """A message, its end, and each of its changes."""
+
+    @router.on(Delivery)
+    async def changed(delivery: Delivery) -> None:
+        assert_type(delivery.delivered, bool | None)
+        assert_type(delivery.outcome, SendOutcome | None)
+
+    @router.on(Delivery)  # type: ignore[arg-type]  # the handler takes reports
+    async def reported(report: DeliveryReport) -> None: ...
+
+    async with Deliveries(client, router, store=SqliteDeliveryStore("sent.db")) as sent:
+        several = await sent.send(TextMessage("Hello", "Friend"), "38598514674", key="order-17")
+        assert_type(several, tuple[Delivery, ...])
+        assert_type(await sent.wait(several[0].message_id, timeout=60), Delivery)
+        assert_type(await sent.get(key="order-17"), Delivery | None)
+        async for one in sent:
+            assert_type(one, Delivery)
+        async for result in sent.send_many([(TextMessage("Hi", "Friend"), "385")], run="may"):
+            assert_type(result, SendResult)
+        await sent.wait(17)  # type: ignore[arg-type]  # ids are strings

@@ -329,6 +329,8 @@ class Deliveries:
     async def forget(self, *, older_than: float | None = None, msisdn: str | None = None) -> int:
         """Forget deliveries, and with them their keys: a key can be used anew then.
 
+        What a file once held may stay in its free pages; `infobip_async.forget` writes it anew.
+
         Args:
             older_than: those that are final, and were stored so many seconds ago or longer.
             msisdn: those to a number, in any form that `numbering.normalise` reads; without

@@ -98,10 +98,16 @@ class SqliteDeliveryStore:
 
     async def update(self, changes: Sequence[tuple[DeliveryRef, Change]]) -> Sequence[Changed]:
         """See `DeliveryStore.update`."""
-        return await self._thread.do(partial(self._update, changes))
+        numbers: list[int] = []
+        done = await self._thread.do(partial(self._update, changes, numbers))
+        self._own.update(numbers)
+        return done
 
     def _update(
-        self, changes: Sequence[tuple[DeliveryRef, Change]], connection: sqlite3.Connection
+        self,
+        changes: Sequence[tuple[DeliveryRef, Change]],
+        numbers: list[int],
+        connection: sqlite3.Connection,
     ) -> list[Changed]:
         done: list[Changed] = []
         for ref, change in changes:
@@ -114,7 +120,7 @@ class SqliteDeliveryStore:
             if row is not None and (after is None or before is None or after.ids != before.ids):
                 connection.execute("delete from parts where delivery = ?", row[:1])
             if after is not None:
-                self._put(connection, row, before, after)
+                numbers += self._put(connection, row, before, after)
             elif row is not None:
                 connection.execute("delete from deliveries where id = ?", row[:1])
         return done
@@ -125,12 +131,12 @@ class SqliteDeliveryStore:
         row: _Row | None,
         before: StoredDelivery | None,
         after: StoredDelivery,
-    ) -> None:
-        """Write a delivery, in place of the row that it had."""
+    ) -> list[int]:
+        """Write a delivery, in place of the row that it had; give the number of its change."""
         changed = 0 if row is None else row[1]
-        if before is not None and after.changes != before.changes:
+        news = before is not None and after.changes != before.changes
+        if news:
             changed = _next_change(connection)
-            self._own.add(changed)
         try:
             if row is None:
                 delivery = connection.execute(_INSERT, _values(after, changed)).lastrowid
@@ -142,6 +148,7 @@ class SqliteDeliveryStore:
                 connection.executemany("insert into parts values (?, ?)", parts)
         except sqlite3.IntegrityError:
             raise LocalProtocolError("it belongs to another delivery", field="message_id") from None
+        return [changed] if news else []
 
     async def scan(self, query: DeliveryQuery) -> AsyncIterator[StoredDelivery]:
         """See `DeliveryStore.scan`."""

@@ -25,7 +25,7 @@ def ending(number: str) -> str:
     return STATUSES[int(number) % len(STATUSES)]
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(20_000, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("count", [30, pytest.param(20_000, marks=pytest.mark.proof)])
 async def test_a_list_with_a_store(tmp_path: Path, count: int) -> None:
     """Each message is counted as the gateway has ended it, though some replies are lost."""
     router, store = Router(), SqliteDeliveryStore(tmp_path / "deliveries.db")
