@@ -35,7 +35,7 @@ class Pulled(ReportQueue):
         self.asked: list[tuple[str, ...]] = []
         self.fails_at = 0
 
-    async def pull(self, message_ids: tuple[str, ...] = ()) -> None:
+    async def pull(self, message_ids: tuple[str, ...] = (), router: Router | None = None) -> None:
         """Bring what was asked about."""
         self.asked.append(message_ids)
         if len(self.asked) == self.fails_at:
