@@ -3,7 +3,7 @@
 import copy
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import monotonic
@@ -232,6 +232,12 @@ class SparseLogger(logging.LoggerAdapter[logging.Logger]):
         self._seconds = seconds
         self._clock = clock
         self._kinds: dict[str, tuple[float, int]] = {}  # until when, and how many were left out
+
+    def process(
+        self, msg: object, kwargs: MutableMapping[str, Any]
+    ) -> tuple[object, MutableMapping[str, Any]]:
+        """Keep the fields of a line, which the base class would take away."""
+        return msg, kwargs
 
     def log(self, level: int, msg: object, *args: object, **options: Any) -> None:  # noqa: ANN401 - as the base class
         """Log a line, unless one of its kind was logged a short time ago."""

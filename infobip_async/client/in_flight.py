@@ -104,6 +104,8 @@ def _report(message_ids: tuple[str, ...], task: asyncio.Task[Any]) -> None:
     if task.cancelled():
         end = "was cancelled when the client closed: its outcome is unknown"
     elif fault := task.exception():
+        if isinstance(fault, OutcomeUnknownError):
+            return  # this was told where it was found
         end = f"failed: {fault}"
     else:
         _logger.info("an exchange whose caller was cancelled ended well (message ids: %.200s)", ids)

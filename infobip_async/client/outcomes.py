@@ -4,6 +4,7 @@
 only unreadable. `Outcomes.submit` is for sends and queries: there it leaves the outcome unknown.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from http import HTTPStatus
@@ -14,11 +15,21 @@ import attrs
 
 from infobip_async.client.in_flight import InFlight
 from infobip_async.client.transport import HttpSender
-from infobip_async.errors import InfobipError, OutcomeUnknownError, RemoteProtocolError
+from infobip_async.errors import (
+    AuthenticationError,
+    InfobipError,
+    NotEnoughCreditsError,
+    OutcomeUnknownError,
+    RemoteProtocolError,
+)
 from infobip_async.protocol.exchange import HttpReply, HttpRequest
+from infobip_async.redaction import SparseLogger
 from infobip_async.telemetry import Watch
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("infobip_async.client")
+_sparse_logger = SparseLogger(_logger)
 
 
 @attrs.frozen
@@ -83,7 +94,7 @@ class Outcomes:
                         reply = await self._reply(_without_traceback(encode))
                         replies.append(_without_traceback(partial(decode, reply)))
                     except InfobipError as fault:
-                        _raise_outcome(fault, len(replies), message_ids)
+                        _raise_outcome(name, fault, len(replies), message_ids)
                 return replies
 
         return await self.in_flight.run(exchange, message_ids)
@@ -116,20 +127,29 @@ def _without_traceback(make: Callable[[], T]) -> T:
         raise fault.with_traceback(None) from None
 
 
-def _raise_outcome(fault: InfobipError, done: int, message_ids: tuple[str, ...]) -> NoReturn:
-    """Raise the error that a failed exchange means to the caller.
+def _raise_outcome(
+    name: str, fault: InfobipError, done: int, message_ids: tuple[str, ...]
+) -> NoReturn:
+    """Raise the error that a failed exchange means to the caller, and log what an operator asks.
 
     Args:
+        name: of the client's method.
         fault: of the exchange.
         done: exchanges of the same message that were carried out before.
         message_ids: of all of them.
     """
-    if done:
-        raise OutcomeUnknownError(
-            f"{done} of several parts were sent, then: {fault}", message_ids=message_ids
-        ) from fault
-    if isinstance(fault, OutcomeUnknownError | RemoteProtocolError):
-        raise OutcomeUnknownError(
-            f"the outcome is unknown: {fault}", message_ids=message_ids
-        ) from fault
+    if done or isinstance(fault, OutcomeUnknownError | RemoteProtocolError):
+        why = f"{done} of several parts were sent, then" if done else "the outcome is unknown"
+        ids, extra = (
+            ", ".join(message_ids) or "none",
+            {"operation": name, "message_ids": message_ids},
+        )
+        text = "the outcome of %s is unknown (message ids: %.200s)"
+        _logger.warning(text, name, ids, extra=extra)
+        raise OutcomeUnknownError(f"{why}: {fault}", message_ids=message_ids) from fault
+    if isinstance(fault, AuthenticationError | NotEnoughCreditsError):
+        extra = {"operation": name, "error": type(fault).__name__}
+        _sparse_logger.error(
+            "the gateway refused the account: %s", type(fault).__name__, extra=extra
+        )
     raise fault

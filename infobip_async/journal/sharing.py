@@ -152,6 +152,7 @@ class Turns:
         return self.decode(push)
 
     async def _handle(self) -> None:
+        _logger.info("this process handles what the journal holds")
         self.storage.rewind()
         swept = counted = -math.inf
         async with JournalWorker(self.storage, self.router, self.decode, self.settings):

@@ -15,6 +15,7 @@ Rules, all of them here:
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from decimal import Decimal
@@ -30,6 +31,8 @@ from infobip_async.runs.budget import Budget
 from infobip_async.runs.hours import Hours
 from infobip_async.runs.outcomes import Answer, answer_of, concerns_account, is_final
 from infobip_async.runs.settings import RunSettings
+
+_logger = logging.getLogger("infobip_async.runs")
 
 _LOOK: Final = 60.0
 """Seconds between two looks at the clock on the wall."""
@@ -270,8 +273,15 @@ class FlowControl:
         if answer in {Answer.NOT_ASKED, Answer.UNREACHED} or isinstance(fault, GatewayRefusedError):
             self.budget.take(-units)  # nothing was carried out
         alone, self._probe_out = self._probe_out, False
+        waited = self.waiting
         if not (self.lenient or self._goes_on(answer, fault, alone=alone)):
             self.end(fault if isinstance(fault, InfobipError) else NotSentError(repr(fault)))
+        if self.waiting is not waited and not self.closed:
+            _logger.warning(
+                "requests get no answer: a run waits, and probes with single items"
+                if self.waiting
+                else "requests are answered again: a run goes on"
+            )
         self._slots.release()
         self._pulse()
 
@@ -305,6 +315,8 @@ class FlowControl:
         """Let nothing out any more, because the run cannot go on."""
         if not self.closed:
             self.fault = fault
+            kind = type(fault).__name__
+            _logger.warning("a run cannot go on: %s", kind, extra={"error": kind})
             self._close(fault)
 
     def stop(self, why: str) -> None:

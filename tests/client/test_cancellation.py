@@ -135,7 +135,7 @@ async def test_the_outcome_of_a_cancelled_send_is_logged(gateway, connect, caplo
     gateway.gate.set()
     await gateway.until(lambda: not tasks_of(client))
     await asyncio.sleep(0)
-    assert "whose caller was cancelled failed: the outcome is unknown" in caplog.text
+    assert "the outcome of send is unknown (message ids: an-id)" in caplog.text
     assert "(message ids: an-id)" in caplog.text
 
 
