@@ -69,7 +69,7 @@ async def test_equal_reports_are_all_given(gateway, connect, quiet) -> None:
 
 
 async def test_an_unreadable_row_costs_no_other(gateway, connect, caplog) -> None:
-    """It is logged as it came, since it will not come again; but for the password."""
+    """It is kept as it came, since it will not come again; but for the password."""
     gateway.bodies["dlrpull"] = (
         b'<DeliveryReport><message status="pass word"/><message id="1" status="SENT"/>'
         b'<error url="?password=pass%20word"/></DeliveryReport>'
@@ -77,10 +77,11 @@ async def test_an_unreadable_row_costs_no_other(gateway, connect, caplog) -> Non
     client = InfobipClient("user", "pass word", endpoints=Endpoints.at(gateway.url))
     async with client:
         assert [one.message_id for one in await client.pull_reports()] == ["1"]
-        assert 'status="***"' in client.take_unreadable_reports()[0].raw
+        raw = "".join(row.raw for row in client.take_unreadable_reports())
+    assert 'status="***"' in raw
+    assert "?password=***" in raw
     assert caplog.text.count("an unreadable report was pulled") == 2
-    assert 'status="***"' in caplog.text
-    assert "?password=***" in caplog.text
+    assert "***" not in caplog.text  # nothing of the row is logged
 
 
 BAD = b'<DeliveryReport><message status="x"/><message id="1" status="SENT"/></DeliveryReport>'
