@@ -100,6 +100,8 @@ def unquote(quoted: bytes) -> bytes:
         return quoted
     for escape, octet in _SEPARATORS:  # of rows, and so the most frequent
         quoted = quoted.replace(escape, octet)
+    if len(quoted) <= _BLOCK:
+        return _ESCAPE.sub(_octet_of, quoted) if b"%" in quoted else quoted
     decoded = bytearray()
     start = 0
     while start < len(quoted):
@@ -117,7 +119,7 @@ def _octet_of(escape: re.Match[bytes]) -> bytes:
 
 def text(octets: bytes) -> str:
     """Decode a name or a value, whose charset the document does not name (§6)."""
-    return charset.decode(octets).text
+    return octets.decode() if octets.isascii() else charset.decode(octets).text
 
 
 def printable(octets: bytes) -> str:

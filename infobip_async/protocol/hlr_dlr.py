@@ -21,8 +21,9 @@ MAX_ROWS: Final = 100
 """The most reports that a gateway puts into one push (§5)."""
 
 _STATUSES: Final = {status.value: status for status in HlrStatus}
-_SEPARATORS: Final = 5
-_NOTHING: Final = b"0" + b";" * _SEPARATORS
+_FIELDS: Final = 6
+_MANY: Final = 10 * MAX_ROWS
+_NOTHING: Final = b"0" + b";" * (_FIELDS - 1)
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 # Without white space and control characters, and ASCII only.
 _PLAIN: Final = b"\n" + bytes(range(0x21, 0x7F))
@@ -32,12 +33,12 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 def _row(line: str) -> HlrReport | UnreadableRow:
-    separators = line.count(";")
-    if separators != _SEPARATORS:
-        if separators != _SEPARATORS + 1 or not line.endswith(";"):
-            return UnreadableRow(line, f"{separators + 1} fields instead of {_SEPARATORS + 1}")
-        line = line[:-1]  # a separator behind the last field
-    destination, lookup_id, raw_status, imsi, serving_msc, error_code = line.split(";")
+    fields = line.split(";", _FIELDS)
+    if len(fields) != _FIELDS:
+        if fields[_FIELDS:] != [""]:
+            return UnreadableRow(line, f"{line.count(';') + 1} fields instead of {_FIELDS}")
+        fields.pop()  # a separator behind the last field
+    destination, lookup_id, raw_status, imsi, serving_msc, error_code = fields
     if not (destination or lookup_id):
         return UnreadableRow(line, "neither a destination nor an id")
     return HlrReport(
@@ -56,7 +57,7 @@ def _padded_row(octets: bytes) -> HlrReport | UnreadableRow:
         line = octets.decode().strip()
     except UnicodeDecodeError:
         return UnreadableRow(form.printable(octets), "not UTF-8")
-    padded = line.count(";") <= _SEPARATORS + 1
+    padded = line.count(";") <= _FIELDS
     row = _row(";".join(map(str.strip, line.split(";"))) if padded else line)
     if isinstance(row, HlrReport) and _CONTROL.search(line):
         return UnreadableRow(line, "a control character")
@@ -78,6 +79,13 @@ def _rows_of(body: bytes) -> bytes:
     return found[0].removeprefix(_BOM)
 
 
+def _lines(rows: str) -> Iterable[str]:
+    """Give the lines that are not empty; a million of them are not held at once."""
+    if rows.count("\n") <= _MANY:
+        return filter(None, rows.split("\n"))
+    return filter(None, (line.rstrip("\n") for line in StringIO(rows)))
+
+
 def decode_push(body: bytes, *, most_rows: int | None = None) -> list[HlrReport | UnreadableRow]:
     """Read the rows of a push, in order; a row that cannot be read is set aside.
 
@@ -93,8 +101,7 @@ def decode_push(body: bytes, *, most_rows: int | None = None) -> list[HlrReport 
         lines = (line.rstrip(b"\n") for line in BytesIO(octets) if line.strip())
         rows = list(map(_padded_row, islice(lines, most_rows and most_rows + 1)))
     else:
-        plain = (line.rstrip("\n") for line in StringIO(octets.decode()))
-        rows = list(map(_row, islice(filter(None, plain), most_rows and most_rows + 1)))
+        rows = list(map(_row, islice(_lines(octets.decode()), most_rows and most_rows + 1)))
     if most_rows is not None and len(rows) > most_rows:
         raise RemoteProtocolError(f"more than {most_rows} rows", raw=body)
     return rows

@@ -31,7 +31,7 @@ _PLACEHOLDER = re.compile("%(" + "|".join(FIELDS) + ")%", re.IGNORECASE)
 _UDHI: Final = 0x40
 _CONTENT: Final = ("text", "bin")
 _DROPPED: Final = ("sender", "receiver", "bin", "datetime")  # if nothing but a placeholder came
-_SIDE: Final = ("sender", "receiver", "datetime")
+_SIDE: Final = ("sender", "receiver", "datetime", "datacoding", "esmclass")
 # Placeholders that the gateway left as they are. "%da" is an octet to whoever decodes it.
 _LEFT: Final = frozenset(
     left
@@ -124,11 +124,11 @@ def _date(value: str, zone: tzinfo | None) -> datetime | None:
         return None
 
 
-def _octet(fields: Mapping[str, bytes], field: str) -> int | None:
+def _octet(value: bytes) -> int | None:
     """Read a side field; None where it cannot be read."""
-    value = form.text(fields.get(field, b"")).strip()
+    text = form.text(value).strip()
     try:
-        return int(value, 16) if _HEX_OCTET.fullmatch(value) else form.octet(value)
+        return int(text, 16) if _HEX_OCTET.fullmatch(text) else form.octet(text)
     except ValueError:
         return None
 
@@ -153,19 +153,20 @@ def decode_push(
     fields = _fields(pairs, names, query)
     if fields.keys().isdisjoint(_CONTENT):
         raise RemoteProtocolError("neither text nor bin", raw=form.octets(query))
+    side = {field: fields.get(field, b"") for field in _SIDE}
+    coding, esm_class = _octet(side["datacoding"]), _octet(side["esmclass"]) or 0
     try:
-        content = _content(fields)
+        content = _content(fields, coding, esm_class)
     except ValueError as fault:
         raise RemoteProtocolError(f"unreadable value: {fault}", raw=form.octets(query)) from None
-    values = {field: form.text(fields.get(field, b"")) for field in _SIDE}
     return InboundSms(
-        values["sender"].lstrip("+ "),  # an unencoded + arrives as a space
-        values["receiver"].lstrip("+ ") or None,
+        form.text(side["sender"]).lstrip("+ "),  # an unencoded + arrives as a space
+        form.text(side["receiver"]).lstrip("+ ") or None,
         content.text,
         content.data,
-        _date(values["datetime"], zone),
-        _octet(fields, "datacoding") or 0,
-        _octet(fields, "esmclass") or 0,
+        _date(form.text(side["datetime"]), zone),
+        coding or 0,
+        esm_class,
         content.udh,
         content.damaged,
         params={name: form.text(value) for name, value in pairs},
@@ -187,35 +188,38 @@ class _Content:
     guessed_charset: str | None = None
 
 
-def _content(fields: Mapping[str, bytes]) -> _Content:
-    """Read ``text`` and ``bin``. Both, against the rule, are kept as they are."""
+def _content(fields: Mapping[str, bytes], coding: int | None, esm_class: int) -> _Content:
+    """Read ``text`` and ``bin``. Both, against the rule, are kept as they are.
+
+    Args:
+        fields: the fields that are given.
+        coding: the data coding; None where it cannot be read.
+        esm_class: SMPP esm_class, 0 where it cannot be read.
+    """
+    headed = bool(esm_class & _UDHI)
     text, digits = fields.get("text", b""), form.text(fields.get("bin", b"")).strip()
     if digits and (not text or text.lower() in _LEFT):
-        return _content_of_bin(digits, fields)
-    content = _content_of_text(text, fields)
+        return _content_of_bin(digits, fields.get("datacoding", b""), coding, headed=headed)
+    content = _content_of_text(text, coding or 0, headed=headed)
     if not digits:
         return content
     try:
         octets = bytes.fromhex(digits)
     except ValueError:  # the text says all
         return content
-    header, data, _ = _split(octets) if _has_header(fields) else (content.udh, octets, False)
+    header, data, _ = _split(octets) if headed else (content.udh, octets, False)
     return attrs.evolve(content, data=data, udh=header)
 
 
-def _has_header(fields: Mapping[str, bytes]) -> bool:
-    esm_class = _octet(fields, "esmclass")
-    return esm_class is not None and bool(esm_class & _UDHI)
-
-
-def _content_of_text(octets: bytes, fields: Mapping[str, bytes]) -> _Content:
+def _content_of_text(octets: bytes, coding: int, *, headed: bool) -> _Content:
     """Read the field ``text``: a text, or the octets of the message with their header in front."""
-    coding = _octet(fields, "datacoding") or 0
-    header, octets = (_has_header(fields) and _header_in_text(octets)) or (None, octets)
+    header, octets = (headed and _header_in_text(octets)) or (None, octets)
     reading = charset.decode(octets, data_coding.classify(coding).alphabet)
-    # Octets as they came from the network are kept: parts are joined before they are decoded.
-    raw = data_coding.decode(octets, coding, header) == (reading.text, reading.damaged)
-    data = octets if raw and reading.charset in {charset.GSM_7, charset.UTF_16_BE} else None
+    data = None
+    if reading.charset in {charset.GSM_7, charset.UTF_16_BE}:
+        # Octets as they came from the network are kept: parts are joined before they are decoded.
+        raw = data_coding.decode(octets, coding, header) == (reading.text, reading.damaged)
+        data = octets if raw else None
     return _Content(reading.text, data, header, reading.damaged, reading.charset)
 
 
@@ -233,20 +237,29 @@ def _header_in_text(octets: bytes) -> tuple[UserDataHeader, bytes] | None:
     return None
 
 
-def _content_of_bin(digits: str, fields: Mapping[str, bytes]) -> _Content:
+def _content_of_bin(digits: str, named: bytes, coding: int | None, *, headed: bool) -> _Content:
+    """Read the field ``bin``.
+
+    Args:
+        digits: the field.
+        named: the field ``datacoding`` as it came.
+        coding: what that says; None where it cannot be read.
+        headed: whether a header is in front.
+    """
     octets, lost = _octets(digits)
-    header, data, torn = _split(octets) if _has_header(fields) else (None, octets, False)
-    coding, guessed = _octet(fields, "datacoding"), None
-    if coding is None or not fields.get("datacoding"):
-        named = form.text(fields.get("datacoding", b""))
-        guessed = _charset_of(named, data)
+    header, data, torn = _split(octets) if headed else (None, octets, False)
+    guessed = None
+    if coding is None or not named:
+        guessed = _charset_of(form.text(named), data)
         coding = _CODING_OF[guessed] if guessed or named else 0
     start = len(octets) - len(data)
     places = {at - start for at in lost if at >= start}
-    if data_coding.classify(coding).alphabet is data_coding.Alphabet.UCS_2:
+    if places and data_coding.classify(coding).alphabet is data_coding.Alphabet.UCS_2:
         data = _without_units(data, places)
     text, damaged = data_coding.decode(data, coding, header)
-    if text and len(text) == len(data):  # of a charset in which each octet is a character
+    if (
+        places and text and len(text) == len(data)
+    ):  # of a charset in which each octet is a character
         text = "".join(charset.REPLACEMENT if at in places else one for at, one in enumerate(text))
     return _Content(text, data, header, damaged or torn or bool(lost), guessed)
 

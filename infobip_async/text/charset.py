@@ -74,6 +74,8 @@ def decode(octets: bytes, alphabet: Alphabet | None = None) -> Reading:
         alphabet: of the message; the octets may be in it or not. None where there is none: then
             only UTF-8 and Windows-1252 are told apart, and a NUL is a character like others.
     """
+    if octets.isascii() and (plain := octets.decode()).isprintable():
+        return Reading(plain)  # as most are
     for mark, charset in _MARKS.items():
         if octets.startswith(mark):
             return _replacing(octets[len(mark) :], charset)

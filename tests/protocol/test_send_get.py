@@ -237,7 +237,7 @@ def test_return_values(code: int, name: str, error: type[GatewayRefusedError]) -
     assert caught.value.operation == "send_one"
 
 
-@pytest.mark.parametrize("body", ["0", "00", " 0\r\n", "-0"])
+@pytest.mark.parametrize("body", ["0", "00", " 0\r\n", "-0", "0" * 4301])
 def test_nothing_but_zeros_is_no_id(body: str) -> None:
     """An id is above 0 (§2/2)."""
     with pytest.raises(GatewayFailureError) as caught:
