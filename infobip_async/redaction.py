@@ -109,16 +109,15 @@ class LogMask(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass, without the secrets."""
         self._clean_message(record)
-        if record.exc_info:
-            trace = logging.Formatter().formatException(record.exc_info)
-            if self._clean_text(trace) != trace:
-                record.exc_text, record.exc_info = trace, None
+        self._clean_trace(record)
         others = ((key, item) for key, item in record.__dict__.items() if key != "args")
         record.__dict__.update({key: self._clean(item) for key, item in others})
         return True
 
     def _clean_message(self, record: logging.LogRecord) -> None:
         try:
+            if isinstance(record.args, Mapping) and self._is_of_ours(record.args):
+                record.args = self._clean_mapping(record.args)  # it may log the query alone
             message = record.getMessage()
             if self._clean_text(message) == message:
                 return
@@ -131,6 +130,18 @@ class LogMask(logging.Filter):
                 return
         record.msg, record.args = message, ()  # cleaned with the other attributes
 
+    def _clean_trace(self, record: logging.LogRecord) -> None:
+        if not record.exc_info:
+            return
+        try:
+            trace = logging.Formatter().formatException(record.exc_info)
+        except Exception:  # noqa: BLE001 - the host's exceptions may raise what they like
+            trace, clean = "the traceback cannot be printed", ""
+        else:
+            clean = self._clean_text(trace)
+        if clean != trace:
+            record.exc_text, record.exc_info = trace, None  # cleaned with the other attributes
+
     def _clean_arguments(self, args: _Arguments) -> _Arguments:
         if isinstance(args, tuple):
             return tuple(map(self._clean_argument, args))
@@ -142,13 +153,15 @@ class LogMask(logging.Filter):
         return value if cleaned == text else cleaned
 
     def _clean_mapping(self, values: Mapping[str, object]) -> Mapping[str, object]:
-        ours = any(
-            isinstance(value, str) and self._of_ours.search(value) for value in values.values()
-        )
+        ours = self._is_of_ours(values)
         cleaned = cast("dict[str, object]", copy.copy(values))  # one of the same class
         for key, value in values.items():
             cleaned[key] = "" if ours and key in _QUERIES else self._clean_argument(value)
         return cleaned
+
+    def _is_of_ours(self, values: Mapping[str, object]) -> bool:
+        texts = (value for value in values.values() if isinstance(value, str))
+        return any(map(self._of_ours.search, texts))
 
     def _clean(self, value: object) -> object:
         match value:

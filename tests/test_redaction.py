@@ -66,6 +66,42 @@ def test_the_atoms_of_hypercorn_and_gunicorn():
     assert atoms["q"] == QUERY
 
 
+def test_a_format_with_the_query_alone():
+    """The other atoms tell whose it is."""
+    record = masked("%(query_string)s", {"path": "/inbound", "query_string": QUERY})
+
+    assert record.getMessage() == ""
+
+
+def test_the_scope_of_asgi():
+    """As uvicorn's trace logs it."""
+    scope = {"path": f"/{SECRET}/inbound", "query_string": b"text=it's private", "type": "http"}
+
+    assert masked("%s - started scope=%s", "1.2.3.4", scope).getMessage() == (
+        "1.2.3.4 - started scope={'path': '/***/inbound', 'query_string': b..., 'type': 'http'}"
+    )
+
+
+class UnprintableError(Exception):
+    """An exception that cannot be shown."""
+
+    @property
+    def __notes__(self) -> list[str]:
+        raise OSError(TARGET)
+
+
+def test_tracebacks():
+    """They are masked; one that cannot be printed costs no request."""
+    shown = []
+    for fault in (ValueError(TARGET), ValueError("the host's"), UnprintableError()):
+        record = logging.LogRecord("x", logging.ERROR, "", 0, "x", (), (type(fault), fault, None))
+        log_mask([SECRET]).filter(record)
+        shown.append(logging.Formatter().format(record))
+    assert shown[0] == "x\nValueError: /sms/***/inbound"
+    assert shown[1] == "x\nValueError: the host's"
+    assert SECRET not in shown[2]
+
+
 def test_the_atoms_of_another_request():
     """The host's own requests keep their queries."""
     record = masked("%(path)s?%(query_string)s", {"path": "/own", "query_string": "inbound=1"})

@@ -130,7 +130,7 @@ DIFFERENT = {
 """The cases in which a server itself answers with another status, or (0) hangs up.
 
 All parsers but granian's refuse octets above 0x7F in a target. Daphne takes lines of 16 KiB, and
-shows a request to an application when it has all of it, for which its ``--http-timeout`` is due.
+shows a request to an application when it has all of it; it closes after a minute without an octet.
 """
 
 NO_FRAGMENT = {"gunicorn-uvicorn", "uvicorn-httptools", "granian"}
@@ -168,8 +168,9 @@ def test_answers(server):
 
 def test_logs(server):
     """At their most talkative, they hold no secret, no number and no text."""
-    for octets, _ in CASES.values():
-        server.send(octets)
+    silent = {name for name, status in DIFFERENT[server.name].items() if status == 0}
+    for name in CASES.keys() - silent:
+        server.send(CASES[name][0])
     server.stop()
 
     log = server.log()
