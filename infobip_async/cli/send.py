@@ -32,7 +32,7 @@ from infobip_async.cli.running import (
 from infobip_async.cli.send_csv import CsvSend, Options, options
 from infobip_async.cli.tables import counted
 from infobip_async.cli.talk import Talk, talk_options
-from infobip_async.numbering import check_sender
+from infobip_async.numbering import check_destinations, check_sender
 
 if TYPE_CHECKING:
     from infobip_async import InfobipClient
@@ -72,17 +72,16 @@ def _message(
     return TextMessage(text or "", sender, flash=flash)
 
 
-def _announce(message: Message, recipients: int, look: Look) -> None:
+def _announce(message: Message, recipients: Sequence[str], look: Look) -> None:
     """Show what costs more than one part before it is sent, and let a person think again."""
-    parts = 1
-    if isinstance(message, TextMessage):
-        shown = preview(message)
-        parts = len(shown.parts)
-        if parts > 1 or look.dry_run:
-            show(look.talk.console, message.text, shown)
-    whole = parts * recipients
+    shown = preview(message)
+    parts = len(shown.parts)
+    if isinstance(message, TextMessage) and (parts > 1 or look.dry_run):
+        show(look.talk.console, message.text, shown)
+    whole = parts * len(recipients)
     if look.dry_run:
-        look.talk.say(f"{counted(whole, 'part')} to {counted(recipients, 'recipient')}")
+        check_destinations(recipients)
+        look.talk.say(f"{counted(whole, 'part')} to {counted(len(recipients), 'recipient')}")
         sys.exit(0)
     if (parts > 1 or whole > MOST_PARTS) and sys.stdin.isatty() and not look.yes:
         click.confirm(f"Send {counted(whole, 'part')}?", abort=True, err=True)
@@ -218,7 +217,7 @@ async def command(
     message = make(text)
     if get and len(recipients) != 1:
         raise click.UsageError("--get takes one recipient")
-    _announce(message, len(recipients), look)
+    _announce(message, recipients, look)
     client = account.client(ucs2=form, stop_timeout=_LAST_WAIT)
     if storing.deliveries is not None:
         with cancelled_by_signals(_tell):

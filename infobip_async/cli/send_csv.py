@@ -90,7 +90,7 @@ class Options:
         Raises:
             click.UsageError: naming them.
         """
-        of_csv = ("text_column", "exclude", "job", "rate", "output")
+        of_csv = ("text_column", "exclude", "price", "job", "rate", "output")
         given = [*(name for name in of_csv if getattr(self, name)), *reading.given]
         if self.csv is None and given:
             raise click.UsageError(f"--{given[0].replace('_', '-')} goes with --csv")

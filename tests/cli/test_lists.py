@@ -307,6 +307,9 @@ def test_a_dry_run_of_a_single_send(run: Run, gateway: Any) -> None:
     assert result.exit_code == 0
     assert "GSM-7, 2 part(s)" in result.stderr
     assert "4 parts to 2 recipients" in result.stderr
+    result = run("send", "-s", "Friend", "-t", "Hi", "098514674", "--dry-run")
+    assert result.exit_code == 2
+    assert "has a leading 0" in result.stderr
     assert not gateway.simulator.messages
 
 
