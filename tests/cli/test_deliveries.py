@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import Result
 
-from infobip_async.cli import following
+from infobip_async.cli import following, serve
 from infobip_async.simulator import Fault
 
 Run = Callable[..., Result]
@@ -141,3 +142,24 @@ def test_another_file(run: Run, gateway: Any, tmp_path: Path) -> None:
     result = run(*SEND, ADA, "--deliveries", str(other))
     assert (result.exit_code, "is not a store of deliveries" in result.stderr) == (2, True)
     assert gateway.simulator.messages == ()
+
+
+def test_serve(run: Run, pulled: Any, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receiver stores what the reports say of messages that another command has sent."""
+    message_id = run(*SEND, ADA, "--deliveries", file).stdout.split()[1]
+
+    async def until_stopped(announce: Callable[[], None]) -> None:
+        announce()
+        body = f'<DeliveryReport><message id="{message_id}" status="DELIVERED"/></DeliveryReport>'
+        async with httpx.AsyncClient(timeout=60) as http:
+            reply = await http.post(pulled.urls().delivery_reports, content=body)
+        assert reply.status_code == 200
+
+    monkeypatch.setattr(serve, "until_stopped", until_stopped)
+    address = f"127.0.0.1:{pulled.port}"
+    result = run("serve", "--bind", address, "--deliveries", file)
+    printed = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [one["type"] for one in printed].count("DeliveryReport") == 1
+    changes = [one["delivered"] for one in printed if one["type"] == "Delivery"]
+    assert changes[-1] is True
+    assert status(run, file) == {"total": 1, "delivered": 1}
