@@ -35,7 +35,7 @@ async def forget(msisdn: str, path: str | Path) -> int:
     """Forget a number in a journal, in a job, or in a store of deliveries.
 
     The file is written anew, so that the digits are nowhere in it. Receivers may use a journal
-    or a store meanwhile; a job must not be in use. Digests stay: nobody can tell what they are of.
+    or a store meanwhile; a job must not be in use. Digests of rows and items stay.
 
     Args:
         msisdn: the number, in any form that `numbering.normalise` reads.

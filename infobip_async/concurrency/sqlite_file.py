@@ -236,7 +236,8 @@ def kind_of(path: Path) -> FileKind | None:
     # By SQLite, although the id stands at a fixed octet: to close a file that this process has
     # open elsewhere would let go of its locks.
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as file:
+        address = f"{path.resolve().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(address, timeout=_LOCK_TIMEOUT, uri=True)) as file:
             found = _number(file, "pragma application_id")
     except sqlite3.Error as fault:
         if _is_error(fault, {sqlite3.SQLITE_NOTADB}):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infobip_async.concurrency import sqlite_erasure
+from infobip_async.concurrency import sqlite_erasure, sqlite_file
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal.base import EventState, State
 from infobip_async.models import DeliveryReport, HlrReport, InboundSms
@@ -89,6 +89,7 @@ async def test_a_push_whose_other_events_were_handled(bench):
 async def test_a_reader_that_does_not_end(bench, monkeypatch):
     """It is told that old octets may be left."""
     monkeypatch.setattr(sqlite_erasure, "_SECONDS", 0.0)
+    monkeypatch.setattr(sqlite_file, "_TURN_TIMEOUT", 0.001)
     async with bench.journal() as journal:
         await journal.put(bench.reports("a"))
         with closing(sqlite3.connect(bench.path, isolation_level=None)) as reader:
