@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from infobip_async.concurrency.tasks import TaskSet
+from infobip_async.concurrency.tasks import LastingTasks
 from infobip_async.deliveries.outbox import Outbox
 from infobip_async.deliveries.records import DeliveryRef, StoredDelivery
 from infobip_async.deliveries.store import Change, Changed, DeliveryQuery, DeliveryStore
@@ -57,18 +57,18 @@ class Ledger:
         self._sleep = sleep
         self._final_after = final_after
         self._outbox = Outbox(store, router, clock)
-        self._background = TaskSet()
+        self._background = LastingTasks("deliveries", _logger)
         self._reporting: set[asyncio.Future[None]] = set()
 
     def start(self) -> None:
         """Begin to look for what is late or left over, and for what others change."""
-        self._background.start(self._maintain())
+        self._background.start(self._maintain)
         if self.store.shared:
-            self._background.start(self._follow())
+            self._background.start(self._follow)
 
     async def aclose(self, seconds: float) -> None:
         """Let handlers finish, for up to so many seconds."""
-        await self._background.cancel()
+        await self._background.end()
         if self._reporting:
             await asyncio.wait(self._reporting, timeout=seconds)
         await self._outbox.aclose(seconds)

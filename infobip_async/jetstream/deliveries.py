@@ -13,6 +13,7 @@ was not the last one.
 
 import asyncio
 import json
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -26,7 +27,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 
-from infobip_async.concurrency.tasks import TaskSet
+from infobip_async.concurrency.tasks import LastingTasks
 from infobip_async.deliveries.records import DeliveryKey, DeliveryRef, StoredDelivery
 from infobip_async.deliveries.store import Change, Changed, DeliveryQuery
 from infobip_async.errors import LocalProtocolError
@@ -41,6 +42,8 @@ _CHANGED: Final = "Infobip-Changed"
 _SEQUENCE: Final = "Nats-Sequence"
 _READ_AHEAD: Final = 500
 _IDLE_SECONDS: Final = 2.0
+
+_logger = logging.getLogger("infobip_async.jetstream")
 
 
 @attrs.frozen
@@ -214,12 +217,12 @@ class NatsDeliveryStore:
         messages: asyncio.Queue[Msg] = asyncio.Queue(_READ_AHEAD)
         consumer = OrderedConsumer(self._connection, self._stream, f"{self._prefix}.>")
         consumer.last = last
-        tasks = TaskSet()
-        tasks.start(consumer.run(messages.put))
+        tasks = LastingTasks("deliveries", _logger)
+        tasks.start(partial(consumer.run, messages.put))
         try:
             yield messages
         finally:
-            await tasks.cancel()
+            await tasks.end()
 
     async def delete(self, query: DeliveryQuery) -> int:
         """See `DeliveryStore.delete`."""
