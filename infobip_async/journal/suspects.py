@@ -74,15 +74,22 @@ class Suspects:
 
 
 class Numbers:
-    """Gives out the lowest numbers that nobody has."""
+    """Gives out the lowest numbers that nobody has.
+
+    Attributes:
+        known: how many numbers, from 0, were given out so far.
+    """
 
     def __init__(self) -> None:
+        self.known = 0
         self._free: list[int] = []
-        self._next = count()
 
     def take(self) -> int:
         """Take a number."""
-        return heappop(self._free) if self._free else next(self._next)
+        if self._free:
+            return heappop(self._free)
+        self.known += 1
+        return self.known - 1
 
     def give_back(self, number: int) -> None:
         """Give a number back."""

@@ -143,6 +143,8 @@ class JournalWorker:
         late = await abandon((*workers, *self._given_up), _SECONDS_AFTER_A_CANCELLATION)
         if late:
             _logger.error("%d calls of handlers go on although they were cancelled", late)
+            for number in range(self._numbers.known):
+                self._storage.note(number, ())  # the process has not died of them
         self._survived()
         await self._recording.aclose(self._settings.stop_timeout)
         self._closed = True

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from infobip_async.journal.notes import Notes
 from infobip_async.models import DeliveryReport
 from jumping import turns
 
@@ -190,6 +192,7 @@ async def test_a_stop_goes_on_without_it(bench, stubborn, caplog):
     async with bench.journal() as journal:
         assert len(await bench.look(journal)) == 1
     assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert Notes(Path(f"{bench.path}-handling"), pages=1).open() == []  # nothing has died
     stubborn.release.set()
     await turns()
     async with bench.journal() as journal:

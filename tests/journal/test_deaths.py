@@ -261,3 +261,4 @@ def test_the_lowest_number_that_nobody_has():
     numbers.give_back(1)
     numbers.give_back(0)
     assert [numbers.take() for _ in range(3)] == [0, 1, 3]
+    assert numbers.known == 4
