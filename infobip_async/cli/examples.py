@@ -3,6 +3,7 @@
 from typing import Final
 
 EXAMPLES: Final = {
+    "check": "infobip-async check --public-url https://sms.example.com/infobip",
     "cluster": """
 infobip-async cluster load numbers.txt --cluster nats://host:4222 --job june
 infobip-async cluster work --cluster nats://host:4222 --job june
