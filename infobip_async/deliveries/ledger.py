@@ -170,8 +170,7 @@ class Ledger:
             try:
                 async for one in self.store.follow():
                     self.waiting.tell(one)
-                    if self._outbox.is_free(one):
-                        await self._outbox.take_up(one)
+                    self._outbox.hear(one)
             except StorageUnavailableError as fault:
                 _logger.warning("other processes cannot be heard: %s", fault)
             await self._sleep(_RETRY_SECONDS)

@@ -88,10 +88,9 @@ class Outbox:
         now = self._clock()
         if not (one.outbox and self._router.handles(Delivery)):
             return one
-        return attrs.evolve(one, announce_at=now + LEASE) if anyway or self.is_free(one) else one
+        return attrs.evolve(one, announce_at=now + LEASE) if anyway or self._is_free(one) else one
 
-    def is_free(self, one: StoredDelivery) -> bool:
-        """Whether a delivery has something for handlers that nobody has taken up."""
+    def _is_free(self, one: StoredDelivery) -> bool:
         return bool(one.outbox) and one.announce_at <= self._clock()
 
     def is_ours(self, changed: Changed) -> bool:
@@ -174,10 +173,19 @@ class Outbox:
         if not self._router.handles(Delivery):
             return
         async for one in self._store.scan(DeliveryQuery(to_announce=True)):
-            if anyway or self.is_free(one):
-                await self.take_up(one, anyway=anyway)
+            if anyway or self._is_free(one):
+                await self._take_up(one, anyway=anyway)
 
-    async def take_up(self, one: StoredDelivery, *, anyway: bool = False) -> None:
+    def hear(self, one: StoredDelivery) -> None:
+        """Announce what another process has changed and left to others, in the background."""
+        if self._is_free(one) and self._router.handles(Delivery):
+            self._tasks.start(self._take_up_quietly(one))
+
+    async def _take_up_quietly(self, one: StoredDelivery) -> None:
+        with suppress(StorageUnavailableError):  # then a sweep finds it
+            await self._take_up(one)
+
+    async def _take_up(self, one: StoredDelivery, *, anyway: bool = False) -> None:
         """Announce a delivery that others may have left over, unless somebody else does."""
 
         def take(now: StoredDelivery | None) -> StoredDelivery | None:
