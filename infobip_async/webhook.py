@@ -250,7 +250,11 @@ async def listening(
     strangers = Strangers(_places() if max_strangers is None else max_strangers, head_seconds)
     # The application itself waits for its handlers, so only reading is waited for here.
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=_LAST_READ, keepalive_timeout=_KEEP_ALIVE
+        app,
+        access_log=None,
+        shutdown_timeout=_LAST_READ,
+        keepalive_timeout=_KEEP_ALIVE,
+        max_line_size=DEFAULT_LIMITS.query_bytes + _REST_OF_LINE,
     )
     with provoked_lines_bounded():
         await runner.setup()

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from infobip_async import DeliveryReport, HlrLookups, InfobipClient, Router
+from infobip_async import DeliveryReport, HlrLookups, InboundSms, InfobipClient, Router
 from infobip_async.protocol.exchange import Endpoints
 from infobip_async.simulator import Simulator
 from infobip_async.webhook import callback_urls, listening, run_receiver, webhook_app
@@ -106,6 +106,22 @@ async def test_routes_of_the_host(connect, secret):
         assert b"404" in await first.readline()
         await connect(base_url)
         await first.read()
+
+
+async def test_a_long_text_below_a_host(secret):
+    """Our own runner takes what the limits allow, also where the receiver is mounted."""
+    router, texts = Router(), []
+
+    @router.on(InboundSms)
+    async def received(sms: InboundSms) -> None:
+        texts.append(sms.text)
+
+    app = web.Application()
+    app.add_subapp("/sms", webhook_app(router, secret=secret))
+    async with listening(app) as base_url, httpx.AsyncClient(timeout=PATIENCE) as http:
+        url = f"{base_url}/sms/{secret}/inbound?sender=1&text={'%D0%96' * 5000}"
+        assert (await http.get(url)).status_code == 200
+    assert texts == ["Ж" * 5000]
 
 
 async def test_lines_that_strangers_provoke(connect, secret, caplog):
