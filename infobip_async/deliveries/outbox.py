@@ -61,6 +61,7 @@ class Outbox:
     def __init__(self, store: DeliveryStore, router: Router, clock: Callable[[], float]) -> None:
         self._store = store
         self._router = router
+        router.handles(Delivery)  # a store may ask in a thread, which must not be the first to
         self._clock = clock
         self._marks: Batcher[StoredDelivery] = Batcher(self._mark)
         self._turns: dict[tuple[str, float], _Turn] = {}
