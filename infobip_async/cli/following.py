@@ -170,6 +170,10 @@ class Storing:
         if self.deliveries is not None and excluded:
             raise click.UsageError("--deliveries excludes --get, --plain and --job")
 
+    def tell(self, talk: Talk, _: int) -> None:
+        """Say what a signal to stop leaves to be done."""
+        talk.say(how_to_go_on(self.deliveries or ""))
+
     async def send(
         self,
         client: "InfobipClient",

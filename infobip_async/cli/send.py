@@ -220,7 +220,7 @@ async def command(
     _announce(message, recipients, look)
     client = account.client(ucs2=form, stop_timeout=_LAST_WAIT)
     if storing.deliveries is not None:
-        with cancelled_by_signals(_tell):
+        with cancelled_by_signals(partial(storing.tell, talk)):
             sys.exit(await storing.send(client, message, recipients, following, talk=talk))
     sending = asyncio.create_task(_send(client, message, recipients, get=get, plain=plain))
     signals = await _stoppable(client, sending)

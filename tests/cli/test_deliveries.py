@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from click.testing import Result
 
 from infobip_async.cli import following, serve
 from infobip_async.simulator import Fault
+from platforms import needs_signals
 
 Run = Callable[..., Result]
 ADA, BOB = "38598514674", "41793026727"
@@ -163,3 +165,17 @@ def test_serve(run: Run, pulled: Any, file: str, monkeypatch: pytest.MonkeyPatch
     changes = [one["delivered"] for one in printed if one["type"] == "Delivery"]
     assert changes[-1] is True
     assert status(run, file) == {"total": 1, "delivered": 1}
+
+
+@needs_signals
+def test_ctrl_c_leaves_the_rest_to_be_followed(
+    start: Any, run: Run, pulled: Any, file: str
+) -> None:
+    """The exit code is the signal's, and the message says how to go on."""
+    pulled.simulator.gateway.report_delay = 3_600
+    process = start(*SEND, ADA, "--deliveries", file, "--poll")
+    assert process.stdout.readline().startswith(ADA)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert (process.returncode, f"deliveries follow {file}" in told) == (130, True)
+    assert status(run, file)["waiting"] == 1
