@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from infobip_async.journal import worker
 from infobip_async.journal.notes import Notes
 from infobip_async.models import DeliveryReport
 from jumping import turns
@@ -182,8 +183,9 @@ async def test_a_handler_that_is_not_to_be_cancelled(bench, stubborn, caplog):
     assert stubborn.got[3:] == ["DELIVERED"]  # what has ended well in the end is done
 
 
-async def test_a_stop_goes_on_without_it(bench, stubborn, caplog):
+async def test_a_stop_goes_on_without_it(bench, stubborn, caplog, monkeypatch):
     """Its event comes again at the next start, and a runner of event loops does not wait."""
+    monkeypatch.setattr(worker, "_SECONDS_AFTER_A_CANCELLATION", 0.001)
     journal = await bench.start(stop_timeout=0.001)
     await journal.put(bench.reports("bad"))
     await bench.until(lambda: stubborn.got)
