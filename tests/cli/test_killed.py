@@ -104,7 +104,9 @@ def test_killed_at_random(  # noqa: PLR0917 - fixtures
     assert 0 < repeated <= in_flight
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.proof), signal.SIGTERM]
+)
 def test_stopped(  # noqa: PLR0917 - fixtures
     hlr: Hlr,
     start: Any,

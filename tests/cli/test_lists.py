@@ -362,7 +362,7 @@ def test_what_a_charset_cannot_write_ends_no_run(
     ("command", "to"),
     [
         ("send", "file"),
-        ("hlr", "standard output"),
+        pytest.param("hlr", "standard output", marks=pytest.mark.proof),
         pytest.param("send", "standard output", marks=pytest.mark.proof),
         pytest.param("hlr", "file", marks=pytest.mark.proof),
     ],

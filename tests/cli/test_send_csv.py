@@ -354,7 +354,9 @@ def test_killed(  # noqa: PLR0917 - fixtures
 
 
 @needs_signals
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.proof)]
+)
 def test_stopped(  # noqa: PLR0917 - fixtures
     command: Callable[..., Any],
     start: Any,
@@ -381,6 +383,7 @@ def test_stopped(  # noqa: PLR0917 - fixtures
     assert sorted(_copies(gateway).values()) == [1] * 200
 
 
+@pytest.mark.proof
 @needs_signals
 def test_stopped_twice(
     command: Callable[..., Any], start: Any, gateway: Any, tripwire: Any

@@ -188,9 +188,9 @@ def test_a_truncated_reply_is_unreadable_or_the_whole_truth(whole: str) -> None:
 
 
 def test_a_hostile_reply_costs_no_time() -> None:
-    """The patterns that read it do not go back and forth over a megabyte."""
+    """The patterns that read it do not go back and forth over a long one."""
     for filling in ("</response ", "</response>.", "<status>1", "<credits>1 ", " ", "<?xml ", "."):
-        many = filling * (1_000_000 // len(filling))
+        many = filling * (200_000 // len(filling))
         for end in ("", "</RESPONSE>", "</RESPONSE>!"):
             with pytest.raises(RemoteProtocolError):
                 reply(f"<RESPONSE>{many}{end}")

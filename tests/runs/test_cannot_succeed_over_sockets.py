@@ -77,7 +77,7 @@ class Worker:
 
 @pytest.fixture(
     # What `hlr` makes of some of these is in the tests of the command, too.
-    params=[*KINDS, "worker", "send --csv", pytest.param("hlr", marks=pytest.mark.proof)]
+    params=[*KINDS, "worker", *(pytest.param(name, marks=pytest.mark.proof) for name in COMMANDS)]
 )
 async def kind(request, tmp_path, monkeypatch) -> AsyncIterator[Kind]:
     """Each kind of runs."""

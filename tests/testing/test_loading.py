@@ -53,7 +53,7 @@ def test_without_pytest_asyncio_there_are_no_fixtures(tmp_path: Path) -> None:
     assert "fixture 'infobip_simulator' not found" in found
 
 
-@pytest.mark.parametrize("mode", ["strict", "auto"])
+@pytest.mark.parametrize("mode", [pytest.param("strict", marks=pytest.mark.proof), "auto"])
 def test_in_either_mode_of_pytest_asyncio(tmp_path: Path, mode: str) -> None:
     """The fixtures do not depend on the user's settings."""
     found = run(
