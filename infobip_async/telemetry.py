@@ -234,7 +234,7 @@ class Watched:
     ) -> None:
         self._watch = watch
         self._active = watch.active
-        self.name = name
+        self.name: str = name
         self.kind: Kind = kind
         self.error: BaseException | None = None
         self.attributes: dict[str, Value] = {

@@ -65,10 +65,6 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._seen = b""
         self._buffer = bytearray()
-        # The server's own.
-        self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
-        self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
-        self.eof_received = protocol.eof_received  # type: ignore[method-assign]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the time for the first head."""
@@ -91,6 +87,18 @@ class Connection(asyncio.BufferedProtocol):
             if _END_OF_HEAD in self._seen:
                 self._has_head()
         self._protocol.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """Pass on that the peer sends no more."""
+        return self._protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        """Pass on that the peer reads too slowly."""
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass on that there is room again."""
+        self._protocol.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Make room."""

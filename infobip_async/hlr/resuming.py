@@ -78,7 +78,7 @@ class Resuming:
         # Numbers that were not read yet, and whose lookup an earlier run has made: their result,
         # once it has come.
         self._ahead: dict[int, HlrResult | None] = {}
-        self.screening = Screening(self, job)
+        self.screening: Screening[tuple[int, str], Record] = Screening(self, job)
         self._recording: Batcher[tuple[int, HlrResult]] = Batcher(self._record)
         self._recorded = asyncio.Event()
         self._recorded.set()

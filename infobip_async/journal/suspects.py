@@ -81,7 +81,7 @@ class Numbers:
     """
 
     def __init__(self) -> None:
-        self.known = 0
+        self.known: int = 0
         self._free: list[int] = []
 
     def take(self) -> int:

@@ -47,6 +47,15 @@ class Server(asyncio.Protocol):
         """Note it."""
         self.calls.append("pause")
 
+    def resume_writing(self) -> None:
+        """Note it."""
+        self.calls.append("resume")
+
+    def eof_received(self) -> bool:
+        """Note it, and keep the connection open for the reply."""
+        self.calls.append("eof")
+        return True
+
 
 def receive(transport: Transport, octets: bytes) -> None:
     """Have octets arrive, as a transport of asyncio does."""
@@ -124,9 +133,11 @@ async def test_the_server_hears_everything(connect):
     transport = connect(server)
     receive(transport, b"x")
     transport.protocol.pause_writing()
+    transport.protocol.resume_writing()
+    assert transport.protocol.eof_received() is True
     transport.protocol.connection_lost(fault)
 
-    assert server.calls == ["made", b"x", "pause", fault]
+    assert server.calls == ["made", b"x", "pause", "resume", "eof", fault]
 
 
 async def test_little_is_read_at_once(connect):
