@@ -157,6 +157,7 @@ async def test_nothing_is_sent_twice(nursery: Nursery, seed: int, items: int) ->
     nursery.check_at_most_once()
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("seed", "items"), SEEDS)
 async def test_nothing_is_left_out(nursery: Nursery, seed: int, items: int) -> None:
     """Everything arrives once or more."""
@@ -168,7 +169,10 @@ async def test_nothing_is_left_out(nursery: Nursery, seed: int, items: int) -> N
     assert set(nursery.runs[-1].values()) == {"SENT"}
 
 
-@pytest.mark.parametrize("point", ["intent", "request", "outcome"])
+@pytest.mark.parametrize(
+    "point",
+    ["intent", *(pytest.param(one, marks=pytest.mark.proof) for one in ("request", "outcome"))],
+)
 async def test_a_death_at_each_point(nursery: Nursery, point: str) -> None:
     """What was in flight is in doubt and nothing else; its outcome, once kept, is not lost."""
     await nursery.run(point=point, calls=3)
@@ -183,7 +187,9 @@ async def test_a_death_at_each_point(nursery: Nursery, point: str) -> None:
         assert nursery.copies.keys() & set(unknown)
 
 
-@pytest.mark.parametrize("protection", ["intent", "refusal to repeat"])
+@pytest.mark.parametrize(
+    "protection", ["intent", pytest.param("refusal to repeat", marks=pytest.mark.proof)]
+)
 async def test_without_a_protection_items_are_sent_twice(nursery: Nursery, protection: str) -> None:
     """So each of them is needed, and is what the checks above are about."""
     nursery.without = protection
@@ -194,6 +200,7 @@ async def test_without_a_protection_items_are_sent_twice(nursery: Nursery, prote
     assert max(nursery.copies.values()) > 1
 
 
+@pytest.mark.proof
 async def test_without_keeping_outcomes_they_do_not_last(nursery: Nursery) -> None:
     """What was reported as sent is unknown to the next run."""
     nursery.without = "outcome"

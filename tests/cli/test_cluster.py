@@ -231,7 +231,7 @@ def test_an_output_is_checked_before(run: Callable[..., Result], tmp_path: Path)
     ("arguments", "code", "said"),
     [
         (("cluster", "work", "--job", "spring"), 2, "pip install 'infobip-async[nats]'"),
-        (("--help",), 0, "it needs the extra nats"),
+        pytest.param(("--help",), 0, "it needs the extra nats", marks=pytest.mark.proof),
     ],
 )
 def test_without_the_extra_it_is_said_what_is_missing(

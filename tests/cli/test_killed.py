@@ -65,7 +65,11 @@ def _expire(job: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "kills"), [(FEW, 2), pytest.param(MANY, 10, marks=pytest.mark.proof)]
+    ("count", "kills"),
+    [
+        pytest.param(FEW, 2, marks=pytest.mark.proof),
+        pytest.param(MANY, 10, marks=pytest.mark.proof),
+    ],
 )
 def test_killed_at_random(  # noqa: PLR0917 - fixtures
     hlr: Hlr,
@@ -152,6 +156,7 @@ def test_stopped_twice(hlr: Hlr, start: Any, gateway: Any, tripwire: Any, many: 
     assert "Traceback" not in stderr
 
 
+@pytest.mark.proof
 def test_nobody_reads_the_results(start: Any, gateway: Any, many: Any) -> None:
     """A reader that has enough, such as ``head``, ends the command without a traceback."""
     many(1_000)  # more than a pipe holds

@@ -140,7 +140,10 @@ def test_a_port_that_is_taken_is_named(run: Run) -> None:
 
 
 @needs_signals
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 0), pytest.param(signal.SIGINT, 130, marks=pytest.mark.proof)],
+)
 def test_serve_stops(
     start: Callable[..., Any], run: Run, gateway: Any, number: signal.Signals, code: int
 ) -> None:

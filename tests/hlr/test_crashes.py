@@ -213,6 +213,7 @@ async def test_nothing_is_paid_for_twice(nursery: Nursery, seed: int, items: int
     assert max(nursery.paid.values()) == 1
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("seed", "items"), SEEDS)
 async def test_nothing_is_left_out(nursery: Nursery, seed: int, items: int) -> None:
     """Everything is looked up, once or more, and what was accepted is not paid for again."""

@@ -277,6 +277,7 @@ async def test_a_death_at_each_point(nursery: Nursery) -> None:
         assert 1 <= nursery.handled()[f"id {number}-0"] <= 4, point
 
 
+@pytest.mark.proof
 async def test_posts_that_come_again(nursery: Nursery) -> None:
     """What was kept and not acknowledged is sent again, and would be handled each time."""
     for number, (without, times) in enumerate((("", 1), ("duplicates", 4))):
@@ -288,6 +289,7 @@ async def test_posts_that_come_again(nursery: Nursery) -> None:
         assert nursery.handled()[f"id {number}-0"] == times
 
 
+@pytest.mark.proof
 async def test_without_commit_before_answer(nursery: Nursery) -> None:
     """What is only in memory when it is acknowledged is lost."""
     for nursery.without, lost in (("", set()), ("commit before answer", {"id 1-0"})):

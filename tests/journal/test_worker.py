@@ -255,6 +255,7 @@ async def test_what_failed_is_tried_alone(bench):
 
 async def test_an_event_without_a_handler(bench, caplog):
     """It is forgotten, and that is said once, and of no others."""
+    caplog.set_level(logging.WARNING, "infobip_async.journal")
     bench.record(HlrReport)
     journal = await bench.start()
     await journal.put(bench.hlr("38598303174"))

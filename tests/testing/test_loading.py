@@ -74,10 +74,15 @@ CREDITS = "async def test(infobip_client):\n    assert await infobip_client.cred
 
 
 def test_a_test_in_another_loop_fails_at_once(tmp_path: Path) -> None:
-    """And is told the mend, which helps."""
+    """And is told the mend."""
     found = run(tmp_path, SESSION + CREDITS, *PLUGIN, *ASYNCIO)
     assert "infobip_simulator runs in another event loop than this test" in found
     assert "asyncio_default_fixture_loop_scope" in found
     assert "1 failed" in found
+
+
+@pytest.mark.proof
+def test_a_test_in_another_loop_passes_with_the_mend(tmp_path: Path) -> None:
+    """The setting that is named helps."""
     mended = ("-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=session")
     assert "1 passed" in run(tmp_path, SESSION + CREDITS, *PLUGIN, *mended)
