@@ -4,12 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final, Self, get_args
 
 from infobip_async.bulk.items import SendOutcome, SendResult
 from infobip_async.concurrency.stopping import time_to_stop
-from infobip_async.concurrency.tasks import TaskSet
+from infobip_async.concurrency.tasks import LastingTasks, TaskSet
 from infobip_async.deliveries.ledger import Ledger, refuse
 from infobip_async.deliveries.records import (
     Delivery,
@@ -73,7 +74,7 @@ class Deliveries:
         router: brings the reports, and has the handlers of `Delivery`.
         store: keeps the deliveries; without one they are in memory.
         poll_interval: seconds between two pulls of reports (§3.2), where the gateway has no URL to
-            push them to; None to pull none.
+            push them to; None to pull none. A pull that fails is logged, and made again.
         final_after: seconds after which a message without a final report is final and not known.
         stop_timeout: seconds that leaving the context waits for requests and handlers.
         clock: gives the time in seconds since the epoch.
@@ -108,7 +109,7 @@ class Deliveries:
             self._store, router, clock=clock, sleep=sleep, final_after=final_after
         )
         self._requests = TaskSet()
-        self._polling = TaskSet()
+        self._polling = LastingTasks("deliveries", _logger, partial(sleep, poll_interval or 0))
         self._entered = self._open = False
 
     async def __aenter__(self) -> Self:
@@ -121,12 +122,12 @@ class Deliveries:
         self._router.on(DeliveryReport, batch=_PUSH)(self._ledger.reported)
         self._ledger.start()
         if self._poll_interval is not None:
-            self._polling.start(self.poll(interval=self._poll_interval))
+            self._polling.start(partial(self.poll, interval=self._poll_interval))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._open = False
-        await self._polling.cancel()
+        await self._polling.end()
         try:
             await self._requests.drain(time_to_stop(self._stop_timeout))
             await self._requests.cancel()

@@ -54,6 +54,15 @@ async def test_reports_are_pulled(simulator, client, router: Router) -> None:
         assert (await deliveries.wait(delivery.message_id, timeout=60)).delivered
 
 
+async def test_a_pull_that_brings_a_page_is_made_again(simulator, client, router: Router) -> None:
+    """A page of maintenance in place of reports does not end the polling."""
+    simulator.faults.add(Fault.UNREADABLE_REPLY, operation="pull_reports")
+    async with Deliveries(client, router, poll_interval=0.05) as deliveries:
+        (delivery,) = await deliveries.send(HELLO, NUMBER)
+        assert (await deliveries.wait(delivery.message_id, timeout=60)).delivered
+    assert not simulator.faults.rules  # it struck
+
+
 async def test_reconcile(simulator, client, router: Router) -> None:
     """A report settles what is in doubt; what has no report stays so."""
     async with Deliveries(client, router) as deliveries:
