@@ -5,11 +5,30 @@ from enum import Enum
 
 import attrs
 
-from infobip_async.errors import InfobipError
+from infobip_async.errors import InfobipError, LocalProtocolError
 from infobip_async.models import Message, Recipient
 
 Exclude = Container[str] | Callable[[str], Awaitable[bool]]
 """Numbers that nothing is sent to, or a coroutine function that knows whether a number is one."""
+
+
+def check_key(key: object) -> None:
+    """Refuse what no item is found by: numbers are positions in a source, and files keep text.
+
+    Args:
+        key: of an item; None where it has none.
+
+    Raises:
+        LocalProtocolError: the key is not a string, or has a lone surrogate.
+    """
+    if key is None:
+        return
+    if not isinstance(key, str):
+        raise LocalProtocolError("is not a string", field="key")
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        raise LocalProtocolError("has a lone surrogate", field="key") from None
 
 
 @attrs.frozen
@@ -20,11 +39,14 @@ class Outgoing:
         message: what to send; items with an equal message can share a request.
         recipient: a number, or a number with a message id of the caller's.
         key: tells the item from others in a job. Without a key, the position in the source does.
+
+    Raises:
+        LocalProtocolError: the key is not a string, or has a lone surrogate.
     """
 
     message: Message
     recipient: str | Recipient
-    key: str | None = None
+    key: str | None = attrs.field(default=None, validator=lambda _, __, key: check_key(key))
 
 
 class SendOutcome(Enum):

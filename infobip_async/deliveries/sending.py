@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import attrs
 
-from infobip_async.bulk.items import SendOutcome
+from infobip_async.bulk.items import SendOutcome, check_key
 from infobip_async.bulk.run import Verdict, verdict_of, verdict_on
 from infobip_async.deliveries.ledger import Ledger
 from infobip_async.deliveries.records import DeliveryKey, StoredDelivery
@@ -51,11 +51,12 @@ class Sending:
         """Make the deliveries of a message, before it is sent.
 
         Raises:
-            LocalProtocolError: a rule of the document is broken, or a key goes with several.
+            LocalProtocolError: a rule of the document is broken, by the key among others.
         """
         given = (recipients,) if isinstance(recipients, str | Recipient) else recipients
         several = [recipient_of(one) for one in given]
         check_destinations([one.msisdn for one in several])
+        check_key(key)
         if key is not None and len(several) > 1:
             raise LocalProtocolError("a key goes with one recipient", field="key")
         suffixes = self.client.message_ids(message, "")

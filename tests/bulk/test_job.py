@@ -154,6 +154,13 @@ async def test_a_key_stands_for_one_item_though_that_is_done(bulk, gateway, job,
     await results.aclose()
 
 
+@pytest.mark.parametrize(("key", "why"), [(0, "not a string"), ("\ud800", "lone surrogate")])
+def test_what_is_no_key(key, why):
+    """A number would be taken for a position, and a file keeps no half of a character."""
+    with pytest.raises(LocalProtocolError, match=why):
+        Outgoing(HELLO, "3851", key)
+
+
 async def test_a_position_is_no_key(run, gateway, job):
     """A key that looks like a position is another item, and every item has a position."""
     source = [Outgoing(HELLO, "3851", "1"), (HELLO, "3852")]

@@ -186,6 +186,8 @@ MISTAKES = [
     ({"recipients": "+385"}, "recipients"),
     ({"recipients": []}, "no destination"),
     ({"recipients": NUMBER, "if_known": "send"}, "if_known"),
+    ({"recipients": NUMBER, "key": 17}, "key: is not a string"),
+    ({"recipients": NUMBER, "key": "\ud800"}, "key: has a lone surrogate"),
 ]
 
 
