@@ -44,8 +44,10 @@ class ListOptions:
 
     @property
     def given(self) -> list[str]:
-        """The options that only a list with columns has a use for."""
-        return [name for name in ("sheet", "key_column", "keep") if getattr(self, name)]
+        """The options that were given, and that only a list has a use for."""
+        names = attrs.fields_dict(type(self)).keys() - {"header"}
+        given = sorted(name for name in names if getattr(self, name))
+        return given if self.header else [*given, "no_header"]
 
     def read(self, source: io.BufferedReader, column: str | None) -> NumberList:
         """The list.

@@ -15,6 +15,7 @@ import click
 
 from infobip_async import (
     DeliveryReport,
+    LocalProtocolError,
     Message,
     OnUnknown,
     Router,
@@ -46,6 +47,11 @@ if TYPE_CHECKING:
     from infobip_async import InfobipClient
 
 _COLUMNS: Final = ("position", "recipient", "key", "outcome", "message_ids", "reason")
+_OF_CSV: Final = (
+    *("text_column", "exclude", "exclude_column", "price", "job", "rate", "max_parts"),
+    *("min_credits", "between", "between_zone", "output"),
+)
+"""Options that do nothing for a message to numbers that are arguments."""
 _IF_ALONE: Final = {
     SendOutcome.SENT: 0,
     SendOutcome.REFUSED: 3,
@@ -90,8 +96,7 @@ class Options:
         Raises:
             click.UsageError: naming them.
         """
-        of_csv = ("text_column", "exclude", "price", "job", "rate", "output")
-        given = [*(name for name in of_csv if getattr(self, name)), *reading.given]
+        given = [*(name for name in _OF_CSV if getattr(self, name) is not None), *reading.given]
         if self.csv is None and given:
             raise click.UsageError(f"--{given[0].replace('_', '-')} goes with --csv")
         if self.csv is None and not single:
@@ -100,6 +105,8 @@ class Options:
             raise click.UsageError("recipients, --get and --plain exclude --csv")
         if self.text_column is not None and text is not None:
             raise click.UsageError("give either --text or --text-column")
+        if self.exclude_column is not None and self.exclude is None:
+            raise click.UsageError("--exclude-column goes with --exclude")
         if self.reconcile and self.job is None:
             raise click.UsageError("--reconcile goes with --job")
 
@@ -117,10 +124,20 @@ class Options:
         return text if self.text_column is None else f"{{{self.text_column}}}"
 
     def excluded(self, country: str | None) -> frozenset[str]:
-        """The numbers that get nothing."""
+        """The numbers that get nothing.
+
+        Raises:
+            click.UsageError: one of them cannot be read.
+        """
         if self.exclude is None:
             return frozenset()
-        return read_exclusions(Path(self.exclude), recipient=self.exclude_column, country=country)
+        try:
+            return read_exclusions(
+                Path(self.exclude), recipient=self.exclude_column, country=country
+            )
+        except LocalProtocolError as fault:
+            what = str(fault).replace('recipient="1"', "--exclude-column 1")
+            raise click.UsageError(f"--exclude: {what}") from None
 
     def run(
         self,

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from functools import partial
@@ -16,11 +17,13 @@ from infobip_async.lists.parsing import CsvRows, LineDecoder, LineRows, TableRow
 from infobip_async.lists.rows import ListNumber, ListRemark, ListRow, ReadNumber, fields_of
 from infobip_async.lists.sources import chunks, chunks_as_they_come
 from infobip_async.lists.spreadsheet import is_spreadsheet, sheet_rows
-from infobip_async.models import BinaryMessage, Message, TextMessage
+from infobip_async.models import BinaryMessage, Message, TextMessage, WapBookmark
 from infobip_async.numbering.msisdn import MarkedNumber
 from infobip_async.numbering.national import fault_of_spreadsheet, normalise, read_number
 
 _MISSING: Final = "is missing: the row has no number"
+_MORE: Final = re.compile(r'[,;|\t"]|\d{2}[^\w]+[^\W\d_]|[^\W\d_][^\w]+\d{2}')
+"""What only a row of a table has: a separator, or words beside digits. It may be about a person."""
 _TOO_SHORT: Final = "stands in a row that is too short for the text"
 
 
@@ -219,11 +222,13 @@ def message_of(template: str | Message, sender: str | None) -> Message:
     """Make the message of a template.
 
     Raises:
-        LocalProtocolError: a text has no sender, or a message gets a second one.
+        LocalProtocolError: a text has no sender, a message gets a second one, or a URL has braces.
     """
     if not isinstance(template, str):
         if sender is not None:
             raise LocalProtocolError("the message has one of its own", field="sender")
+        if isinstance(template, WapBookmark) and {"{", "}"} & set(template.url):
+            raise LocalProtocolError("a URL is the same for everyone, without braces", field="url")
         return template
     if sender is None:
         raise LocalProtocolError("a text needs one", field="sender")
@@ -332,7 +337,10 @@ def _unread(number: str) -> tuple[str, str, str]:
 def _read_as_written(number: str) -> tuple[str, str, str]:
     if not number:
         return number, _MISSING, ""
-    return number, fault_of_spreadsheet(number), ""
+    if number.isdigit():
+        return number, "", ""
+    more = "is more than a number" if _MORE.search(number) else ""
+    return number, fault_of_spreadsheet(number) or more, ""
 
 
 def _read_normalised(country: str | None, number: str) -> tuple[str, str, str]:

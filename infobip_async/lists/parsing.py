@@ -36,7 +36,7 @@ class LineDecoder:
 
     Args:
         encoding: of the text; None for UTF-16 where its byte order mark is there, else UTF-8. A
-            byte order mark in front of UTF-8 is dropped.
+            byte order mark in front of the text is dropped.
         name: of the source, for the text of faults.
     """
 
@@ -69,8 +69,12 @@ class LineDecoder:
         """Choose the codec by the first octets, where no encoding is given."""
         if self._encoding is None:
             self._encoding = "utf-16" if self._first.startswith(_MARKS) else "utf-8"
-        utf8 = codecs.lookup(self._encoding).name == "utf-8"
-        octets = codecs.getincrementaldecoder("utf-8-sig" if utf8 else self._encoding)()
+        name = codecs.lookup(self._encoding).name
+        if name == "utf-8":
+            name = "utf-8-sig"
+        elif name.startswith("utf-16") and self._first.startswith(_MARKS):
+            name = "utf-16"
+        octets = codecs.getincrementaldecoder(name)()
         return io.IncrementalNewlineDecoder(octets, translate=True)
 
     def _decode(
@@ -78,8 +82,10 @@ class LineDecoder:
     ) -> list[str]:
         try:
             text = self._rest + decoder.decode(octets, final=final)
-        except UnicodeDecodeError as fault:
-            read = fault.object[: fault.start].decode(self._encoding or "utf-8", "ignore")
+        except UnicodeError as fault:
+            read = ""
+            if isinstance(fault, UnicodeDecodeError):  # and not a mark that is missing
+                read = fault.object[: fault.start].decode(self._encoding or "utf-8", "ignore")
             line = self._lines + len(_LINE_END.split(read))
             raise LocalProtocolError(
                 f"{self._name}, line {line} is not {self._encoding}; give another encoding",

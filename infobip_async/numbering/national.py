@@ -23,8 +23,10 @@ _FILLING = re.compile(
     r"[\s\-./()\[\]'\u00ad\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
 _DIALLED = re.compile("[+]?[0-9]+")
-_DECIMAL = re.compile(r"[0-9]+[.,]0")
-_ROUNDED = re.compile(r"\+?[0-9]+([.,][0-9]+)?[eE]\+?[0-9]{1,2}")
+_AROUND = re.compile(r"[\s()\[\]'\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+"""The filling that does not stand between two groups of digits."""
+_DECIMAL = re.compile(r"\+?([0-9]+[.,]0|[0-9]{6,}[.,]([0-9]{1,2}|0+))")
+_ROUNDED = re.compile(r"\+?[0-9]+([.,][0-9]+)?[eE]\+?[0-9]{1,3}")
 _FORMULA = re.compile(r'\s*="(.*)"\s*', re.DOTALL)
 """The way to have a spreadsheet take digits for a text."""
 _MAX_DIGITS = 15
@@ -161,7 +163,7 @@ def fault_of_spreadsheet(number: str) -> str:
     """What a spreadsheet did to a number, and what to do about it; empty where it did nothing."""
     if number.isdigit():
         return ""
-    bare = number.strip(" \t\n'\u00a0\u200e\u200f\u202a-\u202e")
+    bare = _in_ascii(_AROUND.sub("", number))
     if _ROUNDED.fullmatch(bare):
         return (
             "was rounded by a spreadsheet, which lost its last digits: "
@@ -198,11 +200,17 @@ def _strip(number: str) -> str:
     stripped = _FILLING.sub("", number)
     if "(0)" in number and _DROPS_ZERO.match(stripped):
         stripped = _FILLING.sub("", number.replace("(0)", "", 1))
-    if not stripped.isascii():
-        stripped = "".join(str(unicodedata.decimal(letter, letter)) for letter in stripped)
+    stripped = _in_ascii(stripped)
     if not _DIALLED.fullmatch(stripped):
         raise _fault(number, "is no telephone number")
     return stripped
+
+
+def _in_ascii(text: str) -> str:
+    """Write the digits of all scripts as those of ASCII."""
+    if text.isascii():
+        return text
+    return "".join(str(unicodedata.decimal(letter, letter)) for letter in text)
 
 
 def _plan_of(digits: str) -> _Plan | None:

@@ -195,6 +195,14 @@ def test_texts_that_cannot_be_sent_are_counted(send: Run, gateway: Any, people: 
         (["-t", "a", "--job", "x", "38598514674"], "--job goes with --csv"),
         (["-t", "a", "--text-column", "x", "38598514674"], "--text-column goes with --csv"),
         (["-t", "a", "--rate", "5", "38598514674"], "--rate goes with --csv"),
+        (["-t", "a", "--max-parts", "0", "38598514674"], "--max-parts goes with --csv"),
+        (["-t", "a", "--min-credits", "9", "38598514674"], "--min-credits goes with --csv"),
+        (["-t", "a", "--between", "09:00-20:00", "38598514674"], "--between goes with --csv"),
+        (["-t", "a", "--country", "FR", "612345678"], "--country goes with --csv"),
+        (["-t", "a", "--normalise", "38598514674"], "--normalise goes with --csv"),
+        (["-t", "a", "--no-header", "38598514674"], "--no-header goes with --csv"),
+        (["-t", "a", "--csv", "{people}", "--exclude-column", "1"], "goes with --exclude"),
+        (["-t", "a", "--csv", "{people}", "--exclude", "{people}"], "such as --exclude-column 1"),
     ],
 )
 def test_wrong_usage_is_refused(

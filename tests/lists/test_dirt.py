@@ -117,6 +117,9 @@ async def test_a_brace_that_stands_alone_is_refused(text: str) -> None:
         ("+385", {"country": "HR"}, "cannot be: 0 digits"),
         ("098514674 0912345678", {"country": "HR"}, "more than 15"),
         (" ", {}, "is missing: the row has no number"),
+        ("38598514674 Ana Horvat", {}, "is more than a number"),
+        ("Ana: 098 514 674", {}, "is more than a number"),
+        ("38598514674;Ana", {}, "is more than a number"),
     ],
 )
 def test_a_number_that_cannot_be_read_has_a_fault(

@@ -35,6 +35,14 @@ async def test_text_has_a_number_a_line(source: bytes, expected: list[str]) -> N
     assert await _read(io.BytesIO(source)) == expected
 
 
+async def test_utf_16_is_read_by_its_mark() -> None:
+    """Also where an order of octets is named; a mark that is missing is no traceback."""
+    octets = "\ufeff1\n2".encode("utf-16-le")
+    assert await _read(io.BytesIO(octets), encoding="utf-16-le") == ["1", "2"]
+    with pytest.raises(LocalProtocolError, match="line 1 is not utf-16"):
+        await _read(io.BytesIO(b"1\n2"), encoding="utf-16")
+
+
 @pytest.mark.parametrize(
     ("source", "column", "expected"),
     [
@@ -185,6 +193,8 @@ async def test_messages_of_every_kind_can_be_sent() -> None:
     first = [await anext(_people().messages(message)) for message in (bookmark, octets)]
     assert first[0].message == WapBookmark("For Ana", "example.com", "Shop")
     assert first[1].message is octets
+    with pytest.raises(LocalProtocolError, match="the same for everyone"):
+        await anext(_people().messages(WapBookmark("Yours", "example.com/{name}", "Shop")))
 
 
 @pytest.mark.parametrize(
