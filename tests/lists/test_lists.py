@@ -13,8 +13,10 @@ from infobip_async.models import BinaryMessage, TextMessage, WapBookmark
 PEOPLE = b'id;Number;name\n1;38598514674;Ana\n\n2;+41 79/302;"Be\nat"\n3; n/a\n'
 
 
-async def _read(source: io.BufferedIOBase, column: str | None = None) -> list[str]:
-    numbers = read_list(source, recipient=column)
+async def _read(
+    source: io.BufferedIOBase, column: str | None = None, *, encoding: str | None = None
+) -> list[str]:
+    numbers = read_list(source, recipient=column, encoding=encoding)
     return [number async for number in numbers.numbers()]
 
 
