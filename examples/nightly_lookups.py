@@ -34,8 +34,8 @@ async def look_up(lookups: HlrLookups, source: Path, answers: Path) -> Counter[H
             row = [result.destination, result.outcome.value]
             if result.report is not None:
                 meaning = interpret(result.report)
-                answer = (meaning.reachable, meaning.operator, meaning.imsi_country, meaning.ported)
-                row += ["" if one is None else str(one) for one in answer]
+                row += [meaning.reachable.value, meaning.operator or ""]
+                row += [meaning.imsi_country or "", meaning.ported.value]
             rows.writerow(row)
     return outcomes
 

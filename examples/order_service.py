@@ -14,6 +14,7 @@ from infobip_async import (
     Deliveries,
     Delivery,
     InfobipClient,
+    LocalProtocolError,
     Router,
     SqliteDeliveryStore,
     TextMessage,
@@ -40,6 +41,8 @@ async def confirm(request: web.Request) -> web.Response:
         )
     except AlreadySentError as known:
         delivery = known.delivery
+    except LocalProtocolError as error:  # such as a number that is none; nothing was sent
+        return web.json_response({"error": str(error)}, status=422)
     return web.json_response({"message_id": delivery.message_id})
 
 

@@ -22,6 +22,7 @@ from infobip_async import (
     AlreadySentError,
     Deliveries,
     InfobipClient,
+    LocalProtocolError,
     Router,
     SqliteDeliveryStore,
     TextMessage,
@@ -52,6 +53,8 @@ async def confirm(request: HttpRequest) -> JsonResponse:
         )
     except AlreadySentError as known:
         delivery = known.delivery
+    except LocalProtocolError as error:  # such as a number that is none; nothing was sent
+        return JsonResponse({"error": str(error)}, status=422)
     return JsonResponse({"message_id": delivery.message_id})
 
 

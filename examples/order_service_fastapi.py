@@ -12,6 +12,7 @@ from infobip_async import (
     Deliveries,
     Delivery,
     InfobipClient,
+    LocalProtocolError,
     Router,
     SqliteDeliveryStore,
     TextMessage,
@@ -61,6 +62,8 @@ async def confirm(order: Order) -> dict[str, str]:
         )
     except AlreadySentError as known:
         delivery = known.delivery
+    except LocalProtocolError as error:  # such as a number that is none; nothing was sent
+        raise HTTPException(422, str(error)) from None
     return {"message_id": delivery.message_id}
 
 

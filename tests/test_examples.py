@@ -145,6 +145,8 @@ async def test_order_service(
             assert await reply.json() == {"final": True, "delivered": True}
         async with http.get("/orders/18") as reply:
             assert reply.status == 404
+        async with http.post("/orders", json={"number": 19, "phone": "098 514"}) as reply:
+            assert reply.status == 422
     [message] = simulator.messages
     assert message.text == "Thank you! Order 17 is on its way."
 
@@ -205,6 +207,8 @@ async def test_order_service_of_other_hosts(
                 assert await reply.json() == {"final": True, "delivered": True}
             async with http.get("/orders/18") as reply:
                 assert reply.status == 404
+            async with http.post("/orders", json={"number": 19, "phone": "098 514"}) as reply:
+                assert reply.status == 422
     finally:
         child.terminate()
         await child.wait()
@@ -230,7 +234,11 @@ async def test_nightly_lookups(
         await load("nightly_lookups").main(numbers, answers)
         assert "2 reported" in capsys.readouterr().out
         rows = list(csv.DictReader(answers.read_text().splitlines()))
-        assert sorted(row["number"] for row in rows) == ["38598303174", "38598514674", "sdfsd"]
+        assert sorted((row["number"], row["reachable"], row["ported"] or None) for row in rows) == [
+            ("38598303174", "yes", "unknown"),
+            ("38598514674", "yes", "unknown"),
+            ("sdfsd", None, None),
+        ]
     assert len(simulator.lookups) == 3  # each was asked for once
 
 

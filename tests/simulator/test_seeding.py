@@ -56,7 +56,7 @@ def test_everything_that_can_be_decided(seed) -> None:
         ({"phones": {"38598514674": 5}}, "phone '38598514674' must be an object"),
         ({"phones": {"+385": {}}}, "phone '[+]385': the number must have 5 to 15 digits"),
         ({"phones": {"38598514674": {"staus": "SENT"}}}, "staus is unknown; known are absent"),
-        ({"phones": {"38598514674": {"delay": -1}}}, "delay must be number from 0"),
+        ({"phones": {"38598514674": {"delay": -1}}}, "delay must be a number from 0"),
         ({"phones": {"38598514674": {"network": "abc"}}}, "digits"),
     ],
 )

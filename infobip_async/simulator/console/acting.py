@@ -147,7 +147,9 @@ async def clear_faults(desk: Desk, given: Given, _: str) -> Json:
 async def advance(desk: Desk, given: Given, _: str) -> Json:
     """Move a manual clock on, and wait until what is due was done."""
     if not isinstance(desk.clock, ManualClock):
-        raise Refusal(HTTPStatus.CONFLICT, "the simulator runs on the system's clock")
+        raise Refusal(
+            HTTPStatus.CONFLICT, "the simulator runs on the system's clock: see --manual-clock"
+        )
     await desk.clock.advance(given.number("seconds"))
     desk.changed()
     return {"now": desk.clock.now()}

@@ -91,7 +91,8 @@ class Field:
             number = math.nan
         whole = self.kind == "number" or number.is_integer()
         if not (whole and self.low <= number <= self.high):
-            raise bad(f"{self.name} must be {self.kind} from {self.low:g} to {self.high:g}")
+            what = "a number" if self.kind == "number" else "a whole number"
+            raise bad(f"{self.name} must be {what} from {self.low:.15g} to {self.high:.15g}")
         return number if self.kind == "number" else int(number)
 
     def schema(self) -> dict[str, Json]:

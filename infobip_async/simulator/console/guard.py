@@ -5,18 +5,19 @@ foreign name that was pointed to this machine (DNS rebinding), nor another machi
 """
 
 import hmac
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Final, Self
-from urllib.parse import urlsplit
 
 import attrs
 
 from infobip_async.simulator.console.answers import Refusal
 
 COOKIE: Final = "infobip_simulator"
+_HOST: Final = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[^\[\]:/?#@\s]+)(:[0-9]*)?")
 _OWN_SITE: Final = frozenset({"same-origin", "none"})
 
 
@@ -88,10 +89,8 @@ def _forbidden(reason: str) -> Refusal:
 
 def _name_of(host: str) -> str:
     """The name in a Host header, without its port; empty where there is none."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "") if "@" not in host else ""
-    except ValueError:
-        return ""
+    found = _HOST.fullmatch(host)
+    return found["name"].lower().strip("[]") if found else ""
 
 
 def _is_loopback(name: str) -> bool:

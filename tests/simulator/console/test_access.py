@@ -40,6 +40,7 @@ def test_known_hosts(host) -> None:
     [
         *("", "evil.example", "evil.example:8081", "127.0.0.1.evil.example", "localhost.evil"),
         *("user@127.0.0.1", "0.0.0.0:8081", "[::2]", "[bad", "2130706433", "127.0.0.1@evil"),
+        *("127.0.0.1:8081.evil.example", "127.0.0.1/evil", "localhost:80:80", "localhost:x", ":80"),
     ],
 )
 def test_foreign_hosts(host) -> None:

@@ -347,7 +347,7 @@ async def test_all_is_forgotten(simulator, client, get, post) -> None:
         ("GET nowhere", None, 404, "openapi.json"),
         ("POST health", {}, 405, "GET"),
         ("GET messages?colour=red", None, 400, "colour is unknown"),
-        ("GET messages?limit=0", None, 400, "limit must be integer from 1 to 1000"),
+        ("GET messages?limit=0", None, 400, "limit must be a whole number from 1 to 1000"),
         ("GET messages?limit=1.5", None, 400, "limit must be"),
         ("GET messages?wait=nan", None, 400, "wait must be"),
         ("GET messages?show=some", None, 400, "show must be one of"),
