@@ -1,6 +1,7 @@
 """The group of all commands; each has a module of its own, loaded when it is called."""
 
 import io
+import os
 import sys
 from importlib import import_module
 from typing import Final, NoReturn
@@ -92,8 +93,11 @@ _SETTINGS: Final = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix":
 def infobip_async() -> None:
     """Have one of the commands run, with streams that can express every character.
 
-    Files and pipes get UTF-8; a terminal gets what it cannot show as an escape.
+    Files and pipes get UTF-8; a terminal gets what it cannot show as an escape. A stream that is
+    closed, as under some daemons, has nothing to read, and takes what would be said.
     """
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - to the end
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             encoding = None if stream.isatty() else "utf-8"

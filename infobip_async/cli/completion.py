@@ -5,6 +5,8 @@ from typing import Final
 import click
 from click.shell_completion import get_completion_class
 
+from infobip_async.cli.running import exit_codes
+
 _PROGRAM: Final = "infobip-async"
 _VARIABLE: Final = "_INFOBIP_ASYNC_COMPLETE"
 """The variable by which the script asks the program what could come next."""
@@ -18,4 +20,5 @@ def command(context: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"{shell} is not known to this version of click")
-    click.echo(kind(context.find_root().command, {}, _PROGRAM, _VARIABLE).source())
+    with exit_codes():
+        click.echo(kind(context.find_root().command, {}, _PROGRAM, _VARIABLE).source())

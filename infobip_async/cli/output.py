@@ -137,8 +137,11 @@ def open_output(path: str | None, mode: Literal["w", "a"] = "w") -> Iterator[Tex
 
 
 def check_output(path: str | None) -> None:
-    """Refuse a file that cannot be written, before anything is sent; what is in it stays."""
-    if path not in {None, "-"}:
+    """Refuse what cannot be written to, before anything is sent; what is in a file stays."""
+    if path in {None, "-"}:
+        if sys.stdout is None:
+            raise click.UsageError("standard output is closed: give --output")
+    else:
         try:
             Path(str(path)).open("a").close()
         except OSError as fault:

@@ -90,13 +90,22 @@ def _announce(message: Message, recipients: Sequence[str], look: Look) -> None:
 def _print(receipt: SendReceipt | str) -> int:
     """Print what the gateway said, and give the exit code that tells it."""
     if isinstance(receipt, str):
-        click.echo(receipt)
-        return 0
-    for recipient in receipt.recipients:
-        click.echo(f"{recipient.msisdn} {recipient.message_id or ''}".rstrip())
+        return _print_lines([receipt])
+    lines = [f"{each.msisdn} {each.message_id or ''}".rstrip() for each in receipt.recipients]
+    unwritten = _print_lines(lines)
     left = "" if receipt.credits is None else f", {receipt.credits:f} credits left"
     click.echo(f"accepted {receipt.accepted} of {len(receipt.recipients)}{left}", err=True)
-    return 0 if receipt.accepted == len(receipt.recipients) else PARTLY
+    return unwritten if receipt.accepted == len(receipt.recipients) else PARTLY
+
+
+def _print_lines(lines: Sequence[str]) -> int:
+    """Print what tells of a message that is sent, where that can be written; give the exit code."""
+    try:
+        click.echo("\n".join(lines))
+    except OSError as fault:
+        click.echo(f"sent, but its ids cannot be written: {fault.strerror}", err=True)
+        return PARTLY
+    return 0
 
 
 def _tell(signals: int) -> None:

@@ -20,6 +20,7 @@ from click.testing import Result
 
 from infobip_async.cli.commands import infobip_async
 from infobip_async.cli.examples import EXAMPLES
+from infobip_async.cli.output import check_output
 from infobip_async.cli.running import cancelled_by_signals, runs, until_stopped
 from platforms import needs_dev_full, needs_signals
 
@@ -258,7 +259,9 @@ def test_a_preview_for_programs_says_why(run: Run) -> None:
 
 
 @needs_dev_full
-@pytest.mark.parametrize("options", [["preview", "x"], ["preview", "--json", "x"]])
+@pytest.mark.parametrize(
+    "options", [["preview", "x"], ["preview", "--json", "x"], ["completion", "bash"]]
+)
 def test_a_full_disk_is_no_traceback(start: Callable[..., Any], options: list[str]) -> None:
     """What the system says is enough."""
     with Path("/dev/full").open("w", encoding="utf-8") as full:
@@ -266,6 +269,18 @@ def test_a_full_disk_is_no_traceback(start: Callable[..., Any], options: list[st
     _, stderr = process.communicate()
     assert process.returncode == 1
     assert stderr == "Error: [Errno 28] No space left on device\n"
+
+
+def test_streams_that_are_closed_are_no_tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read, what is said is dropped, and outcomes that would be lost are refused."""
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    infobip_async.callback()
+    with sys.stdin as empty, sys.stderr as dropped:
+        assert not empty.isatty()
+        assert dropped.write("said") == len("said")
+    with pytest.raises(click.UsageError, match="standard output is closed: give --output"):
+        check_output(None)
 
 
 def test_what_cannot_be_sent_has_no_preview(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +10,7 @@ from click.testing import Result
 
 from infobip_async.simulator import Fault
 from infobip_async.simulator.records import Operation
-from platforms import needs_signals
+from platforms import needs_dev_full, needs_signals
 
 if TYPE_CHECKING:
     import subprocess
@@ -179,3 +180,17 @@ def test_a_send_that_is_stopped_twice_ends(start: Any, gateway: Any, tripwire: A
     assert "leaving at once" in stderr
     assert f"may have been sent: {message.message_id}" in stderr
     assert "Traceback" not in stderr
+
+
+@needs_dev_full
+def test_a_full_disk_does_not_hide_that_a_message_is_sent(
+    start: Callable[..., Any], gateway: Any
+) -> None:
+    """The ids are lost; what was accepted is said, and the exit code says that not all was done."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        process = start("send", "-s", "Friend", "-t", "Hi", ADA, stdout=full)
+    _, stderr = process.communicate()
+    assert process.returncode == 6
+    assert "sent, but its ids cannot be written: No space left on device" in stderr
+    assert "accepted 1 of 1" in stderr
+    assert len(gateway.simulator.messages) == 1
