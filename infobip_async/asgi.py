@@ -33,7 +33,7 @@ import attrs
 from infobip_async.errors import InfobipError
 from infobip_async.journal.base import Journal
 from infobip_async.protocol.inbound_sms import DEFAULT_NAMES
-from infobip_async.receiver.admission import Head, Limits, RefusedError, query_of
+from infobip_async.receiver.admission import Head, Limits, RefusedError, length_of, query_of
 from infobip_async.receiver.receiver import (
     DEFAULT_LIMITS,
     Answer,
@@ -192,9 +192,9 @@ class _Body:
 
 
 def _announced(headers: Iterable[tuple[str, str]]) -> int:
-    """The octets that a head promises; 0 where it does not."""
-    lengths = (value for name, value in headers if name.lower() == "content-length")
-    return max((int(value) for value in lengths if value.isdecimal()), default=0)
+    """The octets that a head promises; 0 where it does not, or where chunks say how many come."""
+    given = {name.lower(): value for name, value in headers}
+    return 0 if "transfer-encoding" in given else length_of(given.get("content-length", ""))
 
 
 def _head(scope: Scope) -> Head:

@@ -30,6 +30,8 @@ _PLAIN: Final = b"\n" + bytes(range(0x21, 0x7F))
 # A body that is rows without the name of a field: its first field is a number, or empty.
 _BARE: Final = re.compile(rb"[\s+]*+[0-9]*+(?:;|%3b)", re.IGNORECASE)
 _BOM: Final = b"\xef\xbb\xbf"
+_UTF_16_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
+_END: Final = b"\0"  # of a C program's text
 
 
 def _row(line: str) -> HlrReport | UnreadableRow:
@@ -66,9 +68,9 @@ def _padded_row(octets: bytes) -> HlrReport | UnreadableRow:
 
 def _rows_of(body: bytes) -> bytes:
     """Find the rows: the field of their name, or the whole body where it has no name."""
-    start = body.lstrip(b" \t\r\n").removeprefix(_BOM)
+    start = _without_mark(body.lstrip(b" \t\r\n"))
     if _BARE.match(start):
-        return form.unquote(start)
+        return _text(form.unquote(start))
     fields = [
         (name.strip().removeprefix(_BOM).lower(), value) for name, value in form.fields(start)
     ]
@@ -76,7 +78,18 @@ def _rows_of(body: bytes) -> bytes:
     found = found or [value for name, value in fields if not name]
     if len(found) != 1:
         raise RemoteProtocolError(f"{len(found)} dlr fields instead of one", raw=body)
-    return found[0].removeprefix(_BOM)
+    return _text(found[0])
+
+
+def _without_mark(octets: bytes) -> bytes:
+    """Take a byte order mark off; what it marks as UTF-16 becomes UTF-8."""
+    if octets.startswith(_UTF_16_BOMS):
+        return octets.decode("utf-16", "replace").encode("utf-8", "replace")
+    return octets.removeprefix(_BOM)
+
+
+def _text(octets: bytes) -> bytes:
+    return _without_mark(octets).rstrip(_END)
 
 
 def _lines(rows: str) -> Iterable[str]:

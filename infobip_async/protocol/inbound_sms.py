@@ -43,6 +43,8 @@ _PAIR: Final = re.compile(".{1,2}", re.DOTALL)
 _HEX_PAIR: Final = re.compile("[0-9a-fA-F]{2}")
 _UCS_2_NAMES: Final = re.compile("ucs|utf-?16|unicode", re.IGNORECASE)
 _CODING_OF: Final = {charset.UTF_16_BE: 8, charset.GSM_7: 0, None: 4}
+# What stands in front of a name where a URL was written as HTML, or ends in a "?" of its own.
+_BEFORE_NAME: Final = re.compile("[ ?]*(?:amp;)?[ ?]*")
 _LENGTHS: Final = (5, 6)  # of the headers that have the place of a part and nothing else
 
 
@@ -105,7 +107,7 @@ def _fields(
     found: dict[str, bytes] = {}
     doubtful: set[str] = set()
     for name, value in pairs:
-        field = field_of.get(name.lower())
+        field = field_of.get(_BEFORE_NAME.sub("", name.lower(), 1).rstrip())
         if field is None or (field in _DROPPED and value.lower() in _LEFT):
             continue
         if value and found.get(field, b"") not in {value, b""}:
@@ -200,6 +202,8 @@ def _content(fields: Mapping[str, bytes], coding: int | None, esm_class: int) ->
     text, digits = fields.get("text", b""), form.text(fields.get("bin", b"")).strip()
     if digits and (not text or text.lower() in _LEFT):
         return _content_of_bin(digits, fields.get("datacoding", b""), coding, headed=headed)
+    if coding is None and _UCS_2_NAMES.search(form.text(fields.get("datacoding", b""))):
+        coding = _CODING_OF[charset.UTF_16_BE]
     content = _content_of_text(text, coding or 0, headed=headed)
     if not digits:
         return content

@@ -109,7 +109,7 @@ def documents(body: bytes) -> list[bytes]:
     """
     body = _without_mark(body)
     if is_document(body):
-        return [body]
+        return [_without_fields(body)]
     if raw := _RAW_FIELD.search(body):  # its "+" and "&" are what they are
         return [_without_fields(body[raw.end() :])]
     if _begins_encoded(body):
@@ -118,8 +118,15 @@ def documents(body: bytes) -> list[bytes]:
         decoded = form.unquote(body)
         return documents(decoded) if b"=" in decoded else []
     if body.startswith(b"--"):
-        return [_without_mark(value) for _, value in form.fields(body) if is_document(value)]
+        return list(filter(None, (_in_part(value) for _, value in form.fields(body))))
     return _encoded_documents(body)
+
+
+def _in_part(value: bytes) -> bytes:
+    """Find the document in a part of multipart/form-data; nothing where it holds none."""
+    if is_document(value):
+        return _without_mark(value)
+    return _without_mark(form.unquote(value)) if _begins_encoded(value) else b""
 
 
 def _encoded_documents(body: bytes) -> list[bytes]:

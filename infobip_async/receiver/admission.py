@@ -106,6 +106,11 @@ class Head:
     headers: Iterable[tuple[str, str]] = attrs.field(default=(), repr=False)
 
 
+def length_of(value: str) -> int:
+    """Read a Content-Length. One that is no number is 0: it is the server's to refuse."""
+    return int(value.lstrip("0")[:_DIGITS] or "0") if value.isdecimal() else 0
+
+
 def query_of(octets: bytes) -> str:
     """Write a query in printable ASCII: octets that should have been percent-encoded are then.
 
@@ -175,9 +180,8 @@ class Admission:
                 case "content-encoding":
                     if value.strip().lower() not in _NOT_ENCODED:
                         raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-                # A length that is no number is the server's to refuse; the body is measured anyway.
-                case "content-length" if value.isdecimal():
-                    self.check_size(int(value[:_DIGITS]))
+                case "content-length":
+                    self.check_size(length_of(value))
 
     def check_size(self, octets: int) -> None:
         """Judge the size of a body, or of what has arrived of it.

@@ -128,6 +128,19 @@ async def test_the_size_of_a_body(make):
     assert (await client.post("dlr", REPORT, b" ", headers={})).status == 413
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-length": f"{len(REPORT):05000}"},
+        {"content-length": "999", "transfer-encoding": "chunked"},
+    ],
+    ids=["zeros", "chunks"],
+)
+async def test_odd_lengths(client, headers):
+    """Zeros in front count for nothing, and of a body in chunks no length is believed."""
+    assert (await client.post("dlr", REPORT, headers=headers)).status == 200
+
+
 async def test_a_slow_body(make, secret, exchange, scope):
     """What does not arrive in time is not waited for."""
     client, slow = make(limits=Limits(read_seconds=600)), exchange()

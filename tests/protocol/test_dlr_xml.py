@@ -157,6 +157,9 @@ BODIES = {
     "a raw form with more fields": f"a=1&xml={REPORT}&b=2".encode(),
     "encoded without a field": quote(REPORT, safe="").encode(),
     "multipart": f"{HEAD}{REPORT}\r\n--b--\r\n".encode(),
+    "multipart, encoded": f"{HEAD}{quote_plus(REPORT)}\r\n--b--\r\n".encode(),
+    "the end of a C string": f"{REPORT}\n\0".encode(),
+    "a field behind": f"{REPORT}&submit=Send".encode(),
     "UTF-16 that is none": (DECLARATION.replace("UTF-8", "utf-16") + REPORT).encode(),
     "UTF-16BE without a mark": REPORT.encode("utf-16-be"),
     "a form with more fields": f"a=1&report=+{quote_plus(DECLARATION + REPORT)}%0A&b=2".encode(),
@@ -267,10 +270,10 @@ def test_an_unreadable_body(body: bytes, reason: str) -> None:
 
 
 def test_elements_in_a_message_are_kept() -> None:
-    """As attributes would be; an attribute of the same name counts first."""
+    """Their attributes, too, as attributes of the message would be; one of the same name counts first."""
     first = (
         '<message id="1" STATUS="SENT"><price>\n<amount> 0.01 </amount><unit>EUR</unit></price>'
-        "<status>no</status><note/></message>"
+        '<status>no</status><note/><sms Parts="2"><part id="7"/></sms></message>'
     )
     second = "<message><ID>2</ID><status>DELIVERED</status></message>"
     document = f"<DeliveryReport>{first}{second}{GOOD}</DeliveryReport>"
@@ -280,7 +283,12 @@ def test_elements_in_a_message_are_kept() -> None:
                 "1",
                 DeliveryStatus.SENT,
                 "SENT",
-                extras={"price.amount": "0.01", "price.unit": "EUR"},
+                extras={
+                    "price.amount": "0.01",
+                    "price.unit": "EUR",
+                    "sms.parts": "2",
+                    "sms.part.id": "7",
+                },
             ),
             DeliveryReport("2", DeliveryStatus.DELIVERED, "DELIVERED"),
             DeliveryReport("1", DeliveryStatus.SENT, "SENT"),

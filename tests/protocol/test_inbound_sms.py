@@ -210,6 +210,14 @@ def test_a_sender_may_be_a_name_or_missing() -> None:
 
 
 @pytest.mark.parametrize(
+    "query", ["sender=1&amp;text=a", "?sender=1&text=a", "sender=1&+text+=a", "?+sender=1&Text=a"]
+)
+def test_what_stands_beside_the_name_of_a_parameter(query: str) -> None:
+    """The URL of the account was copied from HTML, or ends in a question mark of its own."""
+    assert read(query) == InboundSms("1", text="a")
+
+
+@pytest.mark.parametrize(
     ("wire", "text"),
     [
         ("%C3%A9%20%E2%82%AC", "é €"),
