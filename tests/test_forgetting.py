@@ -122,3 +122,19 @@ def test_the_command(tmp_path):
     assert again.exit_code == 6
     assert "locked" in again.stderr
     assert '"forgotten": 0' in again.stdout
+
+
+def test_a_file_of_another_kind_among_others(tmp_path):
+    """It is named, and no number is left in the files behind it."""
+
+    async def fill() -> None:
+        async with SqliteJournal(tmp_path / "journal") as journal:
+            await journal.put(RawPush(PushKind.INBOUND_SMS, f"sender={DIGITS}&text=a"))
+
+    asyncio.run(fill())
+    (tmp_path / "notes").write_text(DIGITS)
+    files = [str(tmp_path / name) for name in ("notes", "journal")]
+    done = CliRunner().invoke(infobip_async, ["forget", DIGITS, *files])
+    assert done.exit_code == 6
+    assert "notes is no file of infobip-async" in done.stderr
+    assert '"forgotten": 1' in done.stdout

@@ -238,6 +238,7 @@ def kind_of(path: Path) -> FileKind | None:
     try:
         address = f"{path.resolve().as_uri()}?mode=rw"
         with closing(sqlite3.connect(address, timeout=_LOCK_TIMEOUT, uri=True)) as file:
+            file.execute("pragma writable_schema=on")  # opens a file whose end is missing, too
             found = _number(file, "pragma application_id")
     except sqlite3.Error as fault:
         if _is_error(fault, {sqlite3.SQLITE_NOTADB}):

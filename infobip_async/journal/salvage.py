@@ -74,6 +74,7 @@ def _open(path: Path) -> sqlite3.Connection:
     """Open a journal that nobody else has open."""
     source = sqlite3.connect(path, timeout=_LOCK_TIMEOUT, isolation_level=None)
     try:
+        source.execute("pragma writable_schema=on")  # opens a file whose end is missing, too
         source.execute("pragma locking_mode=exclusive")
         source.execute("begin exclusive")
     except sqlite3.Error as fault:
@@ -88,8 +89,7 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> Salvaged:
     pushes, complete = 0, True
     for push in _pushes(source):
         with suppress(sqlite3.IntegrityError):  # its columns are not what they were
-            _insert(target, "pushes", push)
-            pushes += 1
+            pushes += _insert(target, "pushes", push)
         complete &= _copy_all(
             source, target, "states", "select * from states where push = ?", push[0]
         )
@@ -150,9 +150,11 @@ def _copy_all(
     return True
 
 
-def _insert(target: sqlite3.Connection, table: str, row: Sequence[Any]) -> None:
+def _insert(target: sqlite3.Connection, table: str, row: Sequence[Any]) -> int:
+    """Copy a row, and count it: one without a column that must be there is left out."""
     places = ", ".join("?" * len(row))
-    target.execute(f"insert or ignore into {table} values ({places})", row)  # noqa: S608 - our own names
+    copied = target.execute(f"insert or ignore into {table} values ({places})", row)  # noqa: S608 - our own names
+    return copied.rowcount
 
 
 def _number(source: sqlite3.Connection, query: str) -> int | None:

@@ -109,7 +109,7 @@ def documents(body: bytes) -> list[bytes]:
     """
     body = _without_mark(body)
     if is_document(body):
-        return [_without_fields(body)]
+        return [body]
     if raw := _RAW_FIELD.search(body):  # its "+" and "&" are what they are
         return [_without_fields(body[raw.end() :])]
     if _begins_encoded(body):

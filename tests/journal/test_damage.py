@@ -120,6 +120,18 @@ async def test_pages_in_the_middle(bench, monkeypatch, caplog, tmp_path, checked
     assert {1, PUSHES} < set(left)
 
 
+@pytest.mark.parametrize("missing", [PAGE - 1000, PAGE, 10 * PAGE])
+async def test_an_end_that_is_missing(bench, tmp_path, missing):
+    """What is before it is copied, and no more is said to be than can be served."""
+    octets = await filled(bench)
+    bench.path.write_bytes(octets[:-missing])
+    with pytest.raises(StorageUnavailableError, match="salvage"):
+        await bench.journal().__aenter__()
+    found = await salvage(bench.path, tmp_path / "new")
+    left = await ids(tmp_path / "new")
+    assert 0 < found.pushes == len(left) < PUSHES
+
+
 async def test_a_list_of_free_pages(bench, tmp_path):
     """It is found at the start, and costs no push."""
     octets = await filled(bench, handled=200)

@@ -159,7 +159,6 @@ BODIES = {
     "multipart": f"{HEAD}{REPORT}\r\n--b--\r\n".encode(),
     "multipart, encoded": f"{HEAD}{quote_plus(REPORT)}\r\n--b--\r\n".encode(),
     "the end of a C string": f"{REPORT}\n\0".encode(),
-    "a field behind": f"{REPORT}&submit=Send".encode(),
     "UTF-16 that is none": (DECLARATION.replace("UTF-8", "utf-16") + REPORT).encode(),
     "UTF-16BE without a mark": REPORT.encode("utf-16-be"),
     "a form with more fields": f"a=1&report=+{quote_plus(DECLARATION + REPORT)}%0A&b=2".encode(),
