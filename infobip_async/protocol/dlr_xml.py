@@ -26,7 +26,6 @@ def _element(name: str, attributes: Iterable[tuple[str, str]]) -> str:
     return f"<{name}{spelt} />"
 
 
-_PADDING: Final = b"\0 \t\r\n"  # NUL is a C program's end of the text
 _DEEPEST: Final = 16  # messages are at level 2; elements in them are kept as extras
 
 
@@ -136,7 +135,7 @@ def decode_push(
     found = _Rows(body, zone, most_rows)
     # Texts cost time. A document whose only end tag is that of the root has none.
     end = None if documents[0].count(b"</") == 1 else found.end
-    safe_xml.read(documents[0], found.start, end, depth=_DEEPEST, padding=_PADDING)
+    safe_xml.read(documents[0], found.start, end, depth=_DEEPEST)
     if found.root != "deliveryreport":
         raise RemoteProtocolError("the root is not <DeliveryReport>", raw=body)
     return found.rows

@@ -158,7 +158,6 @@ BODIES = {
     "encoded without a field": quote(REPORT, safe="").encode(),
     "multipart": f"{HEAD}{REPORT}\r\n--b--\r\n".encode(),
     "multipart, encoded": f"{HEAD}{quote_plus(REPORT)}\r\n--b--\r\n".encode(),
-    "the end of a C string": f"{REPORT}\n\0".encode(),
     "UTF-16 that is none": (DECLARATION.replace("UTF-8", "utf-16") + REPORT).encode(),
     "UTF-16BE without a mark": REPORT.encode("utf-16-be"),
     "a form with more fields": f"a=1&report=+{quote_plus(DECLARATION + REPORT)}%0A&b=2".encode(),
@@ -269,7 +268,7 @@ def test_an_unreadable_body(body: bytes, reason: str) -> None:
 
 
 def test_elements_in_a_message_are_kept() -> None:
-    """Their attributes, too, as attributes of the message would be; one of the same name counts first."""
+    """With their attributes, as attributes of the message would be; its own count first."""
     first = (
         '<message id="1" STATUS="SENT"><price>\n<amount> 0.01 </amount><unit>EUR</unit></price>'
         '<status>no</status><note/><sms Parts="2"><part id="7"/></sms></message>'
