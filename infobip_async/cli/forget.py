@@ -6,7 +6,6 @@ import click
 
 from infobip_async import LocalProtocolError, StorageUnavailableError, forget
 from infobip_async.cli.running import PARTLY, runs
-from infobip_async.numbering.national import normalise
 
 
 @click.command("forget")
@@ -20,12 +19,13 @@ async def command(number: str, files: tuple[str, ...]) -> None:
     journal or a store; a job must not be in use. Prints how much was forgotten in each file, as
     JSON lines.
     """
-    normalise(number)  # one that is no number is told before any file is touched
     failed = False
     for file in files:
         try:
             click.echo(json.dumps({"file": file, "forgotten": await forget(number, file)}))
         except (LocalProtocolError, StorageUnavailableError) as fault:
+            if isinstance(fault, LocalProtocolError) and fault.field != "path":
+                raise  # the number is none
             click.echo(fault, err=True)
             failed = True
     if failed:
