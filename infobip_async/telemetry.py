@@ -5,12 +5,13 @@ nothing is measured. No span and no metric holds a password, a secret, a number,
 an address with its query. docs/telemetry.md lists all of them.
 """
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache, partial, wraps
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Self
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -22,6 +23,7 @@ from infobip_async.errors import (
     OutcomeUnknownError,
 )
 from infobip_async.models import DeliveryReport, DerivedEvent, Event, HlrReport
+from infobip_async.redaction import SparseLogger
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -61,6 +63,23 @@ _COUNTED: Final = {
     "send_one": "messaging.client.sent.messages",
     "submit_hlr": "infobip.lookups",
 }
+
+_sparse_logger = SparseLogger(logging.getLogger("infobip_async.telemetry"))
+
+P = ParamSpec("P")
+
+
+def _harmless(tell: Callable[P, None]) -> Callable[P, None]:
+    """Keep a fault of an SDK away from the work that is watched: what is sent stays sent."""
+
+    @wraps(tell)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            tell(*args, **kwargs)
+        except Exception as fault:  # noqa: BLE001 - processors and samplers are anybody's
+            _sparse_logger.warning("a span or a figure is lost: %s", type(fault).__name__)
+
+    return guarded
 
 
 @attrs.frozen(kw_only=True)
@@ -118,6 +137,7 @@ class Watch:
             or getattr(_metrics, "_METER_PROVIDER", True) is not None
         )
 
+    @_harmless
     def count(self, name: str, amount: int, attributes: Attributes) -> None:
         """Add to a counter, split by attributes."""
         if self.active and amount:
@@ -125,6 +145,7 @@ class Watch:
                 counter = self._instruments[name] = self._meter.create_counter(name)
             counter.add(amount, attributes)
 
+    @_harmless
     def record(self, name: str, seconds: float, attributes: Attributes) -> None:
         """Add a duration to a histogram, split by attributes."""
         if self.active:
@@ -253,9 +274,15 @@ class Watched:
 
     def __enter__(self) -> Self:
         if self._active:
-            self._since = perf_counter()
-            self._token: Token[Context] = context.attach(self.start())
+            self._active = False  # until it has begun
+            self._begin()
         return self
+
+    @_harmless
+    def _begin(self) -> None:
+        self._since = perf_counter()
+        self._token: Token[Context] = context.attach(self.start())
+        self._active = True
 
     def __exit__(
         self,
@@ -263,9 +290,12 @@ class Watched:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if not self._active:
-            return
-        context.detach(self._token)
+        if self._active:
+            context.detach(self._token)
+            self._end(error)
+
+    @_harmless
+    def _end(self, error: BaseException | None) -> None:
         self.error = error
         if error is not None:
             # By its class alone: its text may be anybody's.
@@ -273,9 +303,9 @@ class Watched:
             self.attributes["error.type"] = type(first).__name__
             self.span.set_status(trace.Status(trace.StatusCode.ERROR))
         self.finish()
+        self._watch.record(self.metric, perf_counter() - self._since, self.attributes)
         self.span.set_attributes(self.attributes)
         self.span.end()
-        self._watch.record(self.metric, perf_counter() - self._since, self.attributes)
 
     def trace_context(self) -> dict[str, str]:
         """What connects later spans with this one, to be stored; empty where nothing is made."""

@@ -17,7 +17,7 @@ from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -35,6 +35,7 @@ from infobip_async import (
 )
 from infobip_async.asgi import asgi_app
 from infobip_async.journal import HandlerSettings
+from infobip_async.redaction import SparseLogger
 from infobip_async.simulator import Fault, Simulator
 from infobip_async.telemetry import Telemetry
 from infobip_async.webhook import callback_urls, webhook_app
@@ -151,6 +152,37 @@ async def test_an_outcome_is_told(
     assert not span.events
     [(attributes, count)] = seen.points["messaging.client.sent.messages"]
     assert (attributes["infobip.outcome"], count) == (outcome, 1)
+
+
+class _Broken(SpanProcessor):
+    """Raises where a span begins, or where it ends."""
+
+    def __init__(self, *, at_start: bool) -> None:
+        self._at_start = at_start
+
+    def on_start(self, *_: object, **__: object) -> None:
+        if self._at_start:
+            raise RuntimeError("text-canary")
+
+    def on_end(self, _: ReadableSpan) -> None:
+        raise RuntimeError("text-canary")
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+async def test_a_broken_processor_changes_no_outcome(
+    gateway: Simulator, at_start, caplog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was sent is told as sent."""
+    lines = SparseLogger(telemetry._sparse_logger.logger)
+    monkeypatch.setattr(telemetry, "_sparse_logger", lines)
+    spans = TracerProvider(shutdown_on_exit=False)
+    spans.add_span_processor(_Broken(at_start=at_start))
+    broken = Telemetry(tracer_provider=spans)
+    endpoints = Endpoints.at(gateway.base_url)
+    async with InfobipClient("user", PASSWORD, endpoints=endpoints, telemetry=broken) as client:
+        assert (await client.send(MESSAGE, NUMBER)).accepted == 1
+    assert "a span or a figure is lost: RuntimeError" in caplog.text
+    assert "text-canary" not in caplog.text
 
 
 async def test_a_refusal_is_told(gateway: Simulator, seen: Seen) -> None:
