@@ -17,7 +17,7 @@ import attrs
 
 from infobip_async.errors import LocalProtocolError
 from infobip_async.lists.rows import Header, ListRow, ReadNumber
-from infobip_async.numbering.national import looks_like_number
+from infobip_async.numbering.national import fault_of_spreadsheet, looks_like_number
 
 _LONGEST_LINE: Final = 1 << 20
 _LINE_END: Final = re.compile("\r\n|\r|\n")
@@ -267,6 +267,15 @@ def split(record: str, delimiter: str, line: int) -> list[str]:
     return cells
 
 
+def _has_number(name: str) -> bool:
+    """Whether there is a number in what should be a name, or what a spreadsheet left of one.
+
+    A rounded number may have been split at its comma.
+    """
+    pieces = _SEPARATED.split(name)
+    return bool(_LONG_NUMBER.search(name)) or any(map(fault_of_spreadsheet, pieces))
+
+
 @attrs.define
 class TableRows:
     """The rows of a table, made of cells; empty rows are passed over.
@@ -337,7 +346,7 @@ class TableRows:
         """Refuse a first row that is no header: the person in it would be passed over."""
         name = header.names[header.place(self.recipient) or 0]
         if not looks_like_number(name):
-            name = next(filter(_LONG_NUMBER.search, header.names), "")
+            name = next(filter(_has_number, header.names), "")
         if name:
             raise LocalProtocolError(
                 f"the first line looks like a recipient, {name!r};"

@@ -27,6 +27,7 @@ _AROUND = re.compile(r"[\s()\[\]'\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\u
 """The filling that does not stand between two groups of digits."""
 _DECIMAL = re.compile(r"\+?([0-9]+[.,]0|[0-9]{6,}[.,]([0-9]{1,2}|0+))")
 _ROUNDED = re.compile(r"\+?[0-9]+([.,][0-9]+)?[eE]\+?[0-9]{1,3}")
+_DATE = re.compile(r"\s*(19|20)[0-9]{2}-(0[1-9]|1[0-2])-([0-2][0-9]|3[01])\s*")
 _FORMULA = re.compile(r'\s*="(.*)"\s*', re.DOTALL)
 """The way to have a spreadsheet take digits for a text."""
 _MAX_DIGITS = 15
@@ -195,6 +196,8 @@ def _strip(number: str) -> str:
     """Give the digits, with a ``+`` in front if there was one."""
     if fault := fault_of_spreadsheet(number):
         raise _fault(number, fault)
+    if _DATE.fullmatch(number):
+        raise _fault(number, "is a date")
     if formula := _FORMULA.fullmatch(number):
         return _strip(formula[1])
     stripped = _FILLING.sub("", number)

@@ -70,6 +70,18 @@ def test_a_first_line_that_is_a_recipient_is_no_header(first: str) -> None:
     assert row.cell("2") == "Ana"
 
 
+@pytest.mark.parametrize("first", ["3,85983E+11", "3,85983E11;Ana"])
+def test_a_rounded_number_is_no_header_though_its_comma_separates(first: str) -> None:
+    """Its person is not dropped where commas are taken for what separates the cells."""
+    assert "looks like a recipient" in _refused(f"{first}\n{GOOD}\n", "1")
+
+
+def test_columns_may_be_called_as_dates_are() -> None:
+    """These are no numbers."""
+    (row,) = _list(f"number,2026-01-31\n{GOOD},Ana\n")
+    assert row.cell("2026-01-31") == "Ana"
+
+
 @pytest.mark.parametrize("line", [f"{GOOD};Ana", f"Ana,{GOOD}", f'"{GOOD}"', f"{GOOD}\tAna", "1|2"])
 def test_a_line_with_cells_is_no_number(line: str) -> None:
     """Names and codes are not looked up: the list is refused, and the option is named."""

@@ -87,6 +87,7 @@ def test_good_numbers(number, country, msisdn):
         ("38598514674;41793026727", None, "is no telephone number"),
         ("3.8598514674E+10", None, "rounded by a spreadsheet"),
         (" 3,85983E+11", "HR", "rounded by a spreadsheet"),
+        ("2026-01-31", "HR", "is a date"),
         ("3.8598 E+010", None, "rounded by a spreadsheet"),
         ("38598514674.0", None, "decimal number"),
         ("+38598514674.0", None, "decimal number"),
