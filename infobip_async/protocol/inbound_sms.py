@@ -45,6 +45,7 @@ _UCS_2_NAMES: Final = re.compile("ucs|utf-?16|unicode", re.IGNORECASE)
 _CODING_OF: Final = {charset.UTF_16_BE: 8, charset.GSM_7: 0, None: 4}
 # What stands in front of a name where a URL was written as HTML, or ends in a "?" of its own.
 _BEFORE_NAME: Final = re.compile("[ ?]*(?:amp;)?[ ?]*")
+_PARTS: Final = (b"\x05\0\x03", b"\x06\x08\x04")  # how the headers of parts begin
 _LENGTHS: Final = (5, 6)  # of the headers that have the place of a part and nothing else
 
 
@@ -238,6 +239,9 @@ def _header_in_text(octets: bytes) -> tuple[UserDataHeader, bytes] | None:
         header, _ = udh.parse(raw)
         if header.elements and not header.malformed:
             return header, octets[size:]
+    for raw, size in found:
+        if raw[:3] in _PARTS and len(raw) == length:  # of a part that cannot be, such as "3 of 2"
+            return udh.parse(raw)[0], octets[size:]
     return None
 
 

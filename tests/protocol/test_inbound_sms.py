@@ -500,6 +500,14 @@ def test_a_header_in_front_of_a_text_is_read(wire: str, text: str) -> None:
     assert (sms.text, sms.udh.elements, sms.damaged) == (text, PLACE, False)
 
 
+@pytest.mark.parametrize("place", ["%09%02%03", "%00%00%00", "%C3%8C%02%00"])
+def test_a_header_of_a_part_that_cannot_be(place: str) -> None:
+    """It is taken off all the same: left in front it would change the alphabet of the text."""
+    sms = read(f"text=%05%00%03{place}Hello&esmclass=64")
+    assert sms.udh is not None
+    assert (sms.text, sms.udh.elements, sms.udh.malformed) == ("Hello", (), True)
+
+
 def test_a_text_without_the_header_that_is_announced() -> None:
     """Nothing is taken off it."""
     assert read("text=Hello&esmclass=64") == InboundSms("", text="Hello", esm_class=64)
