@@ -28,6 +28,8 @@ _AROUND = re.compile(r"[\s()\[\]'\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\u
 _DECIMAL = re.compile(r"\+?([0-9]+[.,]0|[0-9]{6,}[.,]([0-9]{1,2}|0+))")
 _ROUNDED = re.compile(r"\+?[0-9]+([.,][0-9]+)?[eE]\+?[0-9]{1,3}")
 _DATE = re.compile(r"\s*(19|20)[0-9]{2}-(0[1-9]|1[0-2])-([0-2][0-9]|3[01])\s*")
+_SECOND = re.compile(r"/\s*[0-9]{1,2}\s*")
+"""The end of a second number, written in short behind the first: ``098 514 674/5``."""
 _FORMULA = re.compile(r'\s*="(.*)"\s*', re.DOTALL)
 """The way to have a spreadsheet take digits for a text."""
 _MAX_DIGITS = 15
@@ -143,6 +145,8 @@ def read_number(number: str, country: str | None) -> Reading:
     """
     plain = number.isascii() and number.isdigit()
     digits = number if plain else _strip(number)
+    if not plain and _SECOND.fullmatch(number, max(number.rfind("/"), 0)):
+        raise _fault(number, "is two numbers: give each a row of its own")
     if not digits.startswith("+") and country is not None:
         country = country.upper()
         digits = _without_exit_code(digits, country)

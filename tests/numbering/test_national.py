@@ -88,6 +88,8 @@ def test_good_numbers(number, country, msisdn):
         ("3.8598514674E+10", None, "rounded by a spreadsheet"),
         (" 3,85983E+11", "HR", "rounded by a spreadsheet"),
         ("2026-01-31", "HR", "is a date"),
+        ("098 514 674/5", "HR", "is two numbers"),
+        ("612345678 / 79", "FR", "is two numbers"),
         ("3.8598 E+010", None, "rounded by a spreadsheet"),
         ("38598514674.0", None, "decimal number"),
         ("+38598514674.0", None, "decimal number"),
