@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from infobip_async.concurrency.sqlite_file import SqliteFile
+from infobip_async.concurrency.sqlite_file import SqliteFile, is_damage
 from infobip_async.errors import StorageUnavailableError
 
 _SECONDS: Final = 10.0
@@ -37,6 +37,8 @@ def erase(file: SqliteFile, work: Callable[[sqlite3.Connection], int]) -> int:
         connection.execute("vacuum")
         _empty_log(connection, file)
     except sqlite3.Error as fault:
+        if is_damage(fault):
+            raise file.mark_damaged() from None
         raise StorageUnavailableError(
             f"{file.path} cannot be rewritten: {fault}; try again when nothing else uses the file"
         ) from None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from infobip_async import forget
 from infobip_async.concurrency import sqlite_file
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal import Salvaged, SqliteJournal, salvage
@@ -130,6 +131,8 @@ async def test_an_end_that_is_missing(bench, tmp_path, missing):
     found = await salvage(bench.path, tmp_path / "new")
     left = await ids(tmp_path / "new")
     assert 0 < found.pushes == len(left) < PUSHES
+    with pytest.raises(StorageUnavailableError, match="salvage"):
+        await forget("38598514674", bench.path)
 
 
 async def test_a_list_of_free_pages(bench, tmp_path):
