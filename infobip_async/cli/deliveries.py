@@ -86,6 +86,8 @@ async def export(file: str, run: str | None, output: str | None, form: Form) -> 
             async for one in deliveries.stored(run=run):
                 rows.write([_row(one)])
         rows.write(())
+        if rows.fault is not None:
+            raise rows.fault
 
 
 def _row(one: Delivery) -> list[object]:

@@ -14,7 +14,7 @@ from click.testing import Result
 
 from infobip_async.cli import following, serve
 from infobip_async.simulator import Fault
-from platforms import needs_signals
+from platforms import needs_dev_full, needs_signals
 
 Run = Callable[..., Result]
 ADA, BOB = "38598514674", "41793026727"
@@ -107,6 +107,15 @@ def test_a_list(run: Run, pulled: Any, file: str, tmp_path: Path) -> None:
     assert run(*command).exit_code == 0
     assert status(run, file) == {"total": 3, "delivered": 3}
     assert len(pulled.simulator.messages) == 3
+
+
+@needs_dev_full
+def test_an_export_to_a_full_disk_fails(run: Run, pulled: Any, file: str) -> None:
+    """Rows that are not there are no success."""
+    run(*SEND, ADA, "--deliveries", file)
+    result = run("deliveries", "export", file, "-o", "/dev/full")
+    assert result.exit_code == 1
+    assert "No space left on device" in result.stderr
 
 
 def test_list_and_export(run: Run, pulled: Any, file: str) -> None:
