@@ -146,6 +146,7 @@ async def results(*, cluster: str, job: str, output: str | None, form: Form) -> 
             with bar:
                 count, repeated = await _write(shared, out, bar)
             out.write(())
+            out.rows.check()
     out.summary.show(console)
     click.echo(f"{count:,} results; {repeated:,} numbers {_POSSIBLY_REPEATED}", err=True)
     sys.exit(out.summary.exit_code)
@@ -157,6 +158,7 @@ async def _write(job: HlrJob, out: Output, bar: ProgressBar) -> tuple[int, int]:
     async with aclosing(job.results()) as found:
         async for one in found:
             out.write([_placed(one)])
+            out.rows.check()
             count += 1
             repeated += one.possibly_repeated
             if count % _NUMBERS_PER_UPDATE == 0:

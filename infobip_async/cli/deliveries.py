@@ -86,8 +86,7 @@ async def export(file: str, run: str | None, output: str | None, form: Form) -> 
             async for one in deliveries.stored(run=run):
                 rows.write([_row(one)])
         rows.write(())
-        if rows.fault is not None:
-            raise rows.fault
+        rows.check()
 
 
 def _row(one: Delivery) -> list[object]:

@@ -71,6 +71,15 @@ class RowWriter:
             if self._stream is not None:
                 _give_up(self._stream)
 
+    def check(self) -> None:
+        """Tell that rows were dropped.
+
+        Raises:
+            OSError: why the output takes no more.
+        """
+        if self.fault is not None:
+            raise self.fault
+
     def _write(self, rows: Sequence[Sequence[object]]) -> None:
         started = self._stream is not None
         stream = self._stream = self._stream or self.open()
