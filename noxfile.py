@@ -289,7 +289,7 @@ def docs(session: nox.Session) -> None:
     """Build the documentation, with warnings as errors, and run its code blocks."""
     install(session, "test", "docs")
     session.run("sphinx-build", "-q", "-W", "--keep-going", "docs", "docs/_build/html")
-    session.run("pytest", "tests/test_docs.py", "tests/test_readme.py", *session.posargs)
+    session.run("pytest", "-m", "", "tests/test_docs.py", "tests/test_readme.py", *session.posargs)
     session.log("docs/_build/html/index.html")
 
 

@@ -29,6 +29,7 @@ PUBLIC = (
 )
 
 
+@pytest.mark.proof  # `nox -s docs` runs them, too
 @pytest.mark.parametrize("name", WITH_BLOCKS)
 async def test_blocks(
     name: str, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -187,6 +187,7 @@ async def test_a_death_at_each_point(nursery: Nursery, point: str) -> None:
         assert nursery.copies.keys() & set(unknown)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "protection", ["intent", pytest.param("refusal to repeat", marks=pytest.mark.proof)]
 )

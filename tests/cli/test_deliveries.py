@@ -176,6 +176,7 @@ def test_serve(run: Run, pulled: Any, file: str, monkeypatch: pytest.MonkeyPatch
     assert status(run, file) == {"total": 1, "delivered": 1}
 
 
+@pytest.mark.proof
 @needs_signals
 def test_ctrl_c_leaves_the_rest_to_be_followed(
     start: Any, run: Run, pulled: Any, file: str

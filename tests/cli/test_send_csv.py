@@ -482,6 +482,7 @@ def test_columns_of_text_may_look_like_numbers(send: Run, gateway: Any, tmp_path
     assert _sent(gateway) == [("38598514674", "Hi Ana")]
 
 
+@pytest.mark.proof
 def test_nobody_reads_the_outcomes(start: Callable[..., Any], gateway: Any, tmp_path: Path) -> None:
     """A reader that has enough, such as ``head``, ends the command without a traceback."""
     with (tmp_path / "many.csv").open("w", encoding="utf-8") as file:

@@ -158,6 +158,7 @@ def test_serve_stops(
     assert "Traceback" not in stderr
 
 
+@pytest.mark.proof
 def test_serve_ends_with_its_reader(start: Callable[..., Any], run: Run, gateway: Any) -> None:
     """What cannot be printed is not acknowledged, and there is no traceback."""
     receiver = start("serve", "--bind", f"127.0.0.1:{gateway.port}")
@@ -329,6 +330,7 @@ def test_the_console_is_opened(run: Run, monkeypatch: pytest.MonkeyPatch, port: 
     assert errors == [f"Console: {url}\n", f"Console: {url}\nNo browser could be opened.\n"]
 
 
+@pytest.mark.proof
 @needs_signals
 def test_a_simulated_gateway_stops(start: Callable[..., Any]) -> None:
     """SIGTERM is the usual end."""

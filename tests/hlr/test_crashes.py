@@ -241,6 +241,7 @@ async def test_a_death_at_each_point(nursery: Nursery, point: str) -> None:
         assert nursery.paid.keys() & unknown
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("protection", "point"),
     [

@@ -299,6 +299,7 @@ async def test_without_commit_before_answer(nursery: Nursery) -> None:
         assert await nursery.lost() == lost
 
 
+@pytest.mark.proof
 async def test_without_marks(nursery: Nursery) -> None:
     """Everything would be handled again after each death."""
     nursery.without = "marks"

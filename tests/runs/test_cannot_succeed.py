@@ -85,7 +85,7 @@ async def test_an_endless_source(kind, size, wrong, trouble, endless) -> None:
     assert len(ending.outcomes) == endless.read <= size.window
 
 
-@pytest.mark.parametrize("on_unknown", ["report", "repeat"])
+@pytest.mark.parametrize("on_unknown", [pytest.param("report", marks=pytest.mark.proof), "repeat"])
 async def test_the_same_job_with_the_right_address(  # noqa: PLR0917 - a matrix
     kind, size, place, wrong, trouble, many, job, on_unknown
 ) -> None:
@@ -136,7 +136,10 @@ def most_in_doubt(size) -> int:
     return 8 * 2 * size.batch + 5
 
 
-@pytest.mark.parametrize("seconds", [0.05, 5, 29, 290, FOR_EVER])
+@pytest.mark.parametrize(
+    "seconds",
+    [5, FOR_EVER, *(pytest.param(one, marks=pytest.mark.proof) for one in (0.05, 29, 290))],
+)
 @pytest.mark.parametrize("death", ["refused", "502", "cut", "HTML 200"])
 async def test_a_gateway_that_dies_in_mid_run(  # noqa: PLR0917 - a matrix
     kind, size, place, many, job, death, seconds

@@ -40,6 +40,7 @@ def test_an_unused_plugin_loads_nothing(tmp_path: Path) -> None:
     assert "1 passed" in found
 
 
+@pytest.mark.proof
 def test_without_pytest_asyncio_there_are_no_fixtures(tmp_path: Path) -> None:
     """The plugin does not load pytest-asyncio by itself, and harms nobody."""
     found = run(
