@@ -183,6 +183,7 @@ def test_what_is_no_address_is_refused(base: str) -> None:
         ("https://@h", "a user or a password"),
         ("https://h?x=1", "a query or a fragment"),
         ("https://h/x#", "a query or a fragment"),
+        ("https://user/x:pw@h", "an @ behind its host"),
     ],
 )
 def test_what_does_not_belong_into_an_address(url: str, why: str) -> None:
