@@ -147,7 +147,11 @@ def coverage(session: nox.Session) -> None:
     pytest = ("-m", "pytest", *PARALLEL, "-m", "", *session.posargs)
     # Lines that run are counted here, not people: `nox -s proofs` has the large list.
     env = {**KEEP_COMPILED, "INFOBIP_TEST_PEOPLE": os.environ.get("INFOBIP_TEST_PEOPLE", "2500")}
-    session.run("coverage", "run", *pytest, env=env)
+    session.run("coverage", "run", *pytest, env=env, success_codes=[0, 1])
+    # Proofs kill at random, beside each other and slowed down by the measuring. What has failed is
+    # tried once more, alone; the log has both.
+    again = ("--lf", "--lfnf=none", "-m", "")
+    session.run("pytest", *again, *session.posargs, env=KEEP_COMPILED, success_codes=[0, 5])
     session.run("coverage", "combine", "--quiet")
     if not session.posargs:
         session.run("coverage", "report")
