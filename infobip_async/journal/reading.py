@@ -1,8 +1,8 @@
 """From stored pushes to items: whatever an event raises while it is read is its own fault."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeVar
 
 import attrs
 
@@ -13,6 +13,8 @@ from infobip_async.models import Event, InboundSms
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import unreadable
 from infobip_async.text.reassembly import is_part
+
+T = TypeVar("T")
 
 # Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
 _BIG: Final = 64 * 1024
@@ -41,14 +43,18 @@ class Reading:
             return items_of(self.stored, sound, repeated, join=join)
 
 
+async def aside(push: RawPush, work: Callable[..., T], *arguments: object) -> T:
+    """Work on a push, in a thread if that takes long."""
+    if len(push.body) > _BIG:
+        return await asyncio.to_thread(work, push, *arguments)
+    return work(push, *arguments)
+
+
 async def read(stored: StoredPush, decode: Decode) -> Reading:
     """Read a push. Without an event that could be read, the push as a whole is the one event."""
     push = stored.push
     try:
-        if len(push.body) > _BIG:
-            events = await asyncio.to_thread(decode, push)
-        else:
-            events = decode(push)
+        events = await aside(push, decode)
     except RemoteProtocolError as fault:
         return Reading(stored, [(WHOLE_PUSH, unreadable(push, str(fault)))], {})
     except Exception as fault:  # noqa: BLE001 - a fault of the parser costs no report

@@ -24,17 +24,16 @@ import attrs
 from infobip_async.concurrency.file_lock import FileLock
 from infobip_async.errors import RemoteProtocolError, StorageUnavailableError
 from infobip_async.journal.base import Decode, JournalCounts, Storage
+from infobip_async.journal.reading import aside
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.worker import JournalWorker
-from infobip_async.models import Event, HlrReport
+from infobip_async.models import HlrReport
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.redaction import SparseLogger, logger_of_faults
 from infobip_async.router import Router
 
 _logger = logger_of_faults("infobip_async.journal")
 
-# Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
-_BIG: Final = 64 * 1024
 _SECONDS_BETWEEN_LOOKS: Final = 0.05
 _SECONDS_BETWEEN_LOOKS_AT_THE_TURN: Final = 1.0
 _SECONDS_BETWEEN_SWEEPS: Final = 600.0
@@ -140,16 +139,11 @@ class Turns:
     async def _hand_on(self, push: RawPush) -> None:
         """Give the events of a push to those who listen: lookups, which wait for their reports."""
         try:
-            await self.router.everywhere.dispatch(await self._read(push))
+            await self.router.everywhere.dispatch(await aside(push, self.decode))
         except RemoteProtocolError:
             pass  # the process with the turn puts the push into quarantine
         except Exception:  # one push must not cost those behind it
             _logger.exception("handlers failed on reports of other processes")
-
-    async def _read(self, push: RawPush) -> Sequence[Event]:
-        if len(push.body) > _BIG:
-            return await asyncio.to_thread(self.decode, push)
-        return self.decode(push)
 
     async def _handle(self) -> None:
         _logger.info("this process handles what the journal holds")

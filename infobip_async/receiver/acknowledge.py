@@ -6,18 +6,19 @@ has the push: it sends again what was not answered with 200 (§3.1).
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
 from time import monotonic
-from typing import Final, TypeVar
+from typing import Final
 
 import attrs
 
 from infobip_async.concurrency.tasks import LastingTasks, abandon
 from infobip_async.errors import RemoteProtocolError, StorageUnavailableError
 from infobip_async.journal.base import Journal
+from infobip_async.journal.reading import aside
 from infobip_async.models import Event, InboundSms, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import PushFormat, decode, unreadable
@@ -28,19 +29,7 @@ from infobip_async.text.reassembly import is_part
 
 _logger = logger_of_faults("infobip_async.receiver")
 
-# Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
-_BIG: Final = 64 * 1024
-
-A = TypeVar("A")
-T = TypeVar("T")
 _SECONDS_AFTER_A_CANCELLATION: Final = 1.0
-
-
-async def _aside(push: RawPush, work: Callable[[RawPush, A], T], argument: A) -> T:
-    """Work on a push, in a thread if that takes long."""
-    if len(push.body) > _BIG:
-        return await asyncio.to_thread(work, push, argument)
-    return work(push, argument)
 
 
 @attrs.define
@@ -93,7 +82,7 @@ class HandleThenAck:
         return HTTPStatus.BAD_REQUEST if types == {UnreadableRow} else HTTPStatus.OK
 
     async def _decode(self, push: RawPush) -> Sequence[Event]:
-        return await _aside(push, decode, self.settings)
+        return await aside(push, decode, self.settings)
 
     async def _dispatch(self, events: Sequence[Event]) -> None:
         messages = [event for event in events if isinstance(event, InboundSms)]
@@ -112,7 +101,7 @@ class HandleThenAck:
         """Give a push that cannot be read as a whole to the handlers of unreadable rows."""
         self._sparse_logger.warning("refused a push to %s: %s", push.kind.value, reason)
         try:
-            await self.router.dispatch([await _aside(push, unreadable, reason)])
+            await self.router.dispatch([await aside(push, unreadable, reason)])
         except Exception:
             self._sparse_logger.exception("handlers failed on an unreadable push")
 
