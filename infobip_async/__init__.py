@@ -37,29 +37,28 @@ from infobip_async.errors import (
     StorageUnavailableError,
 )
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.models import (
-    BinaryMessage,
-    CallbackUrls,
+from infobip_async.models.events import (
     DeliveryReport,
     DeliveryStatus,
     Event,
     HlrReport,
     HlrStatus,
-    HlrSubmission,
     InboundSms,
-    Message,
-    Npi,
-    PartReceipt,
-    Recipient,
-    SendReceipt,
-    TextMessage,
-    Ton,
     UdhElement,
     UnreadableRow,
     UserDataHeader,
+)
+from infobip_async.models.messages import (
+    BinaryMessage,
+    Message,
+    Npi,
+    Recipient,
+    TextMessage,
+    Ton,
     WapBookmark,
 )
-from infobip_async.protocol.exchange import Endpoints
+from infobip_async.models.receipts import HlrSubmission, PartReceipt, SendReceipt
+from infobip_async.protocol.exchange import CallbackUrls, Endpoints
 from infobip_async.protocol.message_ids import tag_message_id
 from infobip_async.runs.settings import OnUnknown
 from infobip_async.text.segments import Alphabet, Preview, Ucs2Form, preview, simplify

@@ -22,7 +22,7 @@ from infobip_async.errors import (
     NotSentError,
     OutcomeUnknownError,
 )
-from infobip_async.models import DeliveryReport, DerivedEvent, Event, HlrReport
+from infobip_async.models.events import DeliveryReport, DerivedEvent, Event, HlrReport
 from infobip_async.redaction import SparseLogger
 
 if TYPE_CHECKING:

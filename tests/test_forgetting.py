@@ -21,7 +21,7 @@ from infobip_async.deliveries.records import StoredDelivery
 from infobip_async.deliveries.sqlite import SqliteDeliveryStore
 from infobip_async.hlr.job import HlrJobFile
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.models import HlrReport, HlrStatus
+from infobip_async.models.events import HlrReport, HlrStatus
 from infobip_async.protocol.exchange import PushKind, RawPush
 
 DIGITS, OTHER = "38598514674", "41793026727"

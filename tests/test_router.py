@@ -7,7 +7,7 @@ from unittest.mock import AsyncMock
 import pytest
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import (
+from infobip_async.models.events import (
     DeliveryReport,
     DeliveryStatus,
     HlrReport,

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import attrs
 
 from infobip_async.bulk.items import Outgoing
-from infobip_async.models import Message, Recipient, recipient_of
+from infobip_async.models.messages import Message, Recipient, recipient_of
 from infobip_async.numbering.msisdn import check_destination
 from infobip_async.text.segments import preview
 

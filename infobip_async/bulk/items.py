@@ -6,7 +6,7 @@ from enum import Enum
 import attrs
 
 from infobip_async.errors import InfobipError, LocalProtocolError
-from infobip_async.models import Message, Recipient
+from infobip_async.models.messages import Message, Recipient
 
 Exclude = Container[str] | Callable[[str], Awaitable[bool]]
 """Numbers that nothing is sent to, or a coroutine function that knows whether a number is one."""

@@ -25,7 +25,8 @@ from infobip_async.bulk.groups import Entry, Key
 from infobip_async.bulk.items import Outgoing, SendOutcome
 from infobip_async.concurrency.sqlite_file import FileKind
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import DeliveryReport, Recipient
+from infobip_async.models.events import DeliveryReport
+from infobip_async.models.messages import Recipient
 from infobip_async.runs.job import JobFile, text_of
 from infobip_async.runs.screening import Job
 

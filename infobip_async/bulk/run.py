@@ -24,7 +24,8 @@ from infobip_async.errors import (
     OutcomeUnknownError,
     StorageUnavailableError,
 )
-from infobip_async.models import Message, Recipient, SendReceipt
+from infobip_async.models.messages import Message, Recipient
+from infobip_async.models.receipts import SendReceipt
 from infobip_async.protocol.send_xml import MAX_RECIPIENTS
 from infobip_async.runs.flow_control import ClosedError, FlowControl
 from infobip_async.runs.outcomes import NOT_MADE, concerns_account, outcome_of

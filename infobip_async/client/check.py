@@ -10,8 +10,7 @@ from typing import Final
 import attrs
 import httpx
 
-from infobip_async.models import CallbackUrls
-from infobip_async.protocol.exchange import PushKind
+from infobip_async.protocol.exchange import CallbackUrls, PushKind
 from infobip_async.protocol.inbound_sms import DEFAULT_NAMES
 from infobip_async.receiver.probe import Probe, octets_in
 from infobip_async.receiver.urls import callback_urls, check_secrets

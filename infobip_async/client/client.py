@@ -21,15 +21,9 @@ from infobip_async.client.in_flight import InFlight
 from infobip_async.client.outcomes import Outcomes
 from infobip_async.client.reports import ReportQueue
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import (
-    DeliveryReport,
-    HlrSubmission,
-    Message,
-    PartReceipt,
-    Recipients,
-    SendReceipt,
-    UnreadableRow,
-)
+from infobip_async.models.events import DeliveryReport, UnreadableRow
+from infobip_async.models.messages import Message, Recipients
+from infobip_async.models.receipts import HlrSubmission, PartReceipt, SendReceipt
 from infobip_async.protocol import commands, hlr_query, send_get, send_xml
 from infobip_async.protocol.exchange import Credentials, Endpoints
 from infobip_async.redaction import protect_logs

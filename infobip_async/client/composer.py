@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import Message, Recipient, Recipients, Submission, recipient_of
+from infobip_async.models.messages import Message, Recipient, Recipients, Submission, recipient_of
 from infobip_async.protocol.message_ids import IdKey
 from infobip_async.text.segments import Ucs2Form, compose
 

@@ -13,7 +13,7 @@ import attrs
 
 from infobip_async.client.outcomes import Outcomes
 from infobip_async.errors import GatewayUnreachableError, RemoteProtocolError
-from infobip_async.models import DeliveryReport, UnreadableRow
+from infobip_async.models.events import DeliveryReport, UnreadableRow
 from infobip_async.protocol import dlr_pull
 from infobip_async.protocol.exchange import Credentials, HttpReply
 from infobip_async.redaction import spellings

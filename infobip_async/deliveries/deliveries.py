@@ -32,7 +32,8 @@ from infobip_async.errors import (
     LocalProtocolError,
     StorageUnavailableError,
 )
-from infobip_async.models import DeliveryReport, Message, Recipients
+from infobip_async.models.events import DeliveryReport
+from infobip_async.models.messages import Message, Recipients
 from infobip_async.numbering.national import normalise
 from infobip_async.redaction import logger_of_faults
 from infobip_async.router import Router

@@ -26,7 +26,7 @@ from typing import Final
 import attrs
 
 from infobip_async.bulk.items import SendOutcome
-from infobip_async.models import DeliveryReport, DeliveryStatus
+from infobip_async.models.events import DeliveryReport, DeliveryStatus
 
 _REJECTED: Final = "REJECTED"
 _LIGHTEST_FIRST: Final = (

@@ -14,7 +14,7 @@ from infobip_async.deliveries.records import DeliveryRef, StoredDelivery
 from infobip_async.deliveries.store import Change, Changed, DeliveryQuery, DeliveryStore
 from infobip_async.deliveries.waiting import Waiting
 from infobip_async.errors import StorageUnavailableError
-from infobip_async.models import DeliveryReport
+from infobip_async.models.events import DeliveryReport
 from infobip_async.redaction import logger_of_faults
 from infobip_async.router import Router
 

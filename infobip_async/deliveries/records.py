@@ -10,7 +10,7 @@ import attrs
 
 from infobip_async.bulk.items import SendOutcome
 from infobip_async.deliveries.folding import State, done_at, fold, heaviest, keep
-from infobip_async.models import DeliveryReport, DeliveryStatus, DerivedEvent
+from infobip_async.models.events import DeliveryReport, DeliveryStatus, DerivedEvent
 
 
 @attrs.frozen(kw_only=True)

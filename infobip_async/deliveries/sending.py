@@ -17,7 +17,7 @@ from infobip_async.errors import (
     LocalProtocolError,
     StorageUnavailableError,
 )
-from infobip_async.models import Message, Recipient, Recipients, recipient_of
+from infobip_async.models.messages import Message, Recipient, Recipients, recipient_of
 from infobip_async.numbering.msisdn import check_destinations
 from infobip_async.redaction import logger_of_faults
 from infobip_async.runs.job import text_of

@@ -3,7 +3,7 @@
 import asyncio
 
 from infobip_async.hlr.pending import LookupTable
-from infobip_async.models import HlrReport
+from infobip_async.models.events import HlrReport
 
 
 def loop_time() -> float:

@@ -17,7 +17,7 @@ import attrs
 from infobip_async.concurrency.sqlite_file import FileKind
 from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.results import HlrOutcome, HlrResult, facts_of, report_of
-from infobip_async.models import HlrSubmission
+from infobip_async.models.receipts import HlrSubmission
 from infobip_async.runs.job import JobFile
 
 _TABLES: Final = """

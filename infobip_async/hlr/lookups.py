@@ -20,7 +20,7 @@ from infobip_async.hlr.pending import MAX_BATCH, Batch, LookupTable
 from infobip_async.hlr.queries import HlrClient, Queries
 from infobip_async.hlr.results import HlrOutcome, HlrResult, Stats
 from infobip_async.hlr.stream import Numbers, Stream, StreamSettings
-from infobip_async.models import HlrReport
+from infobip_async.models.events import HlrReport
 from infobip_async.numbering.msisdn import check_lookup_destination
 from infobip_async.router import Router
 from infobip_async.runs.flow_control import FlowControl

@@ -22,7 +22,8 @@ from infobip_async.errors import (
     OutcomeUnknownError,
 )
 from infobip_async.hlr.results import HlrOutcome, HlrResult, Stats
-from infobip_async.models import HlrReport, HlrSubmission
+from infobip_async.models.events import HlrReport
+from infobip_async.models.receipts import HlrSubmission
 
 _Key = str | tuple[str, str]
 

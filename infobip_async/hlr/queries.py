@@ -19,7 +19,7 @@ from infobip_async.hlr.deadlines import Deadlines
 from infobip_async.hlr.job import HlrJobFile
 from infobip_async.hlr.pending import Answer, Batch
 from infobip_async.hlr.results import HlrOutcome
-from infobip_async.models import HlrSubmission
+from infobip_async.models.receipts import HlrSubmission
 from infobip_async.runs.flow_control import ClosedError, FlowControl
 from infobip_async.runs.outcomes import NOT_MADE, outcome_of
 

@@ -6,7 +6,7 @@ from enum import Enum
 import attrs
 
 from infobip_async.errors import InfobipError
-from infobip_async.models import HlrReport, HlrStatus
+from infobip_async.models.events import HlrReport, HlrStatus
 
 
 class HlrOutcome(Enum):

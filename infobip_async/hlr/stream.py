@@ -18,7 +18,7 @@ from infobip_async.hlr.pending import MAX_BATCH, Batch
 from infobip_async.hlr.queries import AccountClient, HlrClient, Queries
 from infobip_async.hlr.results import HlrOutcome, HlrResult, Stats
 from infobip_async.hlr.resuming import Resuming
-from infobip_async.models import HlrStatus
+from infobip_async.models.events import HlrStatus
 from infobip_async.numbering.msisdn import check_lookup_destination, check_lookup_destinations
 from infobip_async.runs.flow_control import FlowControl
 from infobip_async.runs.run import Run

@@ -8,7 +8,7 @@ import attrs
 
 from infobip_async.concurrency.reusable_timeout import ReusableTimeout
 from infobip_async.journal.items import Item
-from infobip_async.models import InboundSms
+from infobip_async.models.events import InboundSms
 from infobip_async.router import Router
 
 _LONGEST_REASON: Final = 500

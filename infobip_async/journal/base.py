@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import attrs
 
 from infobip_async.errors import LocalProtocolError, RemoteProtocolError
-from infobip_async.models import Event
+from infobip_async.models.events import Event
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import PushFormat, decode
 from infobip_async.router import Router

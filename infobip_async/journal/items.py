@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from infobip_async.journal.base import EventState, State, StoredPush
-from infobip_async.models import DeliveryReport, Event, HlrReport, InboundSms
+from infobip_async.models.events import DeliveryReport, Event, HlrReport, InboundSms
 from infobip_async.text.reassembly import is_part
 
 _DIGEST_OCTETS: Final = 16  # two of 50 million rows are equal by chance once in 10^23 windows

@@ -9,7 +9,7 @@ from infobip_async.journal.base import EventState, State
 from infobip_async.journal.items import Item
 from infobip_async.journal.parts import StoredParts
 from infobip_async.journal.settings import HandlerSettings
-from infobip_async.models import UnreadableRow
+from infobip_async.models.events import UnreadableRow
 from infobip_async.redaction import SparseLogger, logger_of_faults
 from infobip_async.telemetry import Watch
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from infobip_async.journal.base import State
 from infobip_async.journal.items import Item
-from infobip_async.models import InboundSms
+from infobip_async.models.events import InboundSms
 from infobip_async.text.reassembly import Parts, Reassembler
 
 

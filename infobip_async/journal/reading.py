@@ -9,7 +9,7 @@ import attrs
 from infobip_async.errors import RemoteProtocolError
 from infobip_async.journal.base import WHOLE_PUSH, Decode, StoredPush
 from infobip_async.journal.items import Item, digests_of, items_of, ordering_key
-from infobip_async.models import Event, InboundSms
+from infobip_async.models.events import Event, InboundSms
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import unreadable
 from infobip_async.text.reassembly import is_part

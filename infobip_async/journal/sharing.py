@@ -27,7 +27,7 @@ from infobip_async.journal.base import Decode, JournalCounts, Storage
 from infobip_async.journal.reading import aside
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.worker import JournalWorker
-from infobip_async.models import HlrReport
+from infobip_async.models.events import HlrReport
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.redaction import SparseLogger, logger_of_faults
 from infobip_async.router import Router

@@ -54,7 +54,7 @@ from infobip_async.journal.parts import StoredParts
 from infobip_async.journal.reading import Reading, read
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.suspects import Numbers, Suspects
-from infobip_async.models import DeliveryReport, Event, HlrReport, InboundSms, UnreadableRow
+from infobip_async.models.events import DeliveryReport, Event, HlrReport, InboundSms, UnreadableRow
 from infobip_async.redaction import logger_of_faults
 from infobip_async.router import Router
 

@@ -17,7 +17,7 @@ from infobip_async.lists.parsing import CsvRows, LineDecoder, LineRows, TableRow
 from infobip_async.lists.rows import ListNumber, ListRemark, ListRow, ReadNumber, fields_of
 from infobip_async.lists.sources import chunks, chunks_as_they_come
 from infobip_async.lists.spreadsheet import is_spreadsheet, sheet_rows
-from infobip_async.models import BinaryMessage, Message, TextMessage, WapBookmark
+from infobip_async.models.messages import BinaryMessage, Message, TextMessage, WapBookmark
 from infobip_async.numbering.msisdn import MarkedNumber
 from infobip_async.numbering.national import fault_of_spreadsheet, normalise, read_number
 

@@ -10,7 +10,7 @@ import attrs
 from infobip_async.errors import LocalProtocolError
 from infobip_async.lists.number_list import ListItem, NumberList, filler, message_of
 from infobip_async.lists.rows import fields_of
-from infobip_async.models import BinaryMessage, Message, TextMessage
+from infobip_async.models.messages import BinaryMessage, Message, TextMessage
 from infobip_async.numbering.msisdn import check_destination
 from infobip_async.text.look_alikes import simplify
 from infobip_async.text.segments import preview

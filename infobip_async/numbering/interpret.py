@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import attrs
 
-from infobip_async.models import HlrReport, HlrStatus
+from infobip_async.models.events import HlrReport, HlrStatus
 from infobip_async.numbering.countries import EXTRATERRITORIAL, countries_of
 from infobip_async.numbering.imsi import ImsiParts, split_imsi
 from infobip_async.numbering.operators import read_name, same_operator

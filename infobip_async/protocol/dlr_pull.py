@@ -22,7 +22,7 @@ from infobip_async.errors import (
     LocalProtocolError,
     RemoteProtocolError,
 )
-from infobip_async.models import DeliveryReport, UnreadableRow
+from infobip_async.models.events import DeliveryReport, UnreadableRow
 from infobip_async.protocol import dlr_xml, form
 from infobip_async.protocol.exchange import Credentials, HttpReply, HttpRequest
 

@@ -14,7 +14,7 @@ from xml.sax.saxutils import quoteattr
 import attrs
 
 from infobip_async.errors import RemoteProtocolError
-from infobip_async.models import DeliveryReport, DeliveryStatus, UnreadableRow
+from infobip_async.models.events import DeliveryReport, DeliveryStatus, UnreadableRow
 from infobip_async.protocol import dates, safe_xml
 
 _STATUSES: Final = {status.value: status for status in DeliveryStatus}

@@ -79,6 +79,15 @@ class PushKind(Enum):
 
 
 @attrs.frozen
+class CallbackUrls:
+    """The addresses to enter in the account's profile page (§3.1, §5, §6), which hold a secret."""
+
+    delivery_reports: str = attrs.field(repr=False)
+    hlr_reports: str = attrs.field(repr=False)
+    inbound_sms: str = attrs.field(repr=False)
+
+
+@attrs.frozen
 class RawPush:
     """A push as it arrived; a journal stores it until it is handled.
 

@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import quote_from_bytes
 
 from infobip_async.errors import RemoteProtocolError
-from infobip_async.models import HlrReport, HlrStatus, UnreadableRow
+from infobip_async.models.events import HlrReport, HlrStatus, UnreadableRow
 from infobip_async.protocol import form
 
 MAX_ROWS: Final = 100

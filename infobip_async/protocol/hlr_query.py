@@ -17,7 +17,7 @@ from typing import Final, Literal
 import attrs
 
 from infobip_async.errors import GatewayFailureError, RemoteProtocolError
-from infobip_async.models import HlrSubmission
+from infobip_async.models.receipts import HlrSubmission
 from infobip_async.numbering.msisdn import check_lookup_destinations
 from infobip_async.protocol import form
 from infobip_async.protocol.exchange import Credentials, HttpReply, HttpRequest

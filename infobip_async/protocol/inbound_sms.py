@@ -17,7 +17,7 @@ from urllib.parse import quote_plus
 import attrs
 
 from infobip_async.errors import LocalProtocolError, RemoteProtocolError
-from infobip_async.models import InboundSms, UserDataHeader
+from infobip_async.models.events import InboundSms, UserDataHeader
 from infobip_async.protocol import dates, form
 from infobip_async.text import charset, data_coding, udh
 

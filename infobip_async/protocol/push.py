@@ -5,7 +5,7 @@ from datetime import tzinfo
 
 import attrs
 
-from infobip_async.models import DeliveryReport, Event, UnreadableRow
+from infobip_async.models.events import DeliveryReport, Event, UnreadableRow
 from infobip_async.protocol import dlr_xml, form, hlr_dlr, inbound_sms
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.message_ids import IdKey

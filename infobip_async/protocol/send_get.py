@@ -24,7 +24,7 @@ from infobip_async.errors import (
     NotEnoughCreditsError,
     RemoteProtocolError,
 )
-from infobip_async.models import Submission
+from infobip_async.models.messages import Submission
 from infobip_async.numbering.msisdn import check_destination
 from infobip_async.protocol import form, submission
 from infobip_async.protocol.exchange import Credentials, HttpReply, HttpRequest

@@ -32,7 +32,7 @@ from infobip_async.errors import (
     NotEnoughCreditsError,
     RemoteProtocolError,
 )
-from infobip_async.models import Recipient, Submission
+from infobip_async.models.messages import Recipient, Submission
 from infobip_async.numbering.msisdn import check_destination, check_destinations
 from infobip_async.protocol import form, safe_xml, submission
 from infobip_async.protocol.exchange import Credentials, HttpReply, HttpRequest

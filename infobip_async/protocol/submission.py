@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, TypeVar
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import Npi, Submission, SubmissionType, Ton
+from infobip_async.models.messages import Npi, Submission, SubmissionType, Ton
 from infobip_async.numbering.msisdn import check_sender
 from infobip_async.protocol import form
 

@@ -19,7 +19,7 @@ from infobip_async.concurrency.tasks import LastingTasks, abandon
 from infobip_async.errors import RemoteProtocolError, StorageUnavailableError
 from infobip_async.journal.base import Journal
 from infobip_async.journal.reading import aside
-from infobip_async.models import Event, InboundSms, UnreadableRow
+from infobip_async.models.events import Event, InboundSms, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import PushFormat, decode, unreadable
 from infobip_async.receiver.parts import PartsInMemory, faults_of

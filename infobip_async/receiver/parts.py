@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Iterable, Sequence
 
 import attrs
 
-from infobip_async.models import InboundSms, UnreadableRow
+from infobip_async.models.events import InboundSms, UnreadableRow
 from infobip_async.router import Router
 from infobip_async.text.reassembly import Parts
 

@@ -6,8 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import CallbackUrls
-from infobip_async.protocol.exchange import PushKind
+from infobip_async.protocol.exchange import CallbackUrls, PushKind
 from infobip_async.protocol.inbound_sms import DEFAULT_NAMES, template
 from infobip_async.redaction import LogMask, spellings
 

@@ -8,7 +8,7 @@ from typing import Final, Self
 
 import attrs
 
-from infobip_async.models import DeliveryReport, HlrReport
+from infobip_async.models.events import DeliveryReport, HlrReport
 from infobip_async.simulator.records import Exchange, Operation, Report
 
 

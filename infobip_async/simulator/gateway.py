@@ -15,17 +15,10 @@ from typing import Final
 import attrs
 
 from infobip_async.errors import RemoteProtocolError
-from infobip_async.models import (
-    CallbackUrls,
-    DeliveryReport,
-    DeliveryStatus,
-    HlrReport,
-    HlrStatus,
-    Recipient,
-    Submission,
-)
+from infobip_async.models.events import DeliveryReport, DeliveryStatus, HlrReport, HlrStatus
+from infobip_async.models.messages import Recipient, Submission
 from infobip_async.protocol import commands, dlr_pull, hlr_query, send_get, send_xml
-from infobip_async.protocol.exchange import Credentials, HttpReply, HttpRequest
+from infobip_async.protocol.exchange import CallbackUrls, Credentials, HttpReply, HttpRequest
 from infobip_async.simulator import policies
 from infobip_async.simulator.addresses import operation_of
 from infobip_async.simulator.records import (

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from infobip_async.models import InboundSms, UserDataHeader
+from infobip_async.models.events import InboundSms, UserDataHeader
 from infobip_async.simulator.records import UDHI, SentMessage
 from infobip_async.text import udh
 from infobip_async.text.data_coding import classify

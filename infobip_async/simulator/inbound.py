@@ -6,7 +6,7 @@ from typing import Final
 
 import attrs
 
-from infobip_async.models import InboundSms
+from infobip_async.models.events import InboundSms
 from infobip_async.simulator.records import UDHI
 from infobip_async.text import data_coding as codings
 from infobip_async.text import gsm7, udh

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Final
 
-from infobip_async.models import DeliveryStatus, HlrStatus
+from infobip_async.models.events import DeliveryStatus, HlrStatus
 from infobip_async.numbering.countries import EXTRATERRITORIAL, countries_of
 from infobip_async.numbering.tables import bundled_tables
 from infobip_async.simulator.records import HlrAnswer, SentMessage

@@ -13,7 +13,7 @@ import attrs
 import httpcore
 
 from infobip_async.concurrency.tasks import TaskSet, cancel
-from infobip_async.models import DeliveryReport, HlrReport
+from infobip_async.models.events import DeliveryReport, HlrReport
 from infobip_async.protocol import dlr_xml, form, hlr_dlr
 from infobip_async.protocol.exchange import HttpRequest, PushKind
 from infobip_async.simulator.clock import Clock

@@ -8,14 +8,9 @@ from typing import Final
 
 import attrs
 
-from infobip_async.models import (
-    DeliveryReport,
-    DeliveryStatus,
-    HlrReport,
-    HlrStatus,
-    HlrSubmission,
-    Submission,
-)
+from infobip_async.models.events import DeliveryReport, DeliveryStatus, HlrReport, HlrStatus
+from infobip_async.models.messages import Submission
+from infobip_async.models.receipts import HlrSubmission
 from infobip_async.protocol import hlr_query
 from infobip_async.protocol.exchange import HttpReply, HttpRequest, PushKind
 from infobip_async.text import data_coding, udh

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import DeliveryReport, DeliveryStatus
+from infobip_async.models.events import DeliveryReport, DeliveryStatus
 from infobip_async.protocol.exchange import PushKind
 from infobip_async.simulator.faults import Faults, report_id
 from infobip_async.simulator.gateway import Gateway

@@ -8,9 +8,9 @@ from os import PathLike
 from typing import Self
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import CallbackUrls, DeliveryStatus
+from infobip_async.models.events import DeliveryStatus
 from infobip_async.protocol import inbound_sms
-from infobip_async.protocol.exchange import HttpRequest, PushKind
+from infobip_async.protocol.exchange import CallbackUrls, HttpRequest, PushKind
 from infobip_async.simulator import policies
 from infobip_async.simulator.app import GatewayServer
 from infobip_async.simulator.bell import Bell

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import Recipient, Submission, SubmissionType
+from infobip_async.models.messages import Recipient, Submission, SubmissionType
 from infobip_async.numbering.msisdn import check_sender
 from infobip_async.simulator.records import UDHI
 from infobip_async.text.data_coding import Alphabet, classify

@@ -23,7 +23,7 @@ from infobip_async.bulk.items import SendOutcome
 from infobip_async.deliveries.records import DeliveryKey, StoredDelivery
 from infobip_async.deliveries.store import Change, DeliveryQuery, DeliveryStore
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import DeliveryReport, DeliveryStatus
+from infobip_async.models.events import DeliveryReport, DeliveryStatus
 
 StoreCheck = Callable[[Callable[[], DeliveryStore]], Awaitable[None]]
 """A coroutine function that is given what makes a store on an engine, and raises

@@ -31,7 +31,7 @@ import attrs
 
 from infobip_async.errors import StorageUnavailableError
 from infobip_async.journal.base import Journal
-from infobip_async.models import Event, HlrReport, HlrStatus, InboundSms
+from infobip_async.models.events import Event, HlrReport, HlrStatus, InboundSms
 from infobip_async.protocol import hlr_dlr
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.push import PushFormat, decode

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import attrs
 
-from infobip_async.models import UserDataHeader
+from infobip_async.models.events import UserDataHeader
 from infobip_async.text import gsm7
 from infobip_async.text.udh import LOCKING_SHIFT, SINGLE_SHIFT
 

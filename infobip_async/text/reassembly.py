@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import attrs
 
-from infobip_async.models import InboundSms, UnreadableRow
+from infobip_async.models.events import InboundSms, UnreadableRow
 from infobip_async.text import charset, data_coding, udh
 
 _UCS_2: Final = 8

@@ -14,7 +14,7 @@ from functools import partial
 import attrs
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import (
+from infobip_async.models.messages import (
     BinaryMessage,
     Message,
     Submission,

@@ -7,7 +7,7 @@ reference CC, 2 parts, this is part 1.
 import attrs
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import UdhElement, UserDataHeader
+from infobip_async.models.events import UdhElement, UserDataHeader
 
 MAX_OCTETS = 140
 """The octets that one message carries, its header included."""

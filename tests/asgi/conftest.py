@@ -10,7 +10,7 @@ import pytest
 
 from infobip_async.asgi import AsgiReceiver, asgi_app
 from infobip_async.concurrency.tasks import cancel
-from infobip_async.models import DeliveryReport, Event, HlrReport, InboundSms
+from infobip_async.models.events import DeliveryReport, Event, HlrReport, InboundSms
 from infobip_async.router import Router
 from infobip_async.webhook import Limits
 from jumping import PATIENCE, JumpingLoop

@@ -8,7 +8,7 @@ import sys
 from infobip_async.asgi import AsgiReceiver
 from infobip_async.errors import StorageUnavailableError
 from infobip_async.journal import SqliteJournal
-from infobip_async.models import DeliveryReport
+from infobip_async.models.events import DeliveryReport
 from jumping import until
 
 REPORT = b'<DeliveryReport><message id="1" status="SENT"/></DeliveryReport>'

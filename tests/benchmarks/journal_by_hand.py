@@ -18,7 +18,7 @@ from time import time
 
 from aiohttp import web
 
-from infobip_async.models import HlrReport
+from infobip_async.models.events import HlrReport
 from infobip_async.protocol import hlr_dlr
 
 SCHEMA = """

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection  # noqa: TC003 - so that annot
 from pathlib import Path
 
 from infobip_async.jetstream import NatsJournal
-from infobip_async.models import HlrReport, HlrStatus
+from infobip_async.models.events import HlrReport, HlrStatus
 from infobip_async.protocol import hlr_dlr
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.push import PushFormat, decode

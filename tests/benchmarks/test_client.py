@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from infobip_async import Endpoints, InfobipClient, Recipient, TextMessage
-from infobip_async.models import Submission
+from infobip_async.models.messages import Submission
 from infobip_async.protocol import send_xml
 from infobip_async.protocol.exchange import Credentials
 

@@ -23,7 +23,7 @@ import pytest
 
 from infobip_async import HlrOutcome, HlrReport, HlrResult, HlrStatus
 from infobip_async.hlr.pending import Batch, LookupTable
-from infobip_async.models import HlrSubmission
+from infobip_async.models.receipts import HlrSubmission
 
 BATCH = 1_000
 OUTSTANDING = 1_000_000

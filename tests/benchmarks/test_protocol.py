@@ -14,7 +14,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 import pytest
 
-from infobip_async.models import DeliveryReport, DeliveryStatus, Recipient, Submission
+from infobip_async.models.events import DeliveryReport, DeliveryStatus
+from infobip_async.models.messages import Recipient, Submission
 from infobip_async.protocol import dlr_xml, hlr_dlr, hlr_query, send_xml
 from infobip_async.protocol.exchange import Credentials, HttpReply
 

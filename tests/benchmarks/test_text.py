@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from infobip_async.models import TextMessage
+from infobip_async.models.messages import TextMessage
 from infobip_async.text import gsm7, segments
 from infobip_async.text.tables import DEFAULT, EXTENSION
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from children import start_child
 from infobip_async.cli.commands import infobip_async
-from infobip_async.models import CallbackUrls
+from infobip_async.protocol.exchange import CallbackUrls
 from infobip_async.simulator import Simulator, policies
 from infobip_async.simulator.records import HlrAnswer
 from infobip_async.webhook import callback_urls

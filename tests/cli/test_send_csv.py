@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from infobip_async.models import DeliveryStatus
+from infobip_async.models.events import DeliveryStatus
 from infobip_async.simulator import Fault
 from platforms import needs_signals
 

@@ -7,7 +7,7 @@ import pytest
 
 from infobip_async import DeliveryStatus, SendOutcome
 from infobip_async.deliveries.folding import State, done_at, fold, heaviest, keep
-from infobip_async.models import DeliveryReport
+from infobip_async.models.events import DeliveryReport
 
 ORDER = (
     *("WHATEVER", "NOT_SENT", "SENT", "REJECTED", "NOT_DELIVERED", "NOT_ALLOWED"),

@@ -10,7 +10,8 @@ import attrs
 import pytest
 
 from infobip_async.hlr.lookups import HlrLookups
-from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
+from infobip_async.models.events import HlrReport, HlrStatus
+from infobip_async.models.receipts import HlrSubmission
 from infobip_async.router import Router
 from jumping import JumpingLoop
 from skipping import SkippingLoop

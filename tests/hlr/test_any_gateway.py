@@ -15,7 +15,8 @@ from infobip_async.errors import (
 )
 from infobip_async.hlr.lookups import HlrLookups
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
+from infobip_async.models.events import HlrReport, HlrStatus
+from infobip_async.models.receipts import HlrSubmission
 from infobip_async.router import Router
 
 

@@ -11,7 +11,8 @@ from infobip_async.errors import NotEnoughCreditsError, OutcomeUnknownError, Run
 from infobip_async.hlr.credits import DOUBTFUL
 from infobip_async.hlr.lookups import HlrLookups
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
+from infobip_async.models.events import HlrReport, HlrStatus
+from infobip_async.models.receipts import HlrSubmission
 
 
 def numbers(count: int) -> list[str]:

@@ -17,7 +17,8 @@ from infobip_async.errors import (
 )
 from infobip_async.hlr.job import HlrJobFile
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
+from infobip_async.models.events import HlrReport, HlrStatus
+from infobip_async.models.receipts import HlrSubmission
 from jumping import jump, turns, until
 
 NUMBERS = ["38591", "38592", "38593"]

@@ -9,7 +9,7 @@ from infobip_async.bulk.job import SendJob
 from infobip_async.errors import GatewayFailureError, LocalProtocolError, RunStoppedError
 from infobip_async.hlr.lookups import HlrLookups
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.models import HlrSubmission
+from infobip_async.models.receipts import HlrSubmission
 
 NUMBERS = [f"385{number}" for number in range(6)]
 

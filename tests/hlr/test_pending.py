@@ -18,7 +18,8 @@ from infobip_async.errors import (
 from infobip_async.hlr import pending as module
 from infobip_async.hlr.pending import Batch, LookupTable, Stats
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
+from infobip_async.models.events import HlrReport, HlrStatus
+from infobip_async.models.receipts import HlrSubmission
 
 NUMBERS = ["38591", "38592", "38593"]
 

@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from infobip_async.errors import OutcomeUnknownError
 from infobip_async.hlr.pending import Batch, LookupTable
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
+from infobip_async.models.events import HlrReport, HlrStatus
+from infobip_async.models.receipts import HlrSubmission
 
 
 def ok(destination: str, lookup_id: str | None) -> HlrSubmission:

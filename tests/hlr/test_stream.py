@@ -20,7 +20,7 @@ from infobip_async.errors import (
 )
 from infobip_async.hlr.pending import Stats
 from infobip_async.hlr.results import HlrOutcome, HlrResult
-from infobip_async.models import HlrSubmission
+from infobip_async.models.receipts import HlrSubmission
 
 
 def now() -> float:

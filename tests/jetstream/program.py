@@ -10,7 +10,7 @@ from infobip_async import Endpoints, HlrLookups, InfobipClient, Router
 from infobip_async.jetstream import ConnectOptions, HlrJob, NatsJournal, ReportFeed
 from infobip_async.journal import HandlerSettings, Journal, SqliteJournal
 from infobip_async.journal.spool import SpoolJournal
-from infobip_async.models import HlrReport
+from infobip_async.models.events import HlrReport
 from infobip_async.protocol.push import PushFormat, decode
 from infobip_async.webhook import webhook_app
 

@@ -11,7 +11,8 @@ from infobip_async.concurrency.tasks import cancel
 from infobip_async.jetstream import NatsJournal, ReportFeed
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.consumers import OrderedConsumer, PullConsumer
-from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
+from infobip_async.models.events import HlrReport, HlrStatus
+from infobip_async.models.receipts import HlrSubmission
 from infobip_async.protocol import hlr_dlr
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.router import Router

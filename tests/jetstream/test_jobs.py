@@ -25,7 +25,8 @@ from infobip_async.jetstream import HlrJob, JobResult, Total, hlr_job, hlr_worke
 from infobip_async.jetstream.connection import ConflictError
 from infobip_async.jetstream.hlr_messages import ChunkResult, JobSubjects
 from infobip_async.jetstream.lease import Lease
-from infobip_async.models import HlrReport, HlrStatus, HlrSubmission
+from infobip_async.models.events import HlrReport, HlrStatus
+from infobip_async.models.receipts import HlrSubmission
 from infobip_async.router import Router
 from infobip_async.simulator.policies import at_home
 from tests.jetstream.conftest import FIRST, LIMIT, found, until

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 from aiohttp import ClientError, ClientSession
 
-from infobip_async.models import HlrReport, HlrStatus
+from infobip_async.models.events import HlrReport, HlrStatus
 from infobip_async.protocol import hlr_dlr
 from tests.jetstream.conftest import LIMIT, Program, Server, free_port, until
 

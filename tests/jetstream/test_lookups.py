@@ -11,7 +11,7 @@ from infobip_async import Endpoints, HlrLookups, InfobipClient, Router
 from infobip_async.errors import StorageUnavailableError
 from infobip_async.jetstream import ConnectOptions, NatsJournal, ReportFeed
 from infobip_async.journal import SpoolJournal, SqliteJournal
-from infobip_async.models import CallbackUrls
+from infobip_async.protocol.exchange import CallbackUrls
 from infobip_async.simulator import Simulator
 from infobip_async.simulator.policies import at_home
 from infobip_async.webhook import callback_urls, webhook_app

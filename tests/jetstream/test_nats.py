@@ -16,7 +16,7 @@ from infobip_async.jetstream import NatsJournal, lease
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.options import ConnectOptions
 from infobip_async.journal import HandlerSettings
-from infobip_async.models import Event, HlrReport, HlrStatus, InboundSms
+from infobip_async.models.events import Event, HlrReport, HlrStatus, InboundSms
 from infobip_async.protocol import hlr_dlr
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.push import PushFormat, decode

@@ -14,7 +14,7 @@ import pytest
 
 from infobip_async.journal import HandlerSettings, SqliteJournal, StoredPush
 from infobip_async.journal.base import EventState
-from infobip_async.models import (
+from infobip_async.models.events import (
     DeliveryReport,
     DeliveryStatus,
     Event,

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from infobip_async import Endpoints, HlrLookups, InfobipClient
 from infobip_async.journal import HandlerSettings, SqliteJournal
-from infobip_async.models import HlrReport, InboundSms
+from infobip_async.models.events import HlrReport, InboundSms
 from infobip_async.router import Router
 from infobip_async.webhook import webhook_app
 

@@ -21,7 +21,7 @@ from infobip_async.concurrency.sqlite_file import SqliteFile
 from infobip_async.journal import HandlerSettings, SqliteJournal, StoredPush
 from infobip_async.journal.base import State
 from infobip_async.journal.sqlite_storage import SqliteStorage
-from infobip_async.models import DeliveryReport, Event, HlrReport, InboundSms
+from infobip_async.models.events import DeliveryReport, Event, HlrReport, InboundSms
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.router import Router
 from infobip_async.webhook import webhook_app

@@ -8,7 +8,7 @@ import pytest
 
 from infobip_async.journal import worker
 from infobip_async.journal.notes import Notes
-from infobip_async.models import DeliveryReport
+from infobip_async.models.events import DeliveryReport
 from jumping import turns
 
 

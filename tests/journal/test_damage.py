@@ -11,7 +11,7 @@ from infobip_async import forget
 from infobip_async.concurrency import sqlite_file
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal import Salvaged, SqliteJournal, salvage
-from infobip_async.models import DeliveryReport
+from infobip_async.models.events import DeliveryReport
 
 PAGE = 4096
 PUSHES = 60

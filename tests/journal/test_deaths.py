@@ -10,7 +10,7 @@ import pytest
 
 from infobip_async.journal.notes import Notes
 from infobip_async.journal.suspects import Numbers
-from infobip_async.models import DeliveryReport, HlrReport, InboundSms
+from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms
 
 _copies = count()
 

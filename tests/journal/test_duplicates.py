@@ -4,7 +4,7 @@ import pytest
 
 from infobip_async.journal.base import DEDUP_WINDOW
 from infobip_async.journal.items import digests_of
-from infobip_async.models import DeliveryReport, HlrReport, InboundSms, UnreadableRow
+from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms, UnreadableRow
 from infobip_async.protocol.push import PushFormat, decode
 
 HOUR = 3600.0

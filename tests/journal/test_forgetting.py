@@ -9,7 +9,7 @@ import pytest
 from infobip_async.concurrency import sqlite_erasure, sqlite_file
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal.base import EventState, State
-from infobip_async.models import DeliveryReport, HlrReport, InboundSms
+from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms
 from infobip_async.protocol.exchange import PushKind
 
 DIGITS = "38598514674"

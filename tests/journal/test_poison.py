@@ -3,7 +3,7 @@
 import pytest
 
 from infobip_async.journal import items, parts, reading
-from infobip_async.models import DeliveryReport, Event, InboundSms, UnreadableRow
+from infobip_async.models.events import DeliveryReport, Event, InboundSms, UnreadableRow
 from infobip_async.text import reassembly
 
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from infobip_async.journal import SqliteJournal
-from infobip_async.models import DeliveryReport, UnreadableRow
+from infobip_async.models.events import DeliveryReport, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.message_ids import tag_message_id
 from infobip_async.webhook import Limits, webhook_app

@@ -6,7 +6,7 @@ import pytest
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal import sqlite, sqlite_tables
 from infobip_async.journal.base import EventState, State
-from infobip_async.models import DeliveryReport, HlrReport, InboundSms
+from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms
 from infobip_async.protocol import push as push_format
 
 

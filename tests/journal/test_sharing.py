@@ -15,7 +15,7 @@ from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal import JournalCounts, SpoolJournal, sqlite_upkeep
 from infobip_async.journal import sqlite_tables as tables
 from infobip_async.journal.base import EventState, State
-from infobip_async.models import DeliveryReport, HlrReport, InboundSms
+from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms
 from infobip_async.router import Router
 
 needs_posix = pytest.mark.skipif(

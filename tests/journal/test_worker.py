@@ -8,7 +8,7 @@ import pytest
 
 from infobip_async.errors import LocalProtocolError
 from infobip_async.journal import HandlerSettings, SqliteJournal, StoredPush, worker
-from infobip_async.models import DeliveryReport, HlrReport, InboundSms, UnreadableRow
+from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms, UnreadableRow
 from infobip_async.protocol import dlr_xml
 from infobip_async.router import Router
 

@@ -16,7 +16,7 @@ import pytest
 
 from children import start_child_async
 from infobip_async.journal import SqliteJournal
-from infobip_async.models import CallbackUrls
+from infobip_async.protocol.exchange import CallbackUrls
 from infobip_async.simulator import Simulator
 from platforms import needs_fork
 

@@ -7,7 +7,7 @@ import pytest
 
 from infobip_async.errors import LocalProtocolError
 from infobip_async.lists import ListRemark, NumberList, read_exclusions, read_list, survey
-from infobip_async.models import TextMessage
+from infobip_async.models.messages import TextMessage
 from infobip_async.numbering import check_destination, check_lookup_destinations
 
 GOOD = "38598514674"

@@ -8,7 +8,7 @@ import pytest
 
 from infobip_async.errors import LocalProtocolError
 from infobip_async.lists import NumberList, read_list
-from infobip_async.models import BinaryMessage, TextMessage, WapBookmark
+from infobip_async.models.messages import BinaryMessage, TextMessage, WapBookmark
 
 PEOPLE = b'id;Number;name\n1;38598514674;Ana\n\n2;+41 79/302;"Be\nat"\n3; n/a\n'
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infobip_async.models import HlrReport, HlrStatus
+from infobip_async.models.events import HlrReport, HlrStatus
 from infobip_async.numbering import (
     ERROR_CODES,
     STATUSES,

@@ -9,7 +9,7 @@ that the document shows, no row is of a real subscriber.
 
 import pytest
 
-from infobip_async.models import HlrReport, HlrStatus
+from infobip_async.models.events import HlrReport, HlrStatus
 from infobip_async.numbering import NumberRanges, interpret
 
 RANGES = NumberRanges(

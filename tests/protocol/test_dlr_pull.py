@@ -16,7 +16,7 @@ from infobip_async.errors import (
     LocalProtocolError,
     RemoteProtocolError,
 )
-from infobip_async.models import DeliveryReport, DeliveryStatus, UnreadableRow
+from infobip_async.models.events import DeliveryReport, DeliveryStatus, UnreadableRow
 from infobip_async.protocol.dlr_pull import (
     PullRequest,
     decode_reply,

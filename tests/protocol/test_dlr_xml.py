@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infobip_async.errors import RemoteProtocolError
-from infobip_async.models import DeliveryReport, DeliveryStatus, UnreadableRow
+from infobip_async.models.events import DeliveryReport, DeliveryStatus, UnreadableRow
 from infobip_async.protocol.dlr_xml import decode_push, encode_push
 
 DONE = datetime(2005, 7, 19, 22)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infobip_async.errors import RemoteProtocolError
-from infobip_async.models import HlrReport, HlrStatus, UnreadableRow
+from infobip_async.models.events import HlrReport, HlrStatus, UnreadableRow
 from infobip_async.protocol.hlr_dlr import MAX_ROWS, decode_push, encode_push
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infobip_async.errors import GatewayFailureError, LocalProtocolError, RemoteProtocolError
-from infobip_async.models import HlrSubmission
+from infobip_async.models.receipts import HlrSubmission
 from infobip_async.protocol.exchange import Credentials, HttpReply, HttpRequest
 from infobip_async.protocol.hlr_query import (
     HlrRequest,

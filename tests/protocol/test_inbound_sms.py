@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infobip_async.errors import LocalProtocolError, RemoteProtocolError
-from infobip_async.models import InboundSms, UdhElement, UserDataHeader
+from infobip_async.models.events import InboundSms, UdhElement, UserDataHeader
 from infobip_async.protocol.inbound_sms import (
     DEFAULT_NAMES,
     FIELDS,

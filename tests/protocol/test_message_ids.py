@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from infobip_async.client.client import InfobipClient
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import Recipient
+from infobip_async.models.messages import Recipient
 from infobip_async.protocol.message_ids import IdKey, id_keys, tag_message_id
 
 KEY = "a key of sixteen octets or more"

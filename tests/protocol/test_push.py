@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from infobip_async.errors import RemoteProtocolError
-from infobip_async.models import (
+from infobip_async.models.events import (
     DeliveryReport,
     DeliveryStatus,
     Event,

@@ -17,7 +17,7 @@ from infobip_async.errors import (
     NotEnoughCreditsError,
     RemoteProtocolError,
 )
-from infobip_async.models import Npi, Submission, SubmissionType, Ton
+from infobip_async.models.messages import Npi, Submission, SubmissionType, Ton
 from infobip_async.protocol.exchange import Credentials, HttpReply, HttpRequest
 from infobip_async.protocol.send_get import (
     GetRequest,

@@ -8,7 +8,7 @@ import pytest
 from infobip_async.errors import (
     LocalProtocolError,
 )
-from infobip_async.models import Npi, Recipient, Submission, SubmissionType, Ton
+from infobip_async.models.messages import Npi, Recipient, Submission, SubmissionType, Ton
 from infobip_async.protocol.exchange import Credentials, HttpRequest
 from infobip_async.protocol.send_xml import (
     MAX_RECIPIENTS,

@@ -7,7 +7,7 @@ import pytest
 from infobip_async.errors import (
     RemoteProtocolError,
 )
-from infobip_async.models import Recipient, Submission, SubmissionType, Ton
+from infobip_async.models.messages import Recipient, Submission, SubmissionType, Ton
 from infobip_async.protocol.exchange import Credentials, HttpRequest
 from infobip_async.protocol.send_xml import (
     XmlRequest,

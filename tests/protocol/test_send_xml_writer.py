@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infobip_async.models import Npi, Recipient, Submission, SubmissionType, Ton
+from infobip_async.models.messages import Npi, Recipient, Submission, SubmissionType, Ton
 from infobip_async.protocol.exchange import Credentials, HttpRequest
 from infobip_async.protocol.send_xml import (
     XmlRequest,

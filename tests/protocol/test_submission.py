@@ -3,7 +3,7 @@
 import pytest
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import Npi, Submission, SubmissionType, Ton
+from infobip_async.models.messages import Npi, Submission, SubmissionType, Ton
 from infobip_async.protocol import submission
 
 SENDER = {"sender": "Friend"}

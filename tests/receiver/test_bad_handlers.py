@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from infobip_async.models import DeliveryReport, InboundSms, UnreadableRow
+from infobip_async.models.events import DeliveryReport, InboundSms, UnreadableRow
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.push import PushFormat
 from infobip_async.receiver import acknowledge

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from infobip_async.models import InboundSms
+from infobip_async.models.events import InboundSms
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.inbound_sms import decode_push
 from infobip_async.protocol.push import PushFormat

@@ -10,7 +10,7 @@ import attrs
 import pytest
 from aiohttp import web
 
-from infobip_async.models import CallbackUrls
+from infobip_async.protocol.exchange import CallbackUrls
 from infobip_async.simulator import Gateway, ManualClock, Simulator
 from ports import reserved_port
 

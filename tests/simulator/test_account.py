@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from infobip_async.models import CallbackUrls, DeliveryReport, DeliveryStatus
-from infobip_async.protocol.exchange import HttpRequest
+from infobip_async.models.events import DeliveryReport, DeliveryStatus
+from infobip_async.protocol.exchange import CallbackUrls, HttpRequest
 from infobip_async.simulator import Gateway
 
 COMMAND = "/Addon/SMSService/command.aspx?"

@@ -2,7 +2,13 @@
 
 import pytest
 
-from infobip_async.models import DeliveryReport, DeliveryStatus, HlrReport, HlrStatus, UnreadableRow
+from infobip_async.models.events import (
+    DeliveryReport,
+    DeliveryStatus,
+    HlrReport,
+    HlrStatus,
+    UnreadableRow,
+)
 from infobip_async.protocol import dlr_xml, hlr_dlr
 from infobip_async.protocol.exchange import HttpReply
 from infobip_async.simulator import Fault, Faults, Operation

@@ -6,7 +6,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from infobip_async.models import Submission
+from infobip_async.models.messages import Submission
 from infobip_async.protocol.exchange import HttpRequest
 from infobip_async.simulator import Gateway, usual_extras
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from infobip_async.models import HlrReport, HlrStatus
+from infobip_async.models.events import HlrReport, HlrStatus
 from infobip_async.numbering.countries import countries_of
 from infobip_async.numbering.tables import bundled_tables
 from infobip_async.protocol.exchange import HttpRequest

@@ -5,8 +5,7 @@ from urllib.parse import parse_qs, quote_plus
 
 import pytest
 
-from infobip_async.models import CallbackUrls
-from infobip_async.protocol.exchange import PushKind
+from infobip_async.protocol.exchange import CallbackUrls, PushKind
 from infobip_async.simulator import Simulator
 
 NOW = 1_700_000_000.0

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from infobip_async.models import Submission, SubmissionType
+from infobip_async.models.messages import Submission, SubmissionType
 from infobip_async.protocol.exchange import HttpRequest
 from infobip_async.simulator import Gateway, Operation
 

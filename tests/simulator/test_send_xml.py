@@ -6,7 +6,8 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from infobip_async.models import DeliveryStatus, Submission, SubmissionType, Ton
+from infobip_async.models.events import DeliveryStatus
+from infobip_async.models.messages import Submission, SubmissionType, Ton
 from infobip_async.protocol.exchange import HttpRequest
 from infobip_async.simulator import Gateway, Operation
 from infobip_async.simulator.records import Exchange

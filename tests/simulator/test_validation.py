@@ -2,7 +2,7 @@
 
 import pytest
 
-from infobip_async.models import Submission, SubmissionType
+from infobip_async.models.messages import Submission, SubmissionType
 from infobip_async.simulator.validation import is_international, is_msisdn, parts_of
 
 LONG = SubmissionType.LONG

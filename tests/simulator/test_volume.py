@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import pytest
 from aiohttp import web
 
-from infobip_async.models import CallbackUrls
+from infobip_async.protocol.exchange import CallbackUrls
 from infobip_async.simulator import Fault, Simulator
 from infobip_async.simulator.policies import at_home
 

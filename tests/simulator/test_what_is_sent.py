@@ -7,7 +7,7 @@ from urllib.parse import quote_from_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infobip_async.models import InboundSms
+from infobip_async.models.events import InboundSms
 from infobip_async.protocol.inbound_sms import DEFAULT_NAMES, decode_push, encode_push, template
 from infobip_async.simulator.inbound import Content, contents_of, message_of
 from infobip_async.text import gsm7, udh

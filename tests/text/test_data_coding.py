@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infobip_async.models import UdhElement, UserDataHeader
+from infobip_async.models.events import UdhElement, UserDataHeader
 from infobip_async.text import data_coding, udh
 from infobip_async.text.data_coding import Alphabet, Coding
 

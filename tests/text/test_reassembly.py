@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infobip_async.models import InboundSms, UserDataHeader
+from infobip_async.models.events import InboundSms, UserDataHeader
 from infobip_async.text import data_coding, udh
 from infobip_async.text.reassembly import Reassembler, is_part
 

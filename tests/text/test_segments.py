@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import (
+from infobip_async.models.events import InboundSms
+from infobip_async.models.messages import (
     BinaryMessage,
-    InboundSms,
     Message,
     Npi,
     Submission,

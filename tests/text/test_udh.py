@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.models import UdhElement, UserDataHeader
+from infobip_async.models.events import UdhElement, UserDataHeader
 from infobip_async.text import udh
 from infobip_async.text.udh import Concatenation
 

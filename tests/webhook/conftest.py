@@ -10,7 +10,7 @@ import attrs
 import pytest
 from aiohttp import web
 
-from infobip_async.models import DeliveryReport, Event, HlrReport, InboundSms
+from infobip_async.models.events import DeliveryReport, Event, HlrReport, InboundSms
 from infobip_async.router import Router
 from infobip_async.webhook import Limits, webhook_app
 from jumping import PATIENCE, JumpingLoop, until

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
-from infobip_async.models import DeliveryReport
+from infobip_async.models.events import DeliveryReport
 
 SECRET = "MARKED-secret.of_the-webhook"
 NUMBER = "38598514674"

@@ -7,7 +7,7 @@ from time import monotonic
 
 import pytest
 
-from infobip_async.models import InboundSms
+from infobip_async.models.events import InboundSms
 from infobip_async.receiver import receiver as receiver_module
 from infobip_async.receiver.acknowledge import HandleThenAck
 from jumping import jump

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from infobip_async.errors import RemoteProtocolError
-from infobip_async.models import (
+from infobip_async.models.events import (
     DeliveryReport,
     DeliveryStatus,
     HlrReport,

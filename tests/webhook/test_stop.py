@@ -6,7 +6,7 @@ import gc
 import attrs
 import pytest
 
-from infobip_async.models import DeliveryReport
+from infobip_async.models.events import DeliveryReport
 from jumping import PATIENCE, jump, turns, until
 
 REPORT = b'<DeliveryReport><message id="1" status="SENT"/></DeliveryReport>'

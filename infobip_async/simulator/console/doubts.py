@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import attrs
 
 from infobip_async.errors import LocalProtocolError, RemoteProtocolError
-from infobip_async.models import Recipient, Submission, SubmissionType, Ton
+from infobip_async.models.messages import Recipient, Submission, SubmissionType, Ton
 from infobip_async.numbering.msisdn import check_destination, check_sender, is_numeric_sender
 from infobip_async.protocol import form, hlr_query, send_get, send_xml
 from infobip_async.simulator.records import UDHI, Arrival, Operation

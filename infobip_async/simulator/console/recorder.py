@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from infobip_async.models import HlrReport
+from infobip_async.models.events import HlrReport
 from infobip_async.simulator.records import Arrival, Lookup, Operation, Pushed, SentMessage
 
 KEPT: Final = 10_000

@@ -8,7 +8,8 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from infobip_async.models import DeliveryStatus, HlrReport, HlrStatus, SubmissionType
+from infobip_async.models.events import DeliveryStatus, HlrReport, HlrStatus
+from infobip_async.models.messages import SubmissionType
 from infobip_async.numbering.imsi import split_imsi
 from infobip_async.numbering.tables import bundled_tables
 from infobip_async.protocol.exchange import PushKind
