@@ -16,7 +16,7 @@ from infobip_async.concurrency.awaitables import (
 from infobip_async.concurrency.tasks import is_cancelled_from_outside, is_closed
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models.events import DerivedEvent, Event, HlrReport, InboundSms
-from infobip_async.telemetry import Telemetry, Watch, watch
+from infobip_async.telemetry.watching import Telemetry, Watch, watch
 from infobip_async.text.reassembly import Reassembler, is_part
 
 E = TypeVar("E", bound=Event | DerivedEvent)

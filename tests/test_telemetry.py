@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 
+import attrs
 import httpx
 import pytest
 from aiohttp import web
@@ -22,22 +23,24 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from infobip_async import (
+    Deliveries,
     DeliveryReport,
+    DeliveryStatus,
     Endpoints,
     HlrLookups,
     InboundSms,
     InfobipClient,
     InfobipError,
     Router,
+    SqliteDeliveryStore,
     SqliteJournal,
     TextMessage,
-    telemetry,
 )
 from infobip_async.asgi import asgi_app
 from infobip_async.journal import HandlerSettings
 from infobip_async.redaction import SparseLogger
 from infobip_async.simulator import Fault, Simulator
-from infobip_async.telemetry import Telemetry
+from infobip_async.telemetry import Telemetry, instruments, watching
 from infobip_async.webhook import callback_urls, webhook_app
 
 NUMBER = "38598514674"
@@ -173,8 +176,8 @@ async def test_a_broken_processor_changes_no_outcome(
     gateway: Simulator, at_start, caplog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was sent is told as sent."""
-    lines = SparseLogger(telemetry._sparse_logger.logger)
-    monkeypatch.setattr(telemetry, "_sparse_logger", lines)
+    lines = SparseLogger(instruments._sparse_logger.logger)
+    monkeypatch.setattr(instruments, "_sparse_logger", lines)
     spans = TracerProvider(shutdown_on_exit=False)
     spans.add_span_processor(_Broken(at_start=at_start))
     broken = Telemetry(tracer_provider=spans)
@@ -282,6 +285,55 @@ async def test_a_journal_keeps_the_trace_of_a_push(
     assert [canary for canary in CANARIES if canary in seen.text()] == []
 
 
+@pytest.mark.parametrize("many", [False, True])
+async def test_a_delivery_is_linked_to_its_send(
+    gateway: Simulator, seen: Seen, tmp_path: Path, *, many: bool
+) -> None:
+    """Its span lasts from the send to the final report, which another process may get."""
+    router, clock = Router(telemetry=seen.telemetry), [1_000.0]
+    path = tmp_path / "deliveries"
+    async with (
+        make_client(gateway, seen) as client,
+        Deliveries(
+            client, router, store=SqliteDeliveryStore(path), clock=lambda: clock[0]
+        ) as deliveries,
+    ):
+        if many:
+            [_] = [one async for one in deliveries.send_many([(MESSAGE, NUMBER)])]
+            [message_id] = [one.message_id async for one in deliveries.stored()]
+        else:
+            message_id = (await deliveries.send(MESSAGE, NUMBER))[0].message_id
+    clock[0] += 25.0
+    again = Deliveries(None, router, store=SqliteDeliveryStore(path), clock=lambda: clock[0])
+    report = DeliveryReport(message_id, DeliveryStatus.DELIVERED, "DELIVERED")
+    async with again:
+        for one in (report, report, attrs.evolve(report, message_id="a stranger's")):
+            await router.dispatch([one])
+    [create], [send], [deliver] = map(seen.named, ("create Delivery", "send", "deliver"))
+    assert send.parent.span_id == create.context.span_id
+    assert [link.context.span_id for link in deliver.links] == [create.context.span_id]
+    assert (deliver.start_time, deliver.end_time) == (1_000 * 10**9, 1_025 * 10**9)
+    [(attributes, count)] = seen.points["infobip.delivery.duration"]
+    assert (attributes["infobip.state"], attributes["infobip.status"]) == ("delivered", "DELIVERED")
+    assert count == 1
+    reports = {
+        one["infobip.state"]: number for one, number in seen.points["infobip.delivery.reports"]
+    }
+    assert reports == {"new": 1, "repeated": 1, "uncorrelated": 1}
+    assert [canary for canary in (*CANARIES, message_id) if canary in seen.text()] == []
+
+
+async def test_what_never_went_out_has_no_delivery(gateway: Simulator, seen: Seen) -> None:
+    """The span of its request tells all; its time would pass for a quick delivery."""
+    router = Router(telemetry=seen.telemetry)
+    client = InfobipClient("user", "another", endpoints=Endpoints.at(gateway.base_url))
+    async with client, Deliveries(client, router) as deliveries:
+        with pytest.raises(InfobipError):
+            await deliveries.send(MESSAGE, NUMBER)
+    assert seen.named("deliver") == []
+    assert "infobip.delivery.duration" not in seen.points
+
+
 async def test_results_of_lookups_are_read_from_their_stats(gateway: Simulator, seen: Seen) -> None:
     """One place counts, and metrics read it, for as long as the lookups live."""
     router = Router(telemetry=seen.telemetry)
@@ -364,14 +416,14 @@ async def test_server_instrumentations_can_leave_the_receiver_out(
 
 def test_the_key_is_the_one_that_instrumentations_honour() -> None:
     """The name is private to the API: a new version may have another one."""
-    assert telemetry._SILENCE == context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
+    assert watching._SILENCE == context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 
 
 async def test_nothing_is_done_without_opentelemetry(
     gateway: Simulator, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The extra is optional, and so is its use."""
-    monkeypatch.setattr(telemetry, "_installed", False)
+    monkeypatch.setattr(watching, "installed", False)
     async with make_client(gateway, seen) as client:
         await client.send(MESSAGE, NUMBER)
     assert (seen.spans, seen.points) == ((), {})

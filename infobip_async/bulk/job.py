@@ -14,6 +14,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from pathlib import Path
 from secrets import token_hex
@@ -76,6 +77,9 @@ _MET: Final = Record(own=True)
 class SendRecord(Job[tuple[Key, Outgoing], Record], Protocol):
     """What remembers the items of a bulk send: `SendJob`, or something in its place."""
 
+    def watching(self, messages: int, /) -> AbstractContextManager[object]:
+        """Watch a request, from its intent to its reply."""
+
     async def intend(self, entries: Iterable[Entry], /) -> None:
         """Write down what is about to be sent, in place of what was known of it."""
 
@@ -98,6 +102,10 @@ class SendJob(JobFile):
     def __init__(self, path: str | Path, account: str | None = None) -> None:
         super().__init__(path, account)
         self._run = token_hex(8)
+
+    def watching(self, _: int) -> AbstractContextManager[object]:
+        """Do nothing: a job keeps no trace."""
+        return nullcontext()
 
     async def meet(
         self, items: Sequence[tuple[Key, Outgoing]]

@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterable, Container, Iterable, Sequence
+from contextlib import nullcontext
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -281,9 +282,10 @@ class BulkSend:
         """Make one request that the flow control has let out."""
         fault: Exception | None = NOT_MADE
         try:
-            if self._job is not None:
-                await self._job.intend(entries)
-            receipt = await self._client.send(message, [entry.recipient for entry in entries])
+            with nullcontext() if self._job is None else self._job.watching(len(entries)):
+                if self._job is not None:
+                    await self._job.intend(entries)
+                receipt = await self._client.send(message, [entry.recipient for entry in entries])
             fault = None
         except Exception as error:
             if not isinstance(error, InfobipError) or isinstance(error, StorageUnavailableError):

@@ -31,7 +31,7 @@ from infobip_async.router import Router
 from infobip_async.runs.hours import Between, Hours
 from infobip_async.runs.run import Run
 from infobip_async.runs.settings import OnUnknown, RunSettings
-from infobip_async.telemetry import Telemetry, watch
+from infobip_async.telemetry.watching import Telemetry, watch
 from infobip_async.text.segments import Ucs2Form
 
 

@@ -24,7 +24,7 @@ from infobip_async.errors import (
 )
 from infobip_async.protocol.exchange import HttpReply, HttpRequest
 from infobip_async.redaction import SparseLogger
-from infobip_async.telemetry import Watch
+from infobip_async.telemetry.watching import Watch
 
 T = TypeVar("T")
 

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
 import attrs
 
+from infobip_async.bulk.items import SendOutcome
 from infobip_async.concurrency.tasks import LastingTasks
 from infobip_async.deliveries.outbox import Outbox
 from infobip_async.deliveries.records import DeliveryRef, StoredDelivery
@@ -39,6 +40,7 @@ class Ledger:
     Attributes:
         runs: the names of the runs that are going on in this process.
         waiting: who waits for changes.
+        watch: makes spans and metrics of them.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Ledger:
         self.waiting: Waiting = Waiting()
         self._sleep = sleep
         self._final_after = final_after
+        self.watch = router.watch
         self._outbox = Outbox(store, router, clock)
         self._background = LastingTasks("deliveries", _logger)
         self._reporting: set[asyncio.Future[None]] = set()
@@ -113,6 +116,7 @@ class Ledger:
             [(one, partial(self._with_reports, several)) for one, several in by_id.items()]
         )
         self._tell(done)
+        self._count(by_id.values(), done)
         ours = [changed[1] for changed in done if changed[1] and self._outbox.is_ours(changed)]
         # Side by side, so that slow handlers of some do not hold up a push of many.
         ends = await asyncio.gather(*map(self._outbox.announce, ours), return_exceptions=True)
@@ -141,6 +145,27 @@ class Ledger:
         for before, after in done:
             if before is not None and after is not None and after.changes != before.changes:
                 self.waiting.tell(after)
+                if self.watch.active and after.state.is_final and not before.state.is_final:
+                    self._tell_of_end(after)
+
+    def _tell_of_end(self, one: StoredDelivery) -> None:
+        """Tell how long it took, unless the message never went out: its request tells that."""
+        state = one.state
+        if state.outcome in {SendOutcome.NOT_SENT, SendOutcome.REFUSED}:
+            return
+        label = state.label.partition(":")[0].replace(" ", "_")
+        status = "" if state.status is None else state.status.value
+        attributes = {"infobip.state": label, "infobip.status": status}
+        self.watch.delivered(one.created_at, self.clock(), attributes, one.trace_context)
+
+    def _count(self, reports: Iterable[Sequence[DeliveryReport]], done: Iterable[Changed]) -> None:
+        """Count what reports were good for, those on one id together."""
+        for several, (before, after) in zip(reports, done, strict=True):
+            if before is None or after is None:
+                state = "uncorrelated"
+            else:
+                state = "repeated" if after.known == before.known else "new"
+            self.watch.count("infobip.delivery.reports", len(several), {"infobip.state": state})
 
     # --- in the background ---
 

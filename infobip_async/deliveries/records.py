@@ -4,7 +4,7 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import attrs
 
@@ -110,6 +110,8 @@ class DeliveryKey:
     run: str = ""
 
 
+_NO_TRACE: Final[Mapping[str, str]] = {}
+
 DeliveryRef = str | DeliveryKey
 """What a message is found by: its id, the id of a part, or its key."""
 
@@ -134,6 +136,7 @@ class StoredDelivery:
         changes: how often its state has changed.
         outbox: the latest of these states, which handlers have not been given yet.
         announce_at: when any process may give them to handlers; seconds since the epoch.
+        trace_context: in which it was sent; empty where nobody traces.
     """
 
     message_id: str = ""
@@ -151,6 +154,7 @@ class StoredDelivery:
     changes: int = 0
     outbox: tuple[State, ...] = ()
     announce_at: float = 0.0
+    trace_context: Mapping[str, str] = _NO_TRACE
 
     @property
     def ref(self) -> DeliveryRef:

@@ -1,6 +1,7 @@
 """The record of a run of sends in a delivery store, in place of a job file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from hmac import compare_digest
 from secrets import token_bytes, token_hex
@@ -135,6 +136,10 @@ class RunRecord:
             return None
         return self._differs(f"it ends after {rows:,} rows, and the run has more")
 
+    def watching(self, messages: int) -> AbstractContextManager[object]:
+        """Watch a request from its intent to its reply: the deliveries keep the trace context."""
+        return self._ledger.watch.creating(messages)
+
     async def intend(self, entries: Iterable[Entry]) -> None:
         """Store what is about to be sent.
 
@@ -142,8 +147,9 @@ class RunRecord:
             StorageUnavailableError: another process makes the same run now; nothing may be sent.
         """
         several = list(entries)
+        intend = partial(self._intend, self._ledger.watch.trace_context())
         done = await self._ledger.change(
-            [(self._key(entry.key), partial(self._intend, entry)) for entry in several]
+            [(self._key(entry.key), partial(intend, entry)) for entry in several]
         )
         if any(after is None or after.owner != self._owner for after in done):
             await self._ledger.change([(self._key(entry.key), self._withdraw) for entry in several])
@@ -154,7 +160,9 @@ class RunRecord:
             return known
         return attrs.evolve(known, given=SendOutcome.NOT_SENT)
 
-    def _intend(self, entry: Entry, known: StoredDelivery | None) -> StoredDelivery | None:
+    def _intend(
+        self, origin: Mapping[str, str], entry: Entry, known: StoredDelivery | None
+    ) -> StoredDelivery | None:
         if known is None or known.owner != self._owner:
             return known
         message_id = entry.recipient.message_id or ""
@@ -170,6 +178,7 @@ class RunRecord:
             reason=None,
             known=(),
             expired=False,
+            trace_context=origin,
         )
 
     async def record(

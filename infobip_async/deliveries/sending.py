@@ -84,8 +84,11 @@ class Sending:
             AlreadySentError: a key or an id is known.
             InfobipError: as of `InfobipClient.send`.
         """
-        known = await self._begin(message, intents, if_known)
-        return await self._request(message, intents) if known is None else [known]
+        with self.ledger.watch.creating(len(intents)) as watched:
+            if origin := watched.trace_context():
+                intents = [attrs.evolve(one, trace_context=origin) for one in intents]
+            known = await self._begin(message, intents, if_known)
+            return await self._request(message, intents) if known is None else [known]
 
     async def _begin(
         self, message: Message, intents: Sequence[StoredDelivery], if_known: IfKnown

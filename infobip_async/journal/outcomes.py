@@ -11,7 +11,7 @@ from infobip_async.journal.parts import StoredParts
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.models.events import UnreadableRow
 from infobip_async.redaction import SparseLogger, logger_of_faults
-from infobip_async.telemetry import Watch
+from infobip_async.telemetry.watching import Watch
 
 _logger = logger_of_faults("infobip_async.journal")
 

@@ -25,7 +25,7 @@ from infobip_async.receiver.probe import Probe
 from infobip_async.receiver.urls import check_secrets, log_mask
 from infobip_async.redaction import LogMask, SparseLogger
 from infobip_async.router import Router
-from infobip_async.telemetry import Watch
+from infobip_async.telemetry.watching import Watch
 
 _logger = logging.getLogger("infobip_async.receiver")
 

@@ -1,18 +1,11 @@
-"""Spans and metrics by OpenTelemetry, for those who watch a service from outside.
+"""What makes spans and metrics, and what is watched by it."""
 
-Without the extra ``otel`` (`opentelemetry-api`), or without an SDK that a program has configured,
-nothing is measured. No span and no metric holds a password, a secret, a number, a text, an id, or
-an address with its query. docs/telemetry.md lists all of them.
-"""
-
-import logging
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial, wraps
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Self
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import attrs
 
@@ -23,7 +16,14 @@ from infobip_async.errors import (
     OutcomeUnknownError,
 )
 from infobip_async.models.events import DeliveryReport, DerivedEvent, Event, HlrReport
-from infobip_async.redaction import SparseLogger
+from infobip_async.telemetry.instruments import (
+    Attributes,
+    Instruments,
+    Read,
+    Value,
+    harmless,
+    installed,
+)
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -37,25 +37,18 @@ try:
     from opentelemetry.metrics import _internal as _metrics
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 except ModuleNotFoundError:  # without the extra
-    _installed = False
+    pass
 else:
-    _installed = True
     # Instrumentations of HTTP clients make no span where this is set. Theirs would hold the URL of
     # each request, and with it the password of a GET.
     _SILENCE: Final[str | None] = getattr(context, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", None)
     _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
-__all__ = ["Telemetry"]
-
 _NAME: Final = "infobip_async"
 
-Value = str | int | bool
-Attributes = Mapping[str, Value]
-Kind = Literal["CLIENT", "CONSUMER"]
+Kind = Literal["CLIENT", "PRODUCER", "CONSUMER"]
 
-Read = Callable[[Any], Mapping[str, float]]
-"""Reads figures from an object, by the state that each belongs to."""
-
+_NONE: Final[Attributes] = {}
 _DESTINATION: Final = "messaging.destination.name"
 _DURATION: Final = "messaging.client.operation.duration"
 _COUNTED: Final = {
@@ -63,23 +56,6 @@ _COUNTED: Final = {
     "send_one": "messaging.client.sent.messages",
     "submit_hlr": "infobip.lookups",
 }
-
-_sparse_logger = SparseLogger(logging.getLogger("infobip_async.telemetry"))
-
-P = ParamSpec("P")
-
-
-def _harmless(tell: Callable[P, None]) -> Callable[P, None]:
-    """Keep a fault of an SDK away from the work that is watched: what is sent stays sent."""
-
-    @wraps(tell)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            tell(*args, **kwargs)
-        except Exception as fault:  # noqa: BLE001 - processors and samplers are anybody's
-            _sparse_logger.warning("a span or a figure is lost: %s", type(fault).__name__)
-
-    return guarded
 
 
 @attrs.frozen(kw_only=True)
@@ -117,13 +93,10 @@ class Watch:
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._given = telemetry != Telemetry()
-        self._instruments: dict[str, Any] = {}
-        self._levels: defaultdict[str, WeakKeyDictionary[Any, Read]] = defaultdict(
-            WeakKeyDictionary
-        )
-        if _installed:
+        if installed:
             self._tracer = trace.get_tracer(_NAME, tracer_provider=telemetry.tracer_provider)
-            self._meter = metrics.get_meter(_NAME, meter_provider=telemetry.meter_provider)
+            meter = metrics.get_meter(_NAME, meter_provider=telemetry.meter_provider)
+            self._instruments: Instruments = Instruments(meter)
 
     @property
     def active(self) -> bool:
@@ -131,29 +104,39 @@ class Watch:
 
         The API's own functions look into the environment first, which costs as much as a handler.
         """
-        return _installed and (
+        return installed and (
             self._given
             or getattr(trace, "_TRACER_PROVIDER", True) is not None
             or getattr(_metrics, "_METER_PROVIDER", True) is not None
         )
 
-    @_harmless
+    @harmless
     def count(self, name: str, amount: int, attributes: Attributes) -> None:
         """Add to a counter, split by attributes."""
         if self.active and amount:
-            if (counter := self._instruments.get(name)) is None:
-                counter = self._instruments[name] = self._meter.create_counter(name)
-            counter.add(amount, attributes)
+            self._instruments.add(name, amount, attributes)
 
-    @_harmless
+    @harmless
+    def set(self, name: str, figure: float) -> None:
+        """Set a gauge to the figure that was seen last."""
+        if self.active:
+            self._instruments.set(name, figure)
+
+    @harmless
     def record(self, name: str, seconds: float, attributes: Attributes) -> None:
         """Add a duration to a histogram, split by attributes."""
         if self.active:
-            if (histogram := self._instruments.get(name)) is None:
-                histogram = self._instruments[name] = self._meter.create_histogram(name, unit="s")
-            histogram.record(seconds, attributes)
+            self._instruments.record(name, seconds, attributes)
 
-    def observe(self, name: str, owner: object, read: "Read", *, counts: bool) -> None:
+    def observe(
+        self,
+        name: str,
+        owner: object,
+        read: Read,
+        *,
+        counts: bool = False,
+        attributes: Attributes = _NONE,
+    ) -> None:
         """Have figures read from an object whenever metrics are collected, as long as it lives.
 
         Args:
@@ -161,25 +144,15 @@ class Watch:
             owner: the object; it must not be kept alive by `read`.
             read: gives figures, each with the value of ``infobip.state`` that it belongs to.
             counts: whether the figures only grow; else they are levels.
+            attributes: of all of them.
         """
-        if not _installed:
-            return
-        if name not in self._instruments:
-            kind = "create_observable_counter" if counts else "create_observable_gauge"
-            self._instruments[name] = getattr(self._meter, kind)(
-                name, callbacks=[partial(self._figures, name)]
-            )
-        self._levels[name][owner] = read
+        if installed:
+            self._instruments.observe(name, owner, read, attributes, counts=counts)
 
-    def _figures(self, name: str, _: object) -> "list[metrics.Observation]":
-        sums: defaultdict[str, float] = defaultdict(float)
-        for owner, read in list(self._levels[name].items()):
-            for state, figure in read(owner).items():
-                sums[state] += figure
-        return [
-            metrics.Observation(figure, {"infobip.state": state} if state else {})
-            for state, figure in sums.items()
-        ]
+    def forget(self, owner: object) -> None:
+        """Read no figures of an object any more; what it has counted is still told."""
+        if installed:
+            self._instruments.forget(owner)
 
     def span(
         self, name: str, kind: Kind, attributes: Attributes, parent: Mapping[str, str] | None = None
@@ -188,7 +161,8 @@ class Watch:
 
         Args:
             name: of the span.
-            kind: `CLIENT` for requests to the gateway, `CONSUMER` for what it pushes.
+            kind: `CLIENT` for requests to the gateway, `PRODUCER` for what brings several of them
+                about, `CONSUMER` for what it pushes.
             attributes: that it starts with.
             parent: a trace context that was stored; the current one by default.
         """
@@ -197,6 +171,13 @@ class Watch:
         return self._tracer.start_span(
             name, context=origin, kind=span_kind, attributes=dict(attributes)
         )
+
+    def trace_context(self) -> dict[str, str]:
+        """What connects later spans with the current one, to be stored; empty where none is."""
+        carrier: dict[str, str] = {}
+        if self.active:
+            _PROPAGATOR.inject(carrier)
+        return carrier
 
     def operation(self, name: str, messages: int = 0) -> "Watched":
         """Watch an exchange with the gateway.
@@ -214,6 +195,39 @@ class Watch:
             kind: ``"dlr"``, ``"hlr"`` or ``"inbound"``.
         """
         return _Receipt(self, f"receive {kind}", "CONSUMER", "receive", {_DESTINATION: kind})
+
+    def creating(self, messages: int) -> "Watched":
+        """Watch messages from their intent to the reply, so that what becomes of them finds it.
+
+        Args:
+            messages: how many; their deliveries keep the trace context.
+        """
+        return _Creation(self, messages)
+
+    @harmless
+    def delivered(
+        self, since: float, until: float, attributes: Attributes, origin: Mapping[str, str]
+    ) -> None:
+        """Tell of a message that has come to its end, perhaps in another process than it began.
+
+        Args:
+            since: when it was to be sent; seconds since the epoch.
+            until: when its end was known; likewise.
+            attributes: of the end.
+            origin: the trace context in which it was sent; the span links to it.
+        """
+        if not self.active:
+            return
+        self.record("infobip.delivery.duration", max(until - since, 0.0), attributes)
+        sent = trace.get_current_span(_PROPAGATOR.extract(origin)).get_span_context()
+        span = self._tracer.start_span(
+            "deliver",
+            kind=trace.SpanKind.CONSUMER,
+            attributes={"messaging.system": "infobip", **attributes},
+            links=[trace.Link(sent)] if origin else [],
+            start_time=int(since * 1e9),
+        )
+        span.end(end_time=int(max(until, since) * 1e9))
 
     def handling(
         self, events: Sequence[Event | DerivedEvent], parent: Mapping[str, str] | None = None
@@ -278,7 +292,7 @@ class Watched:
             self._begin()
         return self
 
-    @_harmless
+    @harmless
     def _begin(self) -> None:
         self._since = perf_counter()
         self._token: Token[Context] = context.attach(self.start())
@@ -294,7 +308,7 @@ class Watched:
             context.detach(self._token)
             self._end(error)
 
-    @_harmless
+    @harmless
     def _end(self, error: BaseException | None) -> None:
         self.error = error
         if error is not None:
@@ -309,10 +323,7 @@ class Watched:
 
     def trace_context(self) -> dict[str, str]:
         """What connects later spans with this one, to be stored; empty where nothing is made."""
-        carrier: dict[str, str] = {}
-        if self._active:
-            _PROPAGATOR.inject(carrier)
-        return carrier
+        return self._watch.trace_context() if self._active else {}
 
 
 class _Operation(Watched):
@@ -333,6 +344,21 @@ class _Operation(Watched):
     def finish(self) -> None:
         self.attributes["infobip.outcome"] = outcome_of(self.error)
         self._watch.count(_COUNTED.get(self.name, ""), self._messages, self.attributes)
+
+
+class _Creation(Watched):
+    """Messages whose deliveries are stored around the exchange that sends them."""
+
+    __slots__ = ("_messages",)
+
+    def __init__(self, watch: Watch, messages: int) -> None:
+        super().__init__(watch, "create Delivery", "PRODUCER", "create", {_DESTINATION: "Delivery"})
+        self._messages = messages
+
+    def start(self) -> "Context":
+        inside = super().start()
+        self.span.set_attribute("messaging.batch.message_count", self._messages)
+        return inside
 
 
 class _Receipt(Watched):
