@@ -38,10 +38,10 @@ from infobip_async.receiver.receiver import (
     DEFAULT_LIMITS,
     Answer,
     Receiver,
-    body_taken_away,
     make_receiver,
 )
 from infobip_async.receiver.urls import callback_urls
+from infobip_async.redaction import SparseLogger
 from infobip_async.router import Router
 
 __all__ = ["AsgiReceiver", "Limits", "asgi_app", "callback_urls"]
@@ -72,6 +72,7 @@ class AsgiReceiver:
         self._told: asyncio.AbstractEventLoop | None = None
         self._untold: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[None] | None = None
+        self._sparse_logger = SparseLogger(_logger)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what a server sends.
@@ -159,7 +160,7 @@ class AsgiReceiver:
         try:
             await self._started()
         except Exception:
-            _logger.exception("the receiver cannot start")
+            self._sparse_logger.exception("the receiver cannot start")
             answer = _UNAVAILABLE
         else:
             answer = await self._receiver.answer(head, partial(self._read, head, receive))
@@ -169,7 +170,7 @@ class AsgiReceiver:
     async def _read(self, head: Head, receive: Receive) -> bytes:
         body = await self._receiver.read(_Body(receive).more)
         if len(body) < _announced(head.headers):
-            raise body_taken_away()
+            raise self._receiver.body_taken_away()
         return body
 
 

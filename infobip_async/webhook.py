@@ -32,7 +32,6 @@ from infobip_async.receiver.admission import Head, Limits, RefusedError, query_o
 from infobip_async.receiver.receiver import (
     DEFAULT_LIMITS,
     Receiver,
-    body_taken_away,
     make_receiver,
 )
 from infobip_async.receiver.serving import Part, serving
@@ -97,7 +96,7 @@ class _Shell:
         except (HttpProcessingError, web.RequestPayloadError, ConnectionError):
             raise RefusedError(HTTPStatus.BAD_REQUEST) from None
         if len(body) < content.total_bytes:
-            raise body_taken_away()
+            raise self.receiver.body_taken_away()
         return body
 
     async def while_serving(self, _: web.Application) -> AsyncIterator[None]:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import attrs
 
+from infobip_async.redaction import SparseLogger
+
 T = TypeVar("T")
 
 Work = Coroutine[Any, Any, object]
@@ -101,6 +103,10 @@ class LastingTasks:
     pause: Callable[[], Awaitable[object]] = _pause
     tasks: TaskSet = attrs.field(factory=TaskSet, init=False)
     ending: bool = attrs.field(default=False, init=False)
+    _lines: SparseLogger = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._lines = SparseLogger(self.logger)
 
     def start(self, work: Callable[[], Work]) -> None:
         """Run a coroutine function in a task, and again each time that it is cancelled or fails."""
@@ -116,7 +122,7 @@ class LastingTasks:
         if self.ending or not (task.cancelled() or fault):
             return
         text = "a part of the %s has failed: it is begun again"
-        self.logger.critical(text, self.owner, exc_info=fault)
+        self._lines.critical(text, self.owner, exc_info=fault)
         self._run(work, work() if task.cancelled() else self._later(work))
 
     async def _later(self, work: Callable[[], Work]) -> None:

@@ -22,7 +22,7 @@ from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.deliveries.records import Delivery, StoredDelivery
 from infobip_async.deliveries.store import Changed, DeliveryQuery, DeliveryStore
 from infobip_async.errors import StorageUnavailableError
-from infobip_async.redaction import logger_of_faults
+from infobip_async.redaction import SparseLogger, logger_of_faults
 from infobip_async.router import Router
 
 LEASE: Final = 30.0
@@ -66,6 +66,7 @@ class Outbox:
         self._marks: Batcher[StoredDelivery] = Batcher(self._mark)
         self._turns: dict[tuple[str, float], _Turn] = {}
         self._tasks = TaskSet()
+        self._sparse_logger = SparseLogger(_logger)
 
     # --- what is written with a change ---
 
@@ -141,7 +142,7 @@ class Outbox:
         try:
             await self.announce(one)
         except Exception:
-            _logger.exception("handlers of a delivery failed; it is given again later")
+            self._sparse_logger.exception("handlers of a delivery failed; it is given again later")
 
     async def _mark(self, several: Sequence[StoredDelivery]) -> None:
         """Take the marks off that handlers have been given; a fault leaves them for later."""
@@ -151,7 +152,7 @@ class Outbox:
                 [(one, partial(_without, number)) for one, number in given.items() if number]
             )
         except StorageUnavailableError as fault:
-            _logger.warning("handlers may be given a delivery again: %s", fault)
+            self._sparse_logger.warning("handlers may be given a delivery again: %s", fault)
         finally:
             self._forget_turns()
 

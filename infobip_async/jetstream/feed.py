@@ -98,7 +98,8 @@ class ReportFeed:
             self.dispatched += len(events)
             await self._router.dispatch(events)
         except RemoteProtocolError:
-            _logger.info("a push cannot be read; the journal's workers put it into quarantine")
+            text = "a push cannot be read; the journal's workers put it into quarantine"
+            self._sparse_logger.info(text)
         except ExceptionGroup:
             self._sparse_logger.exception("handlers failed on reports of the feed")
         except asyncio.CancelledError:

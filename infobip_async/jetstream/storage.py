@@ -16,6 +16,7 @@ from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.lease import Lease
 from infobip_async.journal.base import WHOLE_PUSH, EventState, RowDigests, State, StoredPush
 from infobip_async.protocol.exchange import PushKind, RawPush
+from infobip_async.redaction import SparseLogger
 
 CONSUMER: Final = "handlers"
 """The durable consumer that all workers of a journal share."""
@@ -58,6 +59,7 @@ class NatsStorage:
     _waiting: deque[StoredPush] = attrs.field(init=False, factory=deque)
     _arrived: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
     _taken: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
+    _lines: SparseLogger = attrs.field(init=False, factory=lambda: SparseLogger(_logger))
 
     @_lease.default
     def _make_lease(self) -> Lease:
@@ -198,7 +200,7 @@ class NatsStorage:
         try:
             stored = _stored(message)
         except Exception as fault:  # noqa: BLE001 - somebody else has written it into the stream
-            _logger.error("a message of the stream is no push: %s", type(fault).__name__)  # noqa: TRY400 - no trace of ours
+            self._lines.error("a message of the stream is no push: %s", type(fault).__name__)
             await self._refuse(message)
             return
         if message.metadata.num_delivered > self.max_deliveries:
@@ -222,7 +224,7 @@ class NatsStorage:
         )
         try:
             await self._close(sequence)
-            _logger.error("a push is a dead letter of the journal: %s", reason)
+            self._lines.error("a push is a dead letter of the journal: %s", reason)
         except StorageUnavailableError:
             self._lease.drop(sequence)  # it comes again
 

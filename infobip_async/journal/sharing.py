@@ -82,7 +82,7 @@ class Turns:
     decode: Decode
     settings: HandlerSettings
     _stop: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
-    _lines: SparseLogger = attrs.field(factory=lambda: SparseLogger(_logger), init=False)
+    _sparse_logger: SparseLogger = attrs.field(factory=lambda: SparseLogger(_logger), init=False)
     _counts: JournalCounts | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -108,12 +108,11 @@ class Turns:
                 try:
                     await self._look()
                 except StorageUnavailableError as fault:
-                    self._lines.error(
-                        "this process cannot handle what the journal stores: %s", fault
-                    )
+                    text = "this process cannot handle what the journal stores: %s"
+                    self._sparse_logger.error(text, fault)  # noqa: TRY400 - no trace of ours
                     await self._pause(_SECONDS_AFTER_A_FAULT)
                 except Exception:
-                    _logger.exception("a part of the journal has failed")
+                    self._sparse_logger.exception("a part of the journal has failed")
                     await self._pause(_SECONDS_AFTER_A_FAULT)
         finally:
             self.turn.release()
@@ -143,7 +142,7 @@ class Turns:
         except RemoteProtocolError:
             pass  # the process with the turn puts the push into quarantine
         except Exception:  # one push must not cost those behind it
-            _logger.exception("handlers failed on reports of other processes")
+            self._sparse_logger.exception("handlers failed on reports of other processes")
 
     async def _handle(self) -> None:
         _logger.info("this process handles what the journal holds")

@@ -55,7 +55,7 @@ from infobip_async.journal.reading import Reading, read
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.suspects import Numbers, Suspects
 from infobip_async.models.events import DeliveryReport, Event, HlrReport, InboundSms, UnreadableRow
-from infobip_async.redaction import logger_of_faults
+from infobip_async.redaction import SparseLogger, logger_of_faults
 from infobip_async.router import Router
 
 T = TypeVar("T")
@@ -111,6 +111,7 @@ class JournalWorker:
         }
         self._suspects = Suspects(self._queues.values(), settings.chance)
         self._warned: set[type[Event]] = set()
+        self._lines = SparseLogger(_logger)
         self._parts = StoredParts(router.parts_timeout, router.parts_limit)
         self._outcomes = Outcomes(
             settings, self._parts, self._arrived, self._enqueue_first, router.watch
@@ -281,7 +282,7 @@ class JournalWorker:
 
     def _replace(self, queue: WorkQueue[Item] | None, attempts: Attempts) -> None:
         """Let another worker take the place of one whose handlers do not end."""
-        _logger.error(
+        self._lines.error(
             "a handler goes on although it took longer than %s s and was cancelled:"
             " its ordering key is closed until it ends",
             self._settings.time_limit,

@@ -9,6 +9,7 @@ import attrs
 
 from infobip_async.errors import StorageUnavailableError
 from infobip_async.journal.base import JournalCounts
+from infobip_async.redaction import SparseLogger
 
 _logger = logging.getLogger("infobip_async.receiver")
 
@@ -39,6 +40,7 @@ class Health:
     journal: object
     _status: HTTPStatus = attrs.field(init=False, default=HTTPStatus.OK)
     _until: float = attrs.field(init=False, default=-1.0)
+    _lines: SparseLogger = attrs.field(init=False, factory=lambda: SparseLogger(_logger))
 
     async def status(self) -> HTTPStatus:
         """200, or 503 where a push has waited for too long or the journal cannot be read."""
@@ -53,6 +55,6 @@ class Health:
         try:
             oldest = (await self.journal.counts()).oldest
         except StorageUnavailableError as fault:
-            _logger.error("the journal cannot be counted: %s", fault)  # noqa: TRY400 - no trace of ours
+            self._lines.error("the journal cannot be counted: %s", fault)
             return False
         return oldest is None or time() - oldest <= self.max_waiting

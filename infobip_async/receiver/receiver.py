@@ -85,7 +85,7 @@ class Receiver:
         init=False, factory=dict
     )
     _stopping: bool = attrs.field(init=False, default=False)
-    _refusals: SparseLogger = attrs.field(init=False, factory=lambda: SparseLogger(_logger))
+    _lines: SparseLogger = attrs.field(init=False, factory=lambda: SparseLogger(_logger))
 
     async def answer(self, head: Head, read: Callable[[], Awaitable[bytes]]) -> Answer:
         """Judge a request, read it, and have it handled or stored.
@@ -130,6 +130,11 @@ class Receiver:
             raise RefusedError(HTTPStatus.REQUEST_TIMEOUT) from None
         return bytes(body)
 
+    def body_taken_away(self) -> RefusedError:
+        """Log that what runs before the receiver has read a body and kept it; the push is lost."""
+        self._lines.error("something in front of the receiver has taken the body away")
+        return RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR)
+
     async def take(self, kind: PushKind, query: str, body: bytes) -> HTTPStatus:
         """Have a push handled or stored, in a task that outlives a client which goes away.
 
@@ -156,7 +161,7 @@ class Receiver:
                 status = await self._acknowledgement.take(push)
                 watched.attributes["http.response.status_code"] = status.value
         except asyncio.CancelledError:  # by `stop`, or a handler has cancelled its own task
-            _logger.warning("handlers were cancelled on a push to %s", push.kind.value)
+            self._lines.warning("handlers were cancelled on a push to %s", push.kind.value)
             raise
         finally:
             del self._running[answer]
@@ -167,7 +172,7 @@ class Receiver:
         """Log a refusal, but no stranger's: strangers write no log."""
         if not refusal.from_stranger:
             status = refusal.status
-            self._refusals.warning("refused a request: %d %s", status.value, status.phrase)
+            self._lines.warning("refused a request: %d %s", status.value, status.phrase)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -203,12 +208,6 @@ async def _answer_probe(probe: Probe, read: Callable[[], Awaitable[bytes]]) -> s
     if len(body) > _BIG:
         return await asyncio.to_thread(probe.answer, body)
     return probe.answer(body)
-
-
-def body_taken_away() -> RefusedError:
-    """Log that what runs before the receiver has read a body and kept it; the push is lost."""
-    _logger.error("something in front of the receiver has taken the body away")
-    return RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def make_receiver(

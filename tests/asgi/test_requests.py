@@ -196,10 +196,10 @@ async def test_others_have_their_turn(client, secret, exchange, scope):
 
 async def test_a_middleware_that_takes_the_body_away(client, caplog):
     """The gateway is not told that we have what we have not."""
-    reply = await client.post("dlr", headers={"Content-Length": "100"})
-
-    assert (reply.status, client.events) == (500, [])
-    assert "taken the body away" in caplog.text
+    for _ in range(3):
+        reply = await client.post("dlr", headers={"Content-Length": "100"})
+        assert (reply.status, client.events) == (500, [])
+    assert caplog.text.count("taken the body away") == 1
 
 
 async def test_http_2(client, secret):

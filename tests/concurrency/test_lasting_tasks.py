@@ -42,7 +42,8 @@ async def test_what_fails_or_is_cancelled_is_begun_again(caplog) -> None:
     assert await lasting.tasks.drain(60)
     await no_time()
     assert len(calls) == 4
-    assert caplog.messages == ["a part of the journal has failed: it is begun again"] * 3
+    # Once a minute: an event may bring about the next end as soon as the work has begun again.
+    assert caplog.messages == ["a part of the journal has failed: it is begun again"]
     assert "ValueError: a fault" in caplog.text
 
 

@@ -40,8 +40,8 @@ async def test_journals_that_cannot_count(journal):
     assert await Health("healthz", 100, journal).status() == 200
 
 
-async def test_strangers_cost_little(monkeypatch):
-    """However often they ask, the journal is looked at once a second."""
+async def test_strangers_cost_little(monkeypatch, caplog):
+    """The journal is looked at once a second, and they write one line a minute at most."""
     now, journal = [0.0], Journal(None)
     monkeypatch.setattr(health, "monotonic", lambda: now[0])
     asked = Health("healthz", 100, journal)
@@ -50,3 +50,7 @@ async def test_strangers_cost_little(monkeypatch):
     journal.waited, now[0] = 150, 1.0
     assert await asked.status() == 503
     assert journal.looks == 2
+    journal.waited = float("inf")
+    for now[0] in (2.0, 3.0):
+        assert await asked.status() == 503
+    assert caplog.messages == ["the journal cannot be counted: it cannot be read"]

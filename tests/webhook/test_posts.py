@@ -197,7 +197,8 @@ async def test_a_handler_that_cancels_its_own_task(receiver, warnings_of):
         asyncio.current_task().cancel()
         raise asyncio.CancelledError
 
-    assert (await receiver.post("dlr", EXAMPLE)).status == 500
+    for _ in range(3):
+        assert (await receiver.post("dlr", EXAMPLE)).status == 500
     assert warnings_of() == ["handlers were cancelled on a push to dlr"]
 
 
@@ -252,10 +253,12 @@ async def test_a_middleware_that_takes_the_body_away(start, secret, warnings_of)
         return host
 
     receiver = await start(mount=mount)
-    reply = await receiver.request("POST", f"/sms/{secret}/hlr", b"dlr=" + HLR_ROW.encode())
+    for _ in range(3):
+        reply = await receiver.request("POST", f"/sms/{secret}/hlr", b"dlr=" + HLR_ROW.encode())
+        assert reply.status == 500
 
-    assert reply.status == 500
-    assert "something in front of the receiver has taken the body away" in warnings_of()
+    lines = warnings_of()
+    assert lines.count("something in front of the receiver has taken the body away") == 1
 
 
 @pytest.mark.parametrize("text", ["a#b", "*123#", "#"])
