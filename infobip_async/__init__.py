@@ -73,10 +73,10 @@ if TYPE_CHECKING:
         DeliveryStore,
         MemoryDeliveryStore,
     )
-    from infobip_async.forgetting import forget
+    from infobip_async.forget_number import forget
     from infobip_async.hlr.lookups import HlrLookups
     from infobip_async.journal import SqliteJournal
-    from infobip_async.receiver.serving import serving
+    from infobip_async.receiver.start_and_stop import serving
     from infobip_async.router import Router
     from infobip_async.runs.run import Run, RunStats
 
@@ -170,8 +170,8 @@ _LAZY = {
     "SqliteDeliveryStore": "infobip_async.deliveries.sqlite",
     "SqliteJournal": "infobip_async.journal",
     "check_receiver": "infobip_async.client.check",
-    "serving": "infobip_async.receiver.serving",
-    "forget": "infobip_async.forgetting",
+    "serving": "infobip_async.receiver.start_and_stop",
+    "forget": "infobip_async.forget_number",
 }
 
 

@@ -34,7 +34,7 @@ from infobip_async.receiver.receiver import (
     Receiver,
     make_receiver,
 )
-from infobip_async.receiver.serving import Part, serving
+from infobip_async.receiver.start_and_stop import Part, serving
 from infobip_async.receiver.urls import callback_urls
 from infobip_async.redaction import provoked_lines_bounded
 from infobip_async.router import Router

@@ -7,7 +7,7 @@ from typing import Final
 import attrs
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.numbering.national import looks_like_number, normalise
+from infobip_async.numbering.normalising import looks_like_number, normalise
 
 _DESTINATION: Final = re.compile("[1-9][0-9]*")
 

@@ -23,7 +23,7 @@ from infobip_async.cli.receiving import (
 )
 from infobip_async.cli.running import PARTLY, POSITIVE, options_of
 from infobip_async.cli.tables import counted, ranking
-from infobip_async.cli.talk import Talk
+from infobip_async.cli.verbosity import Verbosity
 
 if TYPE_CHECKING:
     from infobip_async import InfobipClient, Message
@@ -74,19 +74,19 @@ class Following:
                 await stack.enter_async_context(_polling(deliveries))
             yield deliveries
 
-    async def follow(self, deliveries: Deliveries, file: str, talk: Talk) -> int:
+    async def follow(self, deliveries: Deliveries, file: str, verbosity: Verbosity) -> int:
         """Wait until no message in the file waits for its report; give the exit code."""
         counts = DeliveryCounts()
         changes = aiter(deliveries)
         try:
             async with asyncio.timeout(self.follow_timeout):
                 while waiting := _waiting(counts := await deliveries.counts()):
-                    talk.say(f"{counts.delivered:,} delivered, {waiting:,} waiting")
+                    verbosity.say(f"{counts.delivered:,} delivered, {waiting:,} waiting")
                     await anext(changes)
                     await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
         except TimeoutError:
-            talk.say(how_to_go_on(file))
-        tell(counts, talk)
+            verbosity.say(how_to_go_on(file))
+        tell(counts, verbosity)
         return 0 if counts.delivered == counts.total else PARTLY
 
 
@@ -119,13 +119,13 @@ def shown(counts: DeliveryCounts) -> dict[str, int]:
     return {name: count for name, count in named.items() if count}
 
 
-def tell(counts: DeliveryCounts, talk: Talk) -> None:
+def tell(counts: DeliveryCounts, verbosity: Verbosity) -> None:
     """Print what became of the messages."""
     found = shown(counts)
     contradicted = found.pop("contradictions", 0)
-    talk.console.print(ranking("delivery", "messages", found))
+    verbosity.console.print(ranking("delivery", "messages", found))
     if contradicted:
-        talk.say(f"{counted(contradicted, 'message')} with reports that contradict each other")
+        verbosity.say(f"{counted(contradicted, 'message')} with reports that contradict each other")
 
 
 follow_options: Final = options_of(
@@ -170,9 +170,9 @@ class Storing:
         if self.deliveries is not None and excluded:
             raise click.UsageError("--deliveries excludes --get, --plain and --job")
 
-    def tell(self, talk: Talk, _: int) -> None:
+    def tell(self, verbosity: Verbosity, _: int) -> None:
         """Say what a signal to stop leaves to be done."""
-        talk.say(how_to_go_on(self.deliveries or ""))
+        verbosity.say(how_to_go_on(self.deliveries or ""))
 
     async def send(
         self,
@@ -180,8 +180,7 @@ class Storing:
         message: "Message",
         recipients: tuple[str, ...],
         following: Following,
-        *,
-        talk: Talk,
+        verbosity: Verbosity,
     ) -> int:
         """Send a message whose deliveries are stored, and follow them; give the exit code."""
         file = self.deliveries or ""
@@ -190,9 +189,9 @@ class Storing:
             for delivery in sent:
                 click.echo(f"{delivery.msisdn} {delivery.message_id}")
             if not following.hears:
-                talk.say(how_to_go_on(file))
+                verbosity.say(how_to_go_on(file))
                 return 0
-            return await following.follow(deliveries, file, talk)
+            return await following.follow(deliveries, file, verbosity)
 
 
 store_options: Final = options_of(

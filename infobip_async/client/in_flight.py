@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
-from infobip_async.concurrency.stopping import time_to_stop
+from infobip_async.concurrency.stop_deadline import time_to_stop
 from infobip_async.concurrency.tasks import TaskSet
 from infobip_async.errors import LocalProtocolError, NotSentError, OutcomeUnknownError
 

@@ -9,7 +9,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Final, Self, get_args
 
 from infobip_async.bulk.items import SendOutcome, SendResult
-from infobip_async.concurrency.stopping import time_to_stop
+from infobip_async.concurrency.stop_deadline import time_to_stop
 from infobip_async.concurrency.tasks import LastingTasks, TaskSet
 from infobip_async.deliveries.ledger import Ledger, refuse
 from infobip_async.deliveries.records import (
@@ -34,7 +34,7 @@ from infobip_async.errors import (
 )
 from infobip_async.models.events import DeliveryReport
 from infobip_async.models.messages import Message, Recipients
-from infobip_async.numbering.national import normalise
+from infobip_async.numbering.normalising import normalise
 from infobip_async.redaction import logger_of_faults
 from infobip_async.router import Router
 from infobip_async.runs.settings import check_positive, check_range

@@ -13,7 +13,7 @@ from weakref import WeakSet
 import attrs
 
 from infobip_async.concurrency.rate import RateLimiter
-from infobip_async.concurrency.stopping import time_to_stop
+from infobip_async.concurrency.stop_deadline import time_to_stop
 from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.deadlines import Deadlines, loop_time
 from infobip_async.hlr.pending import MAX_BATCH, Batch, LookupTable

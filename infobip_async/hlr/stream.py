@@ -11,7 +11,7 @@ import attrs
 from infobip_async.concurrency.rate import RateLimiter
 from infobip_async.concurrency.window import Window, in_chunks
 from infobip_async.errors import LocalProtocolError
-from infobip_async.hlr.credits import CreditCheck
+from infobip_async.hlr.credit_check import CreditCheck
 from infobip_async.hlr.deadlines import Deadlines
 from infobip_async.hlr.job import HlrJobFile
 from infobip_async.hlr.pending import MAX_BATCH, Batch

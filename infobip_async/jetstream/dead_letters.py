@@ -10,7 +10,7 @@ from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.jetstream import messages
+from infobip_async.jetstream import push_messages
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.storage import NatsStorage
 from infobip_async.journal.base import WHOLE_PUSH, SetAside, State
@@ -58,12 +58,12 @@ class SetAsidePush:
     @property
     def push(self) -> RawPush:
         """The push."""
-        return messages.decode(self.subject, self.payload, self.headers)
+        return push_messages.decode(self.subject, self.payload, self.headers)
 
     @property
     def numbers(self) -> frozenset[int]:
         """The numbers of the events."""
-        return frozenset(map(int, self.headers[messages.WANTED].split(",")))
+        return frozenset(map(int, self.headers[push_messages.WANTED].split(",")))
 
     def events(self) -> list[SetAside]:
         """The events, in the order of the push."""
@@ -73,9 +73,9 @@ class SetAsidePush:
                 str(self.sequence) if number == WHOLE_PUSH else f"{self.sequence}:{number}",
                 push,
                 number,
-                int(headers[messages.ATTEMPTS]),
-                headers.get(messages.REASON, ""),
-                float(headers[messages.AT]),
+                int(headers[push_messages.ATTEMPTS]),
+                headers.get(push_messages.REASON, ""),
+                float(headers[push_messages.AT]),
             )
             for number in sorted(self.numbers)
         ]
@@ -96,7 +96,7 @@ class DeadLetters:
     """
 
     connection: Connection
-    subjects: messages.StreamSubjects
+    subjects: push_messages.StreamSubjects
     storage: NatsStorage
 
     async def events(self, state: State) -> AsyncGenerator[SetAside, None]:
@@ -160,12 +160,12 @@ class DeadLetters:
         # The message goes last: if this is interrupted, nothing is lost. The ids of messages
         # keep a second attempt from storing anything twice.
         if rest := found.numbers - taken:
-            numbers = messages.join_numbers(rest)
+            numbers = push_messages.join_numbers(rest)
             await self.connection.store(
                 stream,
                 found.subject,
                 found.payload,
-                headers=found.headers | {messages.WANTED: numbers},
+                headers=found.headers | {push_messages.WANTED: numbers},
                 message_id=f"rest {sequence} {numbers}",
             )
         await decision(found, taken)

@@ -26,13 +26,13 @@ from infobip_async.journal.base import (
     StoredPush,
     place_of,
 )
-from infobip_async.journal.forgetting import forget
+from infobip_async.journal.forget_number import forget
 from infobip_async.journal.notes import Notes
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.sharing import Turns
 from infobip_async.journal.sqlite_storage import Decision, SqliteStorage
 from infobip_async.numbering.mentions import mentions
-from infobip_async.numbering.national import normalise
+from infobip_async.numbering.normalising import normalise
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.router import Router
 

@@ -13,8 +13,8 @@ from typing import Final, TypeVar
 
 import attrs
 
-from infobip_async.concurrency.batching import Batcher
 from infobip_async.concurrency.sqlite_thread import SqliteThread
+from infobip_async.concurrency.write_batching import Batcher
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal import sqlite_tables, sqlite_upkeep
 from infobip_async.journal.base import (

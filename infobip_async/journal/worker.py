@@ -34,10 +34,10 @@ from typing import Final, Self, TypeVar
 
 import attrs
 
-from infobip_async.concurrency.batching import Batcher
 from infobip_async.concurrency.keyed_queue import KeyedQueue, WorkQueue
-from infobip_async.concurrency.stopping import time_to_stop
+from infobip_async.concurrency.stop_deadline import time_to_stop
 from infobip_async.concurrency.tasks import LastingTasks, TaskSet, abandon
+from infobip_async.concurrency.write_batching import Batcher
 from infobip_async.journal.attempts import Attempts
 from infobip_async.journal.base import (
     WHOLE_PUSH,

@@ -13,13 +13,13 @@ import attrs
 
 from infobip_async.bulk.items import Outgoing
 from infobip_async.errors import LocalProtocolError
-from infobip_async.lists.parsing import CsvRows, LineDecoder, LineRows, TableRows
-from infobip_async.lists.rows import ListNumber, ListRemark, ListRow, ReadNumber, fields_of
+from infobip_async.lists.csv_parsing import CsvRows, LineDecoder, LineRows, TableRows
+from infobip_async.lists.list_row import ListNumber, ListRemark, ListRow, ReadNumber, fields_of
 from infobip_async.lists.sources import chunks, chunks_as_they_come
 from infobip_async.lists.spreadsheet import is_spreadsheet, sheet_rows
 from infobip_async.models.messages import BinaryMessage, Message, TextMessage, WapBookmark
 from infobip_async.numbering.msisdn import MarkedNumber
-from infobip_async.numbering.national import fault_of_spreadsheet, normalise, read_number
+from infobip_async.numbering.normalising import fault_of_spreadsheet, normalise, read_number
 
 _MISSING: Final = "is missing: the row has no number"
 _MORE: Final = re.compile(r'[,;|\t"]|\d{2}[^\w]+[^\W\d_]|[^\W\d_][^\w]+\d{2}')

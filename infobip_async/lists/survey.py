@@ -8,8 +8,8 @@ from typing import Final
 import attrs
 
 from infobip_async.errors import LocalProtocolError
+from infobip_async.lists.list_row import fields_of
 from infobip_async.lists.number_list import ListItem, NumberList, filler, message_of
-from infobip_async.lists.rows import fields_of
 from infobip_async.models.messages import BinaryMessage, Message, TextMessage
 from infobip_async.numbering.msisdn import check_destination
 from infobip_async.text.look_alikes import simplify

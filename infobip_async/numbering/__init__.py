@@ -6,7 +6,7 @@ tables that they need come with the package and are read at their first use.
 
 from infobip_async.numbering.countries import countries_of
 from infobip_async.numbering.imsi import ImsiParts, split_imsi
-from infobip_async.numbering.interpret import (
+from infobip_async.numbering.interpret_report import (
     ERROR_CODES,
     STATUSES,
     Answer,
@@ -21,7 +21,7 @@ from infobip_async.numbering.msisdn import (
     check_sender,
     is_numeric_sender,
 )
-from infobip_async.numbering.national import normalise
+from infobip_async.numbering.normalising import normalise
 from infobip_async.numbering.plan import NumberingPlan, NumberType
 from infobip_async.numbering.ranges import NumberRange, NumberRanges
 from infobip_async.numbering.tables import Network, Tables, bundled_tables

@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from infobip_async.concurrency.stopping import time_to_stop
+from infobip_async.concurrency.stop_deadline import time_to_stop
 from infobip_async.concurrency.tasks import abandon
 from infobip_async.journal.base import Journal
 from infobip_async.protocol.exchange import PushKind, RawPush

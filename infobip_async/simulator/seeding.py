@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.simulator.console.acting import DECISION, phone_of
+from infobip_async.simulator.console.actions import DECISION, phone_of
 from infobip_async.simulator.console.answers import Given, Refusal
 from infobip_async.simulator.records import Phone
 

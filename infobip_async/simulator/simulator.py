@@ -24,7 +24,6 @@ from infobip_async.simulator.gateway import Gateway
 from infobip_async.simulator.handset import HandsetMessage, Sought, not_found
 from infobip_async.simulator.inbound import Content, contents_of, message_of
 from infobip_async.simulator.pusher import Pusher
-from infobip_async.simulator.recording import Recording
 from infobip_async.simulator.records import (
     Arrival,
     Counts,
@@ -37,6 +36,7 @@ from infobip_async.simulator.records import (
     SentMessage,
 )
 from infobip_async.simulator.reporting import Reporter
+from infobip_async.simulator.request_log import Recording
 
 
 class Simulator:

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from children import start_child
-from infobip_async.cli.commands import infobip_async
+from infobip_async.cli.main import infobip_async
 from infobip_async.protocol.exchange import CallbackUrls
 from infobip_async.simulator import Simulator, policies
 from infobip_async.simulator.records import HlrAnswer
@@ -28,7 +28,7 @@ PASSWORD = "a-password-of-the-tests"
 PATIENCE = 300.0
 """Seconds that a busy machine may take to start a process."""
 _MAIN = "from infobip_async.cli import main; main()"
-_PATIENT = f"from infobip_async.cli import hlr; hlr.LAST_WAIT = {PATIENCE}; {_MAIN}"
+_PATIENT = f"from infobip_async.cli.commands import hlr; hlr.LAST_WAIT = {PATIENCE}; {_MAIN}"
 
 T = TypeVar("T")
 

@@ -18,8 +18,8 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import Result
 
-from infobip_async.cli.commands import infobip_async
 from infobip_async.cli.examples import EXAMPLES
+from infobip_async.cli.main import infobip_async
 from infobip_async.cli.output import check_output
 from infobip_async.cli.running import cancelled_by_signals, runs, until_stopped
 from platforms import needs_dev_full, needs_signals
@@ -112,7 +112,7 @@ def test_help_loads_no_http_client() -> None:
     """What a command does not need does not slow it down."""
     code = (
         "import sys; from click.testing import CliRunner;"
-        "from infobip_async.cli.commands import infobip_async as main;"
+        "from infobip_async.cli.main import infobip_async as main;"
         "assert CliRunner().invoke(main, ['preview', 'x']).exit_code == 0;"
         "sys.exit('httpx' in sys.modules)"
     )

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from infobip_async.cli import hlr as module
 from infobip_async.cli import runner
+from infobip_async.cli.commands import hlr as module
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.simulator import Fault, policies
 from platforms import needs_signals

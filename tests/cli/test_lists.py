@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from infobip_async.cli import send_csv
+from infobip_async.cli.commands import send_csv
 from infobip_async.simulator import policies
 from platforms import needs_dev_full, needs_signals
 

@@ -34,7 +34,7 @@ from infobip_async import (
     TextMessage,
 )
 from infobip_async.cli import running
-from infobip_async.cli.commands import infobip_async
+from infobip_async.cli.main import infobip_async
 from infobip_async.concurrency.sqlite_thread import SqliteThread, _Work
 from infobip_async.protocol.exchange import HttpReply, HttpRequest
 from infobip_async.protocol.hlr_dlr import encode_push

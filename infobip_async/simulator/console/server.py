@@ -13,13 +13,13 @@ import attrs
 from aiohttp import web
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.simulator.console import acting, looking
+from infobip_async.simulator.console import actions, queries
 from infobip_async.simulator.console.answers import Given, Json, Refusal, bad, read_json
 from infobip_async.simulator.console.description import description
 from infobip_async.simulator.console.guard import COOKIE, Guard
 from infobip_async.simulator.console.routes import Desk, Route
 
-ROUTES: Final = (*looking.ROUTES, *acting.ROUTES)
+ROUTES: Final = (*queries.ROUTES, *actions.ROUTES)
 PREFIX: Final = "/_simulator/"
 _MOST_OCTETS: Final = 256 << 10
 """Of the body of a request to the API."""

@@ -13,15 +13,15 @@ from infobip_async.models.messages import SubmissionType
 from infobip_async.numbering.imsi import split_imsi
 from infobip_async.numbering.tables import bundled_tables
 from infobip_async.protocol.exchange import PushKind
-from infobip_async.simulator.console import doubts
+from infobip_async.simulator.console import request_warnings
 from infobip_async.simulator.console.answers import Json
-from infobip_async.simulator.console.doubts import Doubt
 from infobip_async.simulator.console.masking import (
     shown_callback,
     shown_headers,
     shown_request,
 )
 from infobip_async.simulator.console.recorder import BUCKET, Inbound, Recorder, Row
+from infobip_async.simulator.console.request_warnings import Doubt
 from infobip_async.simulator.handset import HandsetMessage, place_of, shown
 from infobip_async.simulator.records import (
     UDHI,
@@ -97,8 +97,8 @@ def row(row: Row, recorder: Recorder) -> Object:
 def _doubts_of(arrival: Arrival, message: SentMessage | None) -> tuple[Doubt, ...]:
     """The doubts of a row; those of a long request are read with its own view."""
     if message and len(arrival.request.body) > _READ_AT_ONCE:
-        return doubts.of_message(message.submission)
-    return doubts.of_request(arrival)
+        return request_warnings.of_message(message.submission)
+    return request_warnings.of_request(arrival)
 
 
 def _levels(found: Iterable[Doubt]) -> list[str]:
@@ -117,7 +117,7 @@ def _refused(arrival: Arrival) -> Object:
     """A request that was refused; it is read once, as long as it is kept."""
     if (known := _read.get(arrival)) is not None:
         return known
-    asked = doubts.asked(arrival)
+    asked = request_warnings.asked(arrival)
     numbers = [recipient.msisdn for recipient in asked.recipients]
     more = f" and {len(numbers) - _NAMED} more" if numbers[_NAMED:] else ""
     found: Object = {
@@ -137,7 +137,7 @@ def message(row_: Row, recorder: Recorder, price: Decimal) -> Object:
     detail = row(row_, recorder) | {
         "doubts": [
             {"level": doubt.level, "about": doubt.about, "section": doubt.section}
-            for doubt in doubts.of_request(arrival)
+            for doubt in request_warnings.of_request(arrival)
         ],
         "request": request(number, arrival),
     }

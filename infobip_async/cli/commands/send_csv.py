@@ -25,9 +25,9 @@ from infobip_async import (
     SendResult,
     Ucs2Form,
 )
+from infobip_async.cli.confirm_send import Confirmation
 from infobip_async.cli.following import Following, Storing, how_to_go_on
 from infobip_async.cli.list_options import ListOptions, check_kept
-from infobip_async.cli.look import Look
 from infobip_async.cli.output import Form, RowWriter, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.run_options import read_credits, run_options
@@ -39,7 +39,6 @@ from infobip_async.cli.running import (
     options_of,
 )
 from infobip_async.cli.tables import counted, ranking
-from infobip_async.cli.talk import Talk
 from infobip_async.lists import ListItem, read_exclusions, survey
 from infobip_async.numbering import countries_of
 
@@ -266,8 +265,7 @@ class CsvSend:
         options: to whom, how, and where the outcomes go.
         reading: how the file is read.
         template: what is sent.
-        look: shows what the send takes.
-        talk: says the rest.
+        confirmation: shows what the send takes, and says the rest.
         ucs2: how UCS-2 is written.
         storing: says where what becomes of the messages is stored, in place of a job.
         following: says whether that is waited for.
@@ -277,8 +275,7 @@ class CsvSend:
     options: Options
     reading: ListOptions
     template: Message
-    look: Look
-    talk: Talk
+    confirmation: Confirmation
     ucs2: Ucs2Form
     storing: Storing
     following: Following
@@ -309,7 +306,7 @@ class CsvSend:
         people = self.reading.read(source, options.recipient_column)
         exclude, total = options.excluded(self.reading.country), None
         found = None
-        if self.look.dry_run and not people.can_be_read_again:
+        if self.confirmation.dry_run and not people.can_be_read_again:
             raise click.UsageError("--dry-run needs a file, since a pipe can be read once")
         if people.can_be_read_again:
             found = await survey(people, template, exclude=exclude)
@@ -319,8 +316,8 @@ class CsvSend:
             AsyncExitStack() as stack,
         ):
             if found is not None:
-                await self.look.show(found, people, client)
-            if self.look.dry_run:
+                await self.confirmation.show(found, people, client)
+            if self.confirmation.dry_run:
                 sys.exit(0)
             if options.reconcile and options.job:
                 await _reconcile(client, options.job)
@@ -330,12 +327,12 @@ class CsvSend:
             hidden = options.output in {None, "-"} and sys.stdout.isatty()
             runner: Runner[SendResult] = Runner(
                 write=outcomes.write,
-                bar=ProgressBar(self.talk.console, total, hidden=hidden),
+                bar=ProgressBar(self.confirmation.verbosity.console, total, hidden=hidden),
                 note=_note,
                 unwritten=lambda: outcomes.rows.fault,
                 cut_off=client.aclose,
             )
-            holes = found is not None or self.look.yes
+            holes = found is not None or self.confirmation.yes
             async with aclosing(people.messages(template, holes=holes)) as items:
                 await runner.run(options.run(send, items, exclude))
         return runner
@@ -352,19 +349,19 @@ class CsvSend:
             name = self.storing.run or Path(getattr(source, "name", "list")).name
             yield partial(deliveries.send_many, run=name)
             if self.following.hears:
-                await self.following.follow(deliveries, file, self.talk)
+                await self.following.follow(deliveries, file, self.confirmation.verbosity)
             else:
-                self.talk.say(how_to_go_on(file))
+                self.confirmation.verbosity.say(how_to_go_on(file))
 
     def _end(self, runner: Runner[SendResult], shown: _Outcomes) -> NoReturn:
         outcomes = Counter(runner.stats.outcomes if runner.stats else ())
-        console = self.talk.console
+        console = self.confirmation.verbosity.console
         console.print(ranking("outcome", "messages", outcomes))
         if len(shown.countries) > 1:
             console.print(ranking("country", "messages", shown.countries))
         if runner.resumed:
             earlier = counted(runner.resumed, "outcome is", "outcomes are")
-            self.talk.say(f"{earlier} of an earlier run")
+            self.confirmation.verbosity.say(f"{earlier} of an earlier run")
         several = len(outcomes) > 1
         alone = next(iter(outcomes), SendOutcome.SENT.value)
         done = any(outcomes[one.value] for one in (SendOutcome.SENT, SendOutcome.UNKNOWN))

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from infobip_async import serving
-from infobip_async.concurrency.stopping import time_to_stop
+from infobip_async.concurrency.stop_deadline import time_to_stop
 from jumping import jump, turns
 
 

@@ -19,7 +19,7 @@ from infobip_async.cli.running import (
     cancelled_by_signals,
     runs,
 )
-from infobip_async.cli.talk import Talk, talk_options
+from infobip_async.cli.verbosity import Verbosity, verbosity_options
 
 _file = click.argument("file", type=click.Path(exists=True, dir_okay=False))
 _COLUMNS: Final = (
@@ -99,19 +99,19 @@ def _row(one: Delivery) -> list[object]:
 @_file
 @follow_options
 @account_options
-@talk_options
+@verbosity_options
 @runs
-async def follow(file: str, account: Account, following: Following, talk: Talk) -> None:
+async def follow(file: str, account: Account, following: Following, verbosity: Verbosity) -> None:
     """Wait until every message is final; then say what became of them.
 
     Without --receive or --poll, another program receives the reports and stores them in the file.
     """
     following.check()
-    with cancelled_by_signals(lambda _: talk.say(how_to_go_on(file))):
+    with cancelled_by_signals(lambda _: verbosity.say(how_to_go_on(file))):
         if following.poll:
             async with account.client() as client, following.open(file, client) as deliveries:
-                code = await following.follow(deliveries, file, talk)
+                code = await following.follow(deliveries, file, verbosity)
         else:
             async with following.open(file, None) as deliveries:
-                code = await following.follow(deliveries, file, talk)
+                code = await following.follow(deliveries, file, verbosity)
     raise SystemExit(code)

@@ -1,4 +1,4 @@
-"""A look before the leap: what a send to a list takes, shown before anything is sent."""
+"""What a send to a list takes, shown before anything is sent, and the question whether to send."""
 
 import sys
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from infobip_async import InfobipError, TextMessage
 from infobip_async.cli.tables import counted, visible
-from infobip_async.cli.talk import Talk
+from infobip_async.cli.verbosity import Verbosity
 from infobip_async.lists import NumberList, Survey
 
 if TYPE_CHECKING:
@@ -25,18 +25,18 @@ _OFFENDERS: Final = 12
 
 
 @attrs.frozen(kw_only=True)
-class Look:
+class Confirmation:
     """What is shown, and whether it is asked about.
 
     Attributes:
-        talk: says it.
+        verbosity: says it.
         price: credits a part, where the caller knows them.
         yes: whether the question is answered beforehand.
         dry_run: whether nothing is sent anyway.
         resumes: whether there is a job of an earlier run.
     """
 
-    talk: Talk
+    verbosity: Verbosity
     price: Decimal | None
     yes: bool
     dry_run: bool
@@ -51,7 +51,7 @@ class Look:
         """
         asks = sys.stdin.isatty() and not self.yes
         whole = self.dry_run or (asks and found.parts > MOST_PARTS)
-        self.talk.say(_messages(found))
+        self.verbosity.say(_messages(found))
         rows = Table.grid(padding=(0, 2, 0, 0))
         rows.add_column(no_wrap=True)
         rows.add_column(overflow="fold")
@@ -68,11 +68,11 @@ class Look:
                 message = item.message
                 text = message.text if isinstance(message, TextMessage) else type(message).__name__
                 rows.add_row(str(item.row.msisdn), visible(text))
-        if self.talk.verbose:
+        if self.verbosity.verbose:
             for remark in (*people.faults, *people.guesses):
                 rows.add_row(f"line {remark.line}", Text(remark.reason))
         if rows.row_count:
-            self.talk.console.print(rows)
+            self.verbosity.console.print(rows)
         self._ask(found, asks=asks, whole=whole)
 
     def _ask(self, found: Survey, *, asks: bool, whole: bool) -> None:

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from infobip_async.errors import NotEnoughCreditsError, OutcomeUnknownError, RunStoppedError
-from infobip_async.hlr.credits import DOUBTFUL
+from infobip_async.hlr.credit_check import DOUBTFUL
 from infobip_async.hlr.lookups import HlrLookups
 from infobip_async.hlr.results import HlrOutcome, HlrResult
 from infobip_async.models.events import HlrReport, HlrStatus

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from infobip_async.errors import LocalProtocolError
 from infobip_async.numbering import check_destination, normalise
-from infobip_async.numbering.national import _plans, looks_like_number, read_number
+from infobip_async.numbering.normalising import _plans, looks_like_number, read_number
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from infobip_async.deliveries.sqlite import SqliteDeliveryStore
 from infobip_async.deliveries.store import DeliveryQuery
 from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.job import HlrJobFile
-from infobip_async.journal import forgetting as journal
+from infobip_async.journal import forget_number as journal
 from infobip_async.numbering.mentions import mentions
-from infobip_async.numbering.national import normalise
+from infobip_async.numbering.normalising import normalise
 
 _FORGET: Final[Mapping[FileKind, Callable[[Path, re.Pattern[str]], Awaitable[int]]]] = {
     FileKind.JOURNAL: journal.forget,

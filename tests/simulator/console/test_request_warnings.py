@@ -5,7 +5,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from infobip_async.protocol.exchange import HttpRequest
-from infobip_async.simulator.console.doubts import of_request
+from infobip_async.simulator.console.request_warnings import of_request
 from infobip_async.simulator.records import Arrival
 
 XML = "/AddOn/SMSService/XML/XMLInput.aspx"

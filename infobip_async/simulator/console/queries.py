@@ -10,7 +10,7 @@ import attrs
 
 from infobip_async.numbering.tables import bundled_tables
 from infobip_async.simulator.clock import ManualClock
-from infobip_async.simulator.console import doubts, views
+from infobip_async.simulator.console import request_warnings, views
 from infobip_async.simulator.console.answers import Field, Given, Json, Refusal
 from infobip_async.simulator.console.recorder import Recorder, Row
 from infobip_async.simulator.console.routes import Desk, Routes
@@ -74,7 +74,7 @@ class _Filter:
         for row in recorder.rows():
             _, arrival, message = row
             if self._shows(message) and self._fits(row, whole, recorder.status_of):
-                if self.show == "doubtful" and not doubts.of_request(arrival):
+                if self.show == "doubtful" and not request_warnings.of_request(arrival):
                     continue
                 yield row
 
@@ -135,7 +135,7 @@ async def messages(desk: Desk, given: Given, _: str) -> Json:
 async def _read_all(recorder: Recorder) -> None:
     """Look for doubts about every request, and let others work meanwhile."""
     for place, (_, arrival) in enumerate(list(recorder.arrivals)):
-        doubts.of_request(arrival)
+        request_warnings.of_request(arrival)
         if place % _AT_ONCE == 0:
             await asyncio.sleep(0)
 

@@ -17,10 +17,11 @@ from infobip_async import (
     WapBookmark,
     preview,
 )
+from infobip_async.cli.commands.preview import show
+from infobip_async.cli.commands.send_csv import CsvSend, Options, options
+from infobip_async.cli.confirm_send import MOST_PARTS, Confirmation
 from infobip_async.cli.following import Following, Storing, follow_options, store_options
 from infobip_async.cli.list_options import ListOptions, list_options
-from infobip_async.cli.look import MOST_PARTS, Look
-from infobip_async.cli.preview import show
 from infobip_async.cli.running import (
     PARTLY,
     SIGNALLED,
@@ -29,9 +30,8 @@ from infobip_async.cli.running import (
     cancelled_by_signals,
     runs,
 )
-from infobip_async.cli.send_csv import CsvSend, Options, options
 from infobip_async.cli.tables import counted
-from infobip_async.cli.talk import Talk, talk_options
+from infobip_async.cli.verbosity import Verbosity, verbosity_options
 from infobip_async.numbering import check_destinations, check_sender
 
 if TYPE_CHECKING:
@@ -72,18 +72,20 @@ def _message(
     return TextMessage(text or "", sender, flash=flash)
 
 
-def _announce(message: Message, recipients: Sequence[str], look: Look) -> None:
+def _announce(message: Message, recipients: Sequence[str], confirmation: Confirmation) -> None:
     """Show what costs more than one part before it is sent, and let a person think again."""
     shown = preview(message)
     parts = len(shown.parts)
-    if isinstance(message, TextMessage) and (parts > 1 or look.dry_run):
-        show(look.talk.console, message.text, shown)
+    if isinstance(message, TextMessage) and (parts > 1 or confirmation.dry_run):
+        show(confirmation.verbosity.console, message.text, shown)
     whole = parts * len(recipients)
-    if look.dry_run:
+    if confirmation.dry_run:
         check_destinations(recipients)
-        look.talk.say(f"{counted(whole, 'part')} to {counted(len(recipients), 'recipient')}")
+        confirmation.verbosity.say(
+            f"{counted(whole, 'part')} to {counted(len(recipients), 'recipient')}"
+        )
         sys.exit(0)
-    if (parts > 1 or whole > MOST_PARTS) and sys.stdin.isatty() and not look.yes:
+    if (parts > 1 or whole > MOST_PARTS) and sys.stdin.isatty() and not confirmation.yes:
         click.confirm(f"Send {counted(whole, 'part')}?", abort=True, err=True)
 
 
@@ -162,7 +164,7 @@ async def _stoppable(client: "InfobipClient", sending: "asyncio.Task[object]") -
 @options
 @list_options
 @account_options
-@talk_options
+@verbosity_options
 @runs
 async def command(
     *,
@@ -171,7 +173,7 @@ async def command(
     reading: ListOptions,
     following: Following,
     storing: Storing,
-    talk: Talk,
+    verbosity: Verbosity,
     recipients: tuple[str, ...],
     sender: str,
     text: str | None,
@@ -209,16 +211,16 @@ async def command(
     check_sender(sender)
     many.check(text, reading, single=bool(recipients) or get or plain)
     storing.check(following, excluded=get or plain or many.job is not None)
-    look = Look(talk=talk, price=many.price, yes=yes, dry_run=dry_run, resumes=many.resumes)
+    confirmation = Confirmation(
+        verbosity=verbosity, price=many.price, yes=yes, dry_run=dry_run, resumes=many.resumes
+    )
     if many.csv is not None:
-        template = make(many.template(text))
         await CsvSend(
             account=account,
             options=many,
             reading=reading,
-            template=template,
-            look=look,
-            talk=talk,
+            template=make(many.template(text)),
+            confirmation=confirmation,
             ucs2=form,
             storing=storing,
             following=following,
@@ -226,11 +228,11 @@ async def command(
     message = make(text)
     if get and len(recipients) != 1:
         raise click.UsageError("--get takes one recipient")
-    _announce(message, recipients, look)
+    _announce(message, recipients, confirmation)
     client = account.client(ucs2=form, stop_timeout=_LAST_WAIT)
     if storing.deliveries is not None:
-        with cancelled_by_signals(partial(storing.tell, talk)):
-            sys.exit(await storing.send(client, message, recipients, following, talk=talk))
+        with cancelled_by_signals(partial(storing.tell, verbosity)):
+            sys.exit(await storing.send(client, message, recipients, following, verbosity))
     sending = asyncio.create_task(_send(client, message, recipients, get=get, plain=plain))
     signals = await _stoppable(client, sending)
     code = _print(await sending)

@@ -16,8 +16,8 @@ from typing import Final
 import attrs
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.lists.rows import Header, ListRow, ReadNumber
-from infobip_async.numbering.national import fault_of_spreadsheet, looks_like_number
+from infobip_async.lists.list_row import Header, ListRow, ReadNumber
+from infobip_async.numbering.normalising import fault_of_spreadsheet, looks_like_number
 
 _LONGEST_LINE: Final = 1 << 20
 _LINE_END: Final = re.compile("\r\n|\r|\n")

@@ -6,7 +6,7 @@ from typing import Final
 from infobip_async.simulator import policies
 from infobip_async.simulator.clock import ManualClock
 from infobip_async.simulator.console.answers import Field, Given, Json, Refusal, bad
-from infobip_async.simulator.console.looking import decided, row_of
+from infobip_async.simulator.console.queries import decided, row_of
 from infobip_async.simulator.console.routes import Desk, Routes
 from infobip_async.simulator.faults import Fault
 from infobip_async.simulator.records import HlrAnswer, Operation, Phone

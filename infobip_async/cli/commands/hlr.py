@@ -41,7 +41,7 @@ from infobip_async.cli.running import (
     runs,
 )
 from infobip_async.cli.tables import counted
-from infobip_async.cli.talk import Talk, talk_options
+from infobip_async.cli.verbosity import Verbosity, verbosity_options
 from infobip_async.lists import NumberList
 from infobip_async.numbering import NumberRanges
 
@@ -139,18 +139,18 @@ _settings_options = options_of(
 )
 
 
-async def _look_through(people: NumberList, talk: Talk) -> int:
+async def _look_through(people: NumberList, verbosity: Verbosity) -> int:
     """Read a file once, count its rows, and say which of them will not be looked up."""
     rows, refused = 0, Counter[str]()
     async for row in people:
         rows += 1
         if row.fault:
             refused[row.fault] += 1
-            if talk.verbose:
-                talk.say(f"line {row.line} {row.fault}")
-    talk.say(counted(rows, "number"))
+            if verbosity.verbose:
+                verbosity.say(f"line {row.line} {row.fault}")
+    verbosity.say(counted(rows, "number"))
     for reason, count in refused.most_common():
-        talk.say(f"{counted(count, 'number')} will not be looked up: {reason}")
+        verbosity.say(f"{counted(count, 'number')} will not be looked up: {reason}")
     return rows
 
 
@@ -244,7 +244,7 @@ async def _look_up(
 @_settings_options
 @list_options
 @account_options
-@talk_options
+@verbosity_options
 @click.option("--dry-run", is_flag=True, help="Look FILE through, and look no number up.")
 @runs
 async def command(
@@ -253,7 +253,7 @@ async def command(
     receiver: Receiver,
     settings: Settings,
     reading: ListOptions,
-    talk: Talk,
+    verbosity: Verbosity,
     file: io.BufferedReader,
     column: str | None,
     dry_run: bool,
@@ -283,25 +283,25 @@ async def command(
         )
         if dry_run and not people.can_be_read_again:
             raise click.UsageError("--dry-run needs a file, since a pipe can be read once")
-        total = await _look_through(people, talk) if people.can_be_read_again else None
+        total = await _look_through(people, verbosity) if people.can_be_read_again else None
         if dry_run:
             return
         hidden = output in {None, "-"} and sys.stdout.isatty()
         runner: Runner[HlrResult] = Runner(
             write=out.write,
-            bar=ProgressBar(talk.console, total, hidden=hidden),
+            bar=ProgressBar(verbosity.console, total, hidden=hidden),
             note=_note,
             unwritten=lambda: out.rows.fault,
         )
         if total != 0:
             await _look_up(account, receiver, settings, people, runner, job=job)
         out.write(())
-    out.summary.show(talk.console)
+    out.summary.show(verbosity.console)
     if (stats := runner.stats) is not None:
         queries = counted(stats.requests, "query", "queries")
-        talk.say(f"{counted(stats.units, 'number')} went out in {queries}")
+        verbosity.say(f"{counted(stats.units, 'number')} went out in {queries}")
     if runner.resumed:
-        talk.say(f"{counted(runner.resumed, 'result is', 'results are')} of an earlier run")
+        verbosity.say(f"{counted(runner.resumed, 'result is', 'results are')} of an earlier run")
     done = bool(out.summary.looked_up)
     leave(runner, job=job is not None, done=done, code=out.summary.exit_code)
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from types import TracebackType
 from typing import Final, TypeAlias, TypeVar
 
-from infobip_async.concurrency.stopping import stopping_by
+from infobip_async.concurrency.stop_deadline import stopping_by
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ _BASE: Final = 0.75
 Part: TypeAlias = AbstractAsyncContextManager[object]
 """A part of a program that lives beside a receiver. It is entered before the receiver listens, and
 left before the receiver stops. Its exit begins nothing new, and takes no longer than
-`infobip_async.concurrency.stopping.time_to_stop` says."""
+`infobip_async.concurrency.stop_deadline.time_to_stop` says."""
 
 
 @asynccontextmanager

@@ -40,7 +40,7 @@ class _Lazy(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         try:
-            module = import_module(f"infobip_async.cli.{cmd_name}")
+            module = import_module(f"infobip_async.cli.commands.{cmd_name}")
         except ModuleNotFoundError as missing:
             if (missing.name or "").partition(".")[0] != "nats":
                 raise

@@ -11,7 +11,7 @@ from infobip_async.cli.running import options_of
 
 
 @attrs.frozen(kw_only=True)
-class Talk:
+class Verbosity:
     """How much is said.
 
     Attributes:
@@ -36,10 +36,10 @@ class Talk:
         self.console.print(what, markup=False, highlight=False, soft_wrap=True)
 
 
-talk_options: Final = options_of(
-    Talk,
-    "talk",
+verbosity_options: Final = options_of(
+    Verbosity,
+    "verbosity",
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
     click.option("-v", "--verbose", is_flag=True, help="Say each fault, and all that is logged."),
 )
-"""Gives a command the options of `Talk`, and what they make as ``talk``."""
+"""Gives a command the options of `Verbosity`, and what they make as ``verbosity``."""
