@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from blocks import python_blocks, run_block
-from infobip_async import DeliveryStatus
 from infobip_async.simulator import Simulator
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -56,11 +55,3 @@ def test_every_public_name_is_in_the_reference() -> None:
     assert sorted(set(public.values()) - set(documented)) == []
     assert sorted(set(documented) - set(public.values())) == []
     assert max(documented.values()) == 1
-
-
-def test_every_delivery_status_is_explained() -> None:
-    """The reference has each, and whether it is final, in the order of the document."""
-    text = (DOCS / "reference" / "receiving.md").read_text(encoding="utf-8")
-    explained = re.findall(r"^\| `([A-Z_]+)` \| .+ \| (yes|no) \|$", text, re.MULTILINE)
-    final = {True: "yes", False: "no"}
-    assert explained == [(each.name, final[each.is_final]) for each in DeliveryStatus]

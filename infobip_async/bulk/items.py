@@ -53,15 +53,16 @@ class SendOutcome(Enum):
     """What became of one item."""
 
     SENT = "sent"
-    """The gateway will send it."""
+    """Final for the request: the gateway will send it. Reports say whether it arrived."""
     REFUSED = "refused"
-    """The gateway refused it, or it breaks a rule of the document."""
+    """Final. The gateway refused it, or it breaks a rule of the document."""
     NOT_SENT = "not sent"
-    """No byte of its request left this machine, or the run ended before its turn."""
+    """No byte of its request left this machine, or the run ended before its turn. The next run of a
+    job sends it."""
     UNKNOWN = "unknown"
     """It may have been sent; a delivery report on `SendResult.message_ids` settles it."""
     EXCLUDED = "excluded"
-    """The caller excluded its number."""
+    """Final for this run. The caller excluded its number."""
 
 
 @attrs.frozen

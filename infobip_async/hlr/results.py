@@ -13,15 +13,17 @@ class HlrOutcome(Enum):
     """How the lookup of one number ended."""
 
     REPORTED = "reported"
-    """The report arrived."""
+    """Final. The report arrived: see `HlrResult.report`."""
     REFUSED = "refused"
-    """The gateway did not accept the number; or no query can carry it."""
+    """Final. The gateway did not accept the number; or no query can carry it."""
     TIMED_OUT = "timed out"
-    """Accepted, and no report in time."""
+    """Accepted, and no report in time. A later one still reaches the router's handlers."""
     NOT_SENT = "not sent"
-    """No byte of its query left this machine, or the run ended before its turn."""
+    """No byte of its query left this machine, or the run ended before its turn. The next run of a
+    job submits it."""
     UNKNOWN = "unknown"
-    """Sent, and the reply was lost or cannot be read: it may have been accepted."""
+    """Sent, and the reply was lost or cannot be read: it may have been accepted. A report may still
+    reach the router's handlers."""
 
 
 @attrs.frozen

@@ -14,16 +14,27 @@ class DeliveryStatus(Enum):
     """What became of a message, as the document lists it (§3.1); `UNKNOWN` is any other status."""
 
     NOT_SENT = "NOT_SENT"
+    """Not final. The gateway has queued the message, and the SMSC cannot be reached now."""
     SENT = "SENT"
+    """Final, without an end: the route has no delivery reports. DELIVERED may still come."""
     NOT_DELIVERED = "NOT_DELIVERED"
+    """Final. The message could not be delivered; no cause is given."""
     DELIVERED = "DELIVERED"
+    """Final. The recipient has the message."""
     NOT_ALLOWED = "NOT_ALLOWED"
+    """Final. The account may not send to that network; the message is not charged."""
     INVALID_DESTINATION_ADDRESS = "INVALID_DESTINATION_ADDRESS"
+    """Final. The recipient's number is invalid or wrong."""
     INVALID_SOURCE_ADDRESS = "INVALID_SOURCE_ADDRESS"
+    """Final. The sender is wrong, invalid or not allowed."""
     ROUTE_NOT_AVAILABLE = "ROUTE_NOT_AVAILABLE"
+    """Final. The account may not use that route."""
     NOT_ENOUGH_CREDITS = "NOT_ENOUGH_CREDITS"
+    """Final. The account cannot pay for the message."""
     INVALID_MESSAGE_FORMAT = "INVALID_MESSAGE_FORMAT"
+    """Final. The message has an invalid format."""
     UNKNOWN = "UNKNOWN"
+    """Not final, for want of a meaning. A status beyond the document: see `raw_status`."""
 
     @property
     def is_final(self) -> bool:
@@ -57,9 +68,11 @@ class HlrStatus(Enum):
     """How a lookup ended, as the document lists it (§5)."""
 
     DELIVRD = "DELIVRD"
+    """Final. The HLR was queried without an error."""
     UNDELIV = "UNDELIV"
+    """Final. There was an error; `HlrReport.error_code` may say which."""
     UNKNOWN = "UNKNOWN"
-    """The document's "any other error", and any status beyond it."""
+    """Final. The document's "any other error", such as no credits; also any status beyond it."""
 
 
 @attrs.frozen

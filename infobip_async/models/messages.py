@@ -17,27 +17,44 @@ class Ton(IntEnum):
     """Type of number of a source or destination address (§2/1.2)."""
 
     UNKNOWN = 0
+    """The sender says nothing of the kind of address."""
     INTERNATIONAL = 1
+    """With country code; a handset shows a leading ``+``. The default for a numeric sender."""
     NATIONAL = 2
+    """Without country code; a handset shows no ``+``, as for the sender ``12345`` (§2/1.2)."""
     NETWORK_SPECIFIC = 3
+    """A number that has its meaning inside one network, such as of a service there."""
     SUBSCRIBER_NUMBER = 4
+    """A number within its area, without area code."""
     ALPHANUMERIC = 5
+    """Letters, or letters and digits, with NPI 0. The default for such a sender."""
     ABBREVIATED = 6
+    """A short number."""
 
 
 class Npi(IntEnum):
     """Numbering plan indicator of a source or destination address (§2/1.2)."""
 
     UNKNOWN = 0
+    """No plan; the document's choice beside an alphanumeric sender."""
     ISDN = 1
+    """Telephone numbers (E.163, E.164); the document's choice beside a numeric sender."""
     DATA = 3
+    """Data networks (X.121)."""
     TELEX = 4
+    """Telex (F.69)."""
     LAND_MOBILE = 6
+    """Mobile subscribers (E.212), the plan of IMSIs."""
     NATIONAL = 8
+    """The country's own plan."""
     PRIVATE = 9
+    """A private plan, such as that of a company."""
     ERMES = 10
+    """The European paging system."""
     INTERNET = 14
+    """IP addresses."""
     WAP_CLIENT_ID = 18
+    """WAP clients; the document leaves its form to be defined."""
 
 
 def _member_of(enum: type[IntEnum]) -> Callable[[object, "attrs.Attribute[Any]", object], None]:

@@ -41,8 +41,11 @@ class Answer(Enum):
     """Yes, no or unknown. It has no truth value: compare it."""
 
     YES = "yes"
+    """The report says so."""
     NO = "no"
+    """The report says the opposite."""
     UNKNOWN = "unknown"
+    """The report does not tell."""
 
     def __bool__(self) -> NoReturn:
         raise TypeError("an Answer has three values; write `is Answer.YES`")

@@ -23,17 +23,27 @@ class NumberType(Enum):
     """The purpose of a number, by the numbering plan of its country."""
 
     FIXED_LINE = "fixed line"
+    """A line at one place."""
     MOBILE = "mobile"
+    """A mobile telephone."""
     FIXED_LINE_OR_MOBILE = "fixed line or mobile"
     """The plan does not tell the two apart, as in North America."""
     TOLL_FREE = "toll free"
+    """Free for the caller."""
     PREMIUM_RATE = "premium rate"
+    """The caller pays more than for the call."""
     SHARED_COST = "shared cost"
+    """Caller and holder share the cost."""
     VOIP = "voip"
+    """A telephone on the internet."""
     PERSONAL_NUMBER = "personal number"
+    """Leads to a person, at whatever telephone that is."""
     PAGER = "pager"
+    """A pager."""
     UAN = "company number"
+    """A company's number, which leads to any of its offices."""
     VOICEMAIL = "voicemail"
+    """Access to a mailbox."""
 
 
 @attrs.frozen
