@@ -3,13 +3,14 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from infobip_async import CallbackUrls, Router
-from infobip_async.journal import Journal
-from infobip_async.webhook import callback_urls, listening, webhook_app
+
+if TYPE_CHECKING:
+    from infobip_async.journal import Journal
 
 public_url_option: Final = click.option(
     "--public-url", help="The URL that leads here from outside."
@@ -36,7 +37,7 @@ async def receiving(
     *,
     secret: str | None = None,
     public: str | None = None,
-    journal: Journal | None = None,
+    journal: "Journal | None" = None,
 ) -> AsyncIterator[CallbackUrls]:
     """Receive pushes on an address, and give the URLs for them.
 
@@ -50,6 +51,9 @@ async def receiving(
     Raises:
         OSError: the address cannot be listened on.
     """
+    # A server's library loads slowly, and most commands that could receive do not.
+    from infobip_async.webhook import callback_urls, listening, webhook_app  # noqa: PLC0415
+
     secret = secret or secrets.token_urlsafe(24)
     app = webhook_app(router, secret=secret, journal=journal)
     async with listening(app, *address) as base_url:
