@@ -16,7 +16,10 @@ from infobip_async.simulator import Simulator
 SECRET = "long-random-string"
 
 # A busy machine is no fault of the code, and a failure can be repeated anywhere.
-settings.register_profile("tests", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile(
+    "tests", deadline=None, derandomize=True, print_blob=True, max_examples=25
+)
+settings.register_profile("proofs", settings.get_profile("tests"), max_examples=100)
 # Mutants are many, and what kills one is mostly found soon; nobody reads the example.
 settings.register_profile(
     "mutants",
@@ -28,9 +31,11 @@ settings.load_profile("tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let no process of pytest-xdist, nor its children, outlive an interrupted run."""
+    """Let no process of pytest-xdist outlive an interrupted run; more examples with the proofs."""
     if hasattr(config, "workerinput"):
         children.die_with_parent()
+    if config.option.markexpr != "not proof":
+        settings.load_profile("proofs")
 
 
 def pytest_markeval_namespace() -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import attrs
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infobip_async.errors import (
@@ -126,7 +126,6 @@ class Faulty:
     window=st.integers(1, 60),
     early_limit=st.sampled_from([0, 3, 1000]),
 )
-@settings(max_examples=120)
 async def test_any_gateway(
     *,
     seed: int,

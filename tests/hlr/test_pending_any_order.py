@@ -165,7 +165,7 @@ class Machine(RuleBasedStateMachine):
 
 
 TestAnyOrder = Machine.TestCase
-TestAnyOrder.settings = settings(max_examples=40, stateful_step_count=30)
+TestAnyOrder.settings = settings(stateful_step_count=30)
 
 
 @pytest.mark.proof

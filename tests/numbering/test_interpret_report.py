@@ -277,7 +277,7 @@ def test_a_word_for_each_status():
 FIELDS = st.none() | st.text("0123456789+xX", max_size=16) | st.text(max_size=8)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(
     st.text("0123456789", max_size=15) | st.text(max_size=8),
     st.sampled_from(HlrStatus),

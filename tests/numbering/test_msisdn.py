@@ -75,7 +75,7 @@ def test_bad_destinations(msisdns, section, words):
     assert (raised.value.field, raised.value.section) == ("gsm", section)
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(st.lists(st.text("019;+ ", max_size=4), min_size=1, max_size=4, unique=True))
 def test_destinations_agree_with_destination(msisdns):
     """The bulk form refuses just what the single form refuses."""

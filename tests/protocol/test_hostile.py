@@ -65,7 +65,6 @@ def test_time_grows_with_the_size_of_a_push(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(max_examples=30)
 @given(octets=inputs)
 def test_a_parser_raises_its_own_errors_alone(name: str, octets: bytes) -> None:
     """Those of `InfobipError`."""

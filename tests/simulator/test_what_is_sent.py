@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from random import Random
 from urllib.parse import quote_from_bytes
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infobip_async.models.events import InboundSms
@@ -42,7 +42,6 @@ def handed_on(parts: list[InboundSms]) -> list[InboundSms]:
     return whole
 
 
-@settings(max_examples=40)
 @given(texts, st.integers(0, 255), st.randoms(use_true_random=False))
 def test_what_is_sent_is_handed_on_once(text: str, reference: int, random: Random) -> None:
     """In any order, and with a part that comes again."""
@@ -56,7 +55,6 @@ def test_what_is_sent_is_handed_on_once(text: str, reference: int, random: Rando
     assert (sms.text, sms.damaged, sms.missing) == (text, False, ())
 
 
-@settings(max_examples=40)
 @given(short, short, st.integers(0, 255))
 def test_a_reference_that_is_used_again(first: str, second: str, reference: int) -> None:
     """Both messages are handed on, whatever they have in common."""
@@ -74,7 +72,6 @@ def check_intact(text: str, at: int, damaged: str | None) -> None:
     assert damaged.endswith(text[at + 2 :])
 
 
-@settings(max_examples=40)
 @given(st.text(GSM, min_size=2, max_size=40), st.data())
 def test_one_octet_of_a_gsm_text_is_damaged(text: str, data: st.DataObject) -> None:
     """To another octet, or to what is no hexadecimal digit."""
@@ -88,7 +85,6 @@ def test_one_octet_of_a_gsm_text_is_damaged(text: str, data: st.DataObject) -> N
     )
 
 
-@settings(max_examples=40)
 @given(st.text(SCRIPTS, min_size=2, max_size=40), st.data())
 def test_one_octet_of_a_ucs_2_text_is_damaged(text: str, data: st.DataObject) -> None:
     """Of either half of a character."""
@@ -100,7 +96,6 @@ def test_one_octet_of_a_ucs_2_text_is_damaged(text: str, data: st.DataObject) ->
     check_intact(text, len(before), sms.text)
 
 
-@settings(max_examples=40)
 @given(st.text(SCRIPTS, min_size=2, max_size=40), st.data(), st.sampled_from(["0", "8", "x"]))
 def test_one_octet_of_a_utf_8_text_is_damaged(text: str, data: st.DataObject, coding: str) -> None:
     """What is left of UTF-8 stays, and a text with nothing else of it is as it was."""

@@ -344,7 +344,7 @@ def inbound(submission: Submission) -> InboundSms:
     return InboundSms("1", data=data, udh=header, data_coding=submission.data_coding)
 
 
-@settings(max_examples=400)
+@settings(max_examples=4 * settings.default.max_examples)
 @given(
     st.one_of(
         st.text(alphabet=MIXED, min_size=1, max_size=400),
