@@ -13,7 +13,7 @@ import pytest
 from click.testing import Result
 
 from infobip_async import LocalProtocolError
-from infobip_async.cli import reports
+from infobip_async.cli.commands import reports
 
 Run = Callable[..., Result]
 SEND = ("send", "-s", "Friend", "-t", "Hello")

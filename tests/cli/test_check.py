@@ -8,7 +8,7 @@ import pytest
 from click.testing import Result
 
 from infobip_async import ProbeResult
-from infobip_async.cli import check
+from infobip_async.cli.commands import check
 from platforms import needs_signals
 
 Run = Callable[..., Result]

@@ -12,7 +12,8 @@ import httpx
 import pytest
 from click.testing import Result
 
-from infobip_async.cli import following, serve
+from infobip_async.cli import following
+from infobip_async.cli.commands import serve
 from infobip_async.simulator import Fault
 from platforms import needs_dev_full, needs_signals
 

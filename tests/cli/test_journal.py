@@ -10,7 +10,7 @@ import httpx
 import pytest
 from click.testing import Result
 
-from infobip_async.cli import serve
+from infobip_async.cli.commands import serve
 from infobip_async.journal import SqliteJournal
 from infobip_async.journal.base import WHOLE_PUSH, EventState, State
 from infobip_async.protocol.exchange import PushKind, RawPush

@@ -23,7 +23,7 @@ from infobip_async import (
     Router,
     TextMessage,
 )
-from infobip_async.cli import serve, simulate
+from infobip_async.cli.commands import serve, simulate
 from infobip_async.cli.receiving import receiving
 from infobip_async.cli.running import as_json
 from platforms import needs_signals
