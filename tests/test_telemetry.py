@@ -334,6 +334,55 @@ async def test_what_never_went_out_has_no_delivery(gateway: Simulator, seen: See
     assert "infobip.delivery.duration" not in seen.points
 
 
+async def test_runs_are_read_while_they_go(gateway: Simulator, seen: Seen) -> None:
+    """What a run has counted stays when it is over; its levels go."""
+    numbers = [f"3859{number:08}" for number in range(5)]
+    items = [(MESSAGE, number) for number in numbers]
+    async with make_client(gateway, seen) as client:
+        async with client.send_many(items, window=50) as run:
+            await anext(run)
+            active = {
+                one["infobip.state"]: level for one, level in seen.points["infobip.run.active"]
+            }
+            window = {
+                one["infobip.state"]: level for one, level in seen.points["infobip.run.window"]
+            }
+            assert active == {"going": 1, "waiting": 0, "paused": 0}
+            assert window == {"used": 4, "size": 50}
+            rest = [one async for one in run]
+        assert len(rest) == 4
+        assert (await client.credits()) > 0
+    split = {"messaging.operation.name": "send_many"}
+    assert seen.points["infobip.run.units"] == [(split, 5)]
+    assert "infobip.run.active" not in seen.points
+    [(_, credits_left)] = seen.points["infobip.credits"]
+    assert credits_left > 0
+
+
+async def test_rows_that_cannot_be_read_are_counted(
+    gateway: Simulator, seen: Seen, tmp_path: Path
+) -> None:
+    """Wherever they come from, and whether anybody handles them or not."""
+    router = Router(telemetry=seen.telemetry)
+    journal = SqliteJournal(tmp_path / "journal")
+    apps = [webhook_app(router, secret=SECRET, journal=one) for one in (None, journal)]
+    rows = f"{NUMBER};1;DELIVRD;2019011231213;385980501;0\nno row"
+    for app in apps:
+        async with TestServer(app) as server, httpx.AsyncClient() as http:
+            for _ in range(2):
+                await http.post(f"{server.make_url('/')}{SECRET}/hlr", data={"dlr": rows})
+            async with asyncio.timeout(60):
+                while app is apps[1] and (await journal.counts()).waiting:  # noqa: ASYNC110 - it tells nobody
+                    await asyncio.sleep(0.01)
+    counted = {
+        one["messaging.destination.name"]: count
+        for one, count in seen.points["infobip.rows.unreadable"]
+    }
+    assert counted == {"hlr": 2, "journal": 1}
+    assert seen.points["infobip.journal.repeated"] == [({}, 2)]
+    assert [canary for canary in CANARIES if canary in seen.text()] == []
+
+
 async def test_results_of_lookups_are_read_from_their_stats(gateway: Simulator, seen: Seen) -> None:
     """One place counts, and metrics read it, for as long as the lookups live."""
     router = Router(telemetry=seen.telemetry)
@@ -348,6 +397,9 @@ async def test_results_of_lookups_are_read_from_their_stats(gateway: Simulator, 
             assert results["reported"] == 1
             assert not any(count for state, count in results.items() if state != "reported")
             assert seen.points["infobip.lookup.waiting"] == [({}, 0)]
+            assert seen.points["infobip.lookup.duration"] == [({}, 1)]
+    assert ({"infobip.state": "reported"}, 1) in seen.points["infobip.lookup.results"]
+    assert "infobip.lookup.waiting" not in seen.points
 
 
 async def test_a_failure_of_a_handler_is_told_by_its_class(seen: Seen) -> None:

@@ -33,6 +33,7 @@ from infobip_async.runs.outcomes import NOT_MADE, concerns_account, outcome_of
 from infobip_async.runs.run import Run
 from infobip_async.runs.screening import Screening, check_source
 from infobip_async.runs.settings import RunSettings
+from infobip_async.telemetry.watching import Watch
 
 if TYPE_CHECKING:
     import asyncio
@@ -135,9 +136,9 @@ class BulkSend:
         self._rows = 0
         self._fault: BaseException | None = None
 
-    def run(self) -> Run[SendResult]:
+    def run(self, watch: Watch | None = None) -> Run[SendResult]:
         """The run, to be iterated over."""
-        return Run(self)
+        return Run(self, watch, "send_many")
 
     async def open(self) -> None:
         """Open the job."""

@@ -197,7 +197,9 @@ class InfobipClient:
         replies = await self._outcomes.submit("send", len(addressed), encoders, decode, ids)
         answered = zip(replies, plan, strict=True)
         parts = (PartReceipt(one.accepted, one.credits, to) for one, (_, to) in answered)
-        return SendReceipt(addressed, tuple(parts))
+        receipt = SendReceipt(addressed, tuple(parts))
+        self._outcomes.told_credits(receipt.credits)
+        return receipt
 
     async def send_one(self, message: Message, recipient: str) -> str:
         """Send a message to one recipient by GET (§2/2), and return the gateway's id of it.
@@ -282,7 +284,7 @@ class InfobipClient:
             on_unknown=on_unknown,
             stop_timeout=stop_timeout,
         )
-        return BulkSend(self, source, settings, exclude, job).run()
+        return BulkSend(self, source, settings, exclude, job).run(self._outcomes.watch)
 
     def make_message_id(self) -> str:
         """Make a unique message id."""
@@ -299,7 +301,9 @@ class InfobipClient:
     async def credits(self) -> Decimal:
         """Ask for the balance of the account (§2/2.1). The URL holds the password."""
         encode = partial(commands.encode_request, self._endpoints.command, self._credentials)
-        return await self._outcomes.read("credits", encode, commands.decode_reply)
+        balance = await self._outcomes.read("credits", encode, commands.decode_reply)
+        self._outcomes.told_credits(balance)
+        return balance
 
     async def pull_reports(
         self, message_ids: Iterable[str] = (), *, router: Router | None = None

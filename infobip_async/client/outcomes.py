@@ -6,6 +6,7 @@ only unreadable. `Outcomes.submit` is for sends and queries: there it leaves the
 
 import logging
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import partial
 from http import HTTPStatus
 from typing import NoReturn, TypeVar
@@ -98,6 +99,11 @@ class Outcomes:
                 return replies
 
         return await self.in_flight.run(exchange, message_ids)
+
+    def told_credits(self, credits_left: Decimal | None) -> None:
+        """Take the balance that a reply has told."""
+        if credits_left is not None and self.watch.active:
+            self.watch.set("infobip.credits", float(credits_left))
 
     async def _reply(self, request: HttpRequest) -> HttpReply:
         """Send a request; a reply whose HTTP status is not 2xx is no answer of the gateway's."""

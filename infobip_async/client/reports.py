@@ -102,6 +102,7 @@ class ReportQueue:
                 # A gateway may repeat the request in the row, and with it the password.
                 row = attrs.evolve(row, raw=self._password.sub("***", row.raw))  # noqa: PLW2901
                 self._unreadable.append(row)
+                self._outcomes.watch.unreadable(1, "pull")
                 _logger.warning("an unreadable report was pulled: %s", row.reason)
 
     async def take(

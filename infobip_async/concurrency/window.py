@@ -67,7 +67,7 @@ class Window(Generic[Item, Result]):
         self.source = source
         self._take = take
         self._finish = finish
-        self._size = self._places = size
+        self.size = self._places = size
         self._wanted = wanted
         self._enough = enough
         self._room = asyncio.Event()
@@ -79,9 +79,14 @@ class Window(Generic[Item, Result]):
         self._fault: BaseException | None = None
 
     @property
+    def used(self) -> int:
+        """Items that have been read and whose results have not been taken."""
+        return self.size - self._places
+
+    @property
     def finished(self) -> int:
         """Items whose results were handed to the consumer, taken or not."""
-        return self.read - (self._size - self._places) + len(self._ready)
+        return self.read - self.used + len(self._ready)
 
     # --- the consumer's side ---
 
@@ -113,7 +118,7 @@ class Window(Generic[Item, Result]):
                     if self._places == self._enough:
                         self._room.set()
                     yield ready.popleft()
-                over = self._places == self._size and not self._held
+                over = self._places == self.size and not self._held
                 if self._reader.done() and (over or self._fault):
                     break
                 self._wake.clear()

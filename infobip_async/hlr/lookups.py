@@ -151,7 +151,8 @@ class HlrLookups:
         self._deadlines.table.heard_until = loop_time() + self._report_grace
         watch = self._router.watch
         watch.observe("infobip.lookup.results", self, _counts, counts=True)
-        watch.observe("infobip.lookup.waiting", self, _waiting, counts=False)
+        watch.observe("infobip.lookup.waiting", self, _waiting)
+        self._be_timed()
         self._router.on(HlrReport, everywhere=True)(self._deadlines.report)
         self._router.on(HlrReport, batch=_PUSH, everywhere=True)(self._recorded)
         return self
@@ -170,9 +171,19 @@ class HlrLookups:
             self._router.off(HlrReport, self._deadlines.report)
             self._router.off(HlrReport, self._recorded)
             self._deadlines.disarm()
+            self._router.watch.forget(self)
+
+    def _be_timed(self) -> None:
+        """Have the time of each lookup told, if anybody asks: not at each, since that costs."""
+        active = self._router.watch.active
+        self._deadlines.table.timed = self._timed if active else None
+
+    def _timed(self, seconds: float) -> None:
+        self._router.watch.record("infobip.lookup.duration", seconds, {})
 
     async def _recorded(self, _: Sequence[HlrReport]) -> None:
         """Have the results of jobs on disk before the push that brought them is acknowledged."""
+        self._be_timed()
         for stream in tuple(self._streams):
             await stream.recorded()
 
@@ -287,7 +298,7 @@ class HlrLookups:
         settings.check(largest_batch=MAX_BATCH, most="max_numbers")
         stream = Stream(self._client, self._deadlines, self._limiter, numbers, settings)
         self._streams.add(stream)
-        return stream.run()
+        return stream.run(self._router.watch)
 
     def _check_open(self) -> None:
         if not self._entered or self._flow.closed:

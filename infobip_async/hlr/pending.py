@@ -62,6 +62,7 @@ class Batch:
         done: is called with the batch when that has happened to all of them.
         sequences: where each number stands in its source, for those who need to know.
         deadline: when the numbers that still wait time out; None until the query goes out.
+        since: when the query went out last; None where another run has made it.
         repeated: whether an earlier query with these numbers may have been carried out.
         replied: whether the reply has been read, or will not be any more.
         pending: the numbers that wait for their report: lookup id to position.
@@ -72,6 +73,7 @@ class Batch:
     done: Callable[["Batch"], None] = _nothing
     sequences: Sequence[int] = ()
     deadline: float | None = attrs.field(default=None, init=False)
+    since: float | None = attrs.field(default=None, init=False)
     repeated: bool = attrs.field(default=False, init=False)
     replied: bool = attrs.field(default=False, init=False)
     pending: dict[str, int] = attrs.field(factory=dict, init=False)
@@ -114,6 +116,7 @@ class LookupTable:
         heard_until: the time up to which reports that nobody waits for are kept for `adopt`: a
             receiver may have started before the job of an earlier run is opened.
         stats: what has been counted.
+        timed: is given the seconds from each query to each of its reports; None where nobody asks.
     """
 
     clock: Callable[[], float]
@@ -121,6 +124,7 @@ class LookupTable:
     early_limit: int
     heard_until: float = attrs.field(default=-math.inf, init=False)
     stats: Stats = attrs.field(factory=Stats, init=False)
+    timed: Callable[[float], None] | None = attrs.field(default=None, init=False, repr=False)
     _waiting: dict[str, Batch] = attrs.field(factory=dict, init=False, repr=False)
     _deadlines: list[tuple[float, int, Batch]] = attrs.field(factory=list, init=False, repr=False)
     _many_deadlines: int = attrs.field(default=_FEW_DEADLINES, init=False, repr=False)
@@ -145,7 +149,8 @@ class LookupTable:
         if batch.deadline is None:
             self.stats.submitted += len(batch.destinations)
         batch.repeated = batch.repeated or batch.deadline == math.inf  # see `hold`
-        batch.deadline = self.clock() + timeout
+        batch.since = self.clock()
+        batch.deadline = batch.since + timeout
         if len(self._deadlines) >= self._many_deadlines:
             self._forget_done()
         heapq.heappush(self._deadlines, (batch.deadline, next(self._tie), batch))
@@ -222,6 +227,7 @@ class LookupTable:
             timeout: seconds from now until those that still wait time out.
         """
         self.begin(batch, timeout)
+        batch.since = None
         self.query_ended(batch)
         rows = [
             HlrSubmission(number, True, lookup_id, "OK")
@@ -269,6 +275,8 @@ class LookupTable:
             self.stats.unclaimed += 1
             return False
         self.stats.reported += 1
+        if self.timed is not None and batch.since is not None:
+            self.timed(self.clock() - batch.since)
         result = HlrResult(
             destination, _REPORTED, lookup_id, report, possibly_repeated=batch.repeated
         )

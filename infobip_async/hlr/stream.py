@@ -24,6 +24,7 @@ from infobip_async.runs.flow_control import FlowControl
 from infobip_async.runs.run import Run
 from infobip_async.runs.screening import check_source
 from infobip_async.runs.settings import RunSettings
+from infobip_async.telemetry.watching import Watch
 
 Numbers = Iterable[str] | AsyncIterable[str]
 """Any source of numbers, of any length."""
@@ -117,9 +118,9 @@ class Stream:
         forget = None if self._job is None else self._job.forget
         return CreditCheck(known, self.flow, self.window, forget, self.fail)
 
-    def run(self) -> Run[HlrResult]:
+    def run(self, watch: Watch) -> Run[HlrResult]:
         """The run, to be iterated over."""
-        return Run(self)
+        return Run(self, watch, "stream")
 
     @property
     def outcomes(self) -> Counter[str]:

@@ -1,7 +1,7 @@
 """The stream of what a journal has set aside: dead letters and quarantined events."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable
 from typing import Final
 
@@ -118,6 +118,15 @@ class DeadLetters:
         except NotFoundError:
             return None
         return SetAsidePush(message)
+
+    async def count(self) -> tuple[dict[str, int], int]:
+        """Count the pushes with events that are set aside, by state, and the octets of all."""
+        stream = self.subjects.set_aside_stream
+        info = await self.connection.call(lambda js: js.stream_info(stream, subjects_filter=">"))
+        counts: Counter[str] = Counter()
+        for subject, number in (info.state.subjects or {}).items():
+            counts[subject.split(".")[1]] += number
+        return counts, info.state.bytes
 
     async def put_back(self, state: State, ids: Iterable[str] | None) -> int:
         """Have events handled again; see `SqliteJournal.requeue`."""

@@ -53,6 +53,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final, Self
 
 from nats.js.api import (
@@ -73,7 +74,8 @@ from infobip_async.jetstream.dead_letters import DeadLetters
 from infobip_async.jetstream.options import Servers, connect_options
 from infobip_async.jetstream.push_messages import StreamSubjects
 from infobip_async.jetstream.storage import CONSUMER, NatsStorage
-from infobip_async.journal.base import Decode, SetAside, State
+from infobip_async.journal.base import Decode, JournalCounts, SetAside, State
+from infobip_async.journal.levels import SECONDS_BETWEEN_COUNTS, Levels
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.worker import JournalWorker
 from infobip_async.protocol.exchange import RawPush
@@ -189,6 +191,9 @@ class NatsJournal:
                 await stack.enter_async_context(self._storage.taking())
                 worker = JournalWorker(self._storage, router, decode, self._settings)
                 await stack.enter_async_context(worker)
+                levels = Levels(router.watch, self.counts)
+                stack.callback(levels.clear)
+                tasks.start(partial(self._count_regularly, levels))
             yield
 
     def dead(self) -> AsyncGenerator[SetAside, None]:
@@ -221,6 +226,36 @@ class NatsJournal:
     async def discard(self, ids: Iterable[str] | None = None) -> int:
         """Delete dead letters and what is in quarantine; otherwise like `requeue`."""
         return await self._dead_letters.discard(ids)
+
+    async def counts(self) -> JournalCounts:
+        """Count what is in the journal, for all processes that share it.
+
+        Events of a push that were set aside together count as one.
+
+        Raises:
+            StorageUnavailableError: the broker is away, or its stream is gone.
+        """
+        try:
+            return await self._counts()
+        except NotFoundError as gone:
+            raise StorageUnavailableError("the broker has no such stream") from gone
+
+    async def _counts(self) -> JournalCounts:
+        name = self._subjects.stream
+        consumer = await self._connection.call(lambda js: js.consumer_info(name, CONSUMER))
+        stream = await self._connection.call(lambda js: js.stream_info(name))
+        in_work = consumer.num_ack_pending or 0
+        waiting = in_work + (consumer.num_pending or 0)
+        floor = consumer.ack_floor.stream_seq if consumer.ack_floor else 0
+        set_aside, octets = await self._dead_letters.count()
+        return JournalCounts(
+            waiting=waiting,
+            oldest=await self._storage.arrival(floor + 1) if waiting else None,
+            in_work=in_work,
+            dead=set_aside.get(State.DEAD.value, 0),
+            quarantined=set_aside.get(State.QUARANTINED.value, 0),
+            octets=stream.state.bytes + octets,
+        )
 
     async def purge(self) -> None:
         """Delete pushes that were handled, and arrived longer than `dedup_window` ago.
@@ -261,6 +296,12 @@ class NatsJournal:
                 await self._connection.until_ready()
                 await self.purge()
             await asyncio.sleep(_PURGE_SECONDS)
+
+    async def _count_regularly(self, levels: Levels) -> None:
+        while True:
+            await self._connection.until_ready()
+            await levels.look()
+            await asyncio.sleep(SECONDS_BETWEEN_COUNTS)
 
     async def _declare(self, connection: Connection) -> None:
         """Create what the journal needs on the broker."""

@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 from nats.aio.msg import Msg
+from nats.js.errors import NotFoundError
 
 from infobip_async.errors import StorageUnavailableError
 from infobip_async.jetstream import push_messages
@@ -175,6 +176,17 @@ class NatsStorage:
             sequence: of the message in the stream of what is set aside.
         """
         await self._put(push, f"again {sequence} {push_messages.join_numbers(wanted)}", wanted)
+
+    async def arrival(self, sequence: int) -> float | None:
+        """When the first push from a sequence number on arrived; None where there is none."""
+        stream, pushes = self.subjects.stream, self.subjects.pushes
+        try:
+            first = await self.connection.call(
+                lambda js: js.get_msg(stream, seq=sequence, subject=pushes, next=True)
+            )
+        except NotFoundError:
+            return None
+        return None if first.time is None else first.time.timestamp()
 
     async def declare(self) -> None:
         """Create the consumer that all workers share, if it is missing."""

@@ -112,6 +112,7 @@ class Outcomes:
     def _quarantine(self, item: Item, reason: str) -> Sequence[EventState]:
         self.parts.forget(item)
         self._count("quarantined", item)
+        self.watch.unreadable(1, "journal")
         self._lines.warning("an unreadable row is in the journal's quarantine: %s", reason)
         return list(item.states(State.QUARANTINED, reason, self.settings.clock()))
 

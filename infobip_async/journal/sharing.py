@@ -24,6 +24,7 @@ import attrs
 from infobip_async.concurrency.file_lock import FileLock
 from infobip_async.errors import RemoteProtocolError, StorageUnavailableError
 from infobip_async.journal.base import Decode, JournalCounts, Storage
+from infobip_async.journal.levels import Levels
 from infobip_async.journal.reading import aside
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.worker import JournalWorker
@@ -37,7 +38,6 @@ _logger = logger_of_faults("infobip_async.journal")
 _SECONDS_BETWEEN_LOOKS: Final = 0.05
 _SECONDS_BETWEEN_LOOKS_AT_THE_TURN: Final = 1.0
 _SECONDS_BETWEEN_SWEEPS: Final = 600.0
-_SECONDS_BETWEEN_COUNTS: Final = 10.0
 _SECONDS_AFTER_A_FAULT: Final = 1.0
 
 
@@ -83,13 +83,10 @@ class Turns:
     settings: HandlerSettings
     _stop: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _sparse_logger: SparseLogger = attrs.field(factory=lambda: SparseLogger(_logger), init=False)
-    _counts: JournalCounts | None = attrs.field(default=None, init=False)
+    _levels: Levels = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        watch = self.router.watch
-        watch.observe("infobip.journal.events", self, Turns._events, counts=False)
-        watch.observe("infobip.journal.age", self, Turns._age, counts=False)
-        watch.observe("infobip.journal.size", self, Turns._size, counts=False)
+        self._levels = Levels(self.router.watch, self.storage.counts, self.settings.clock)
 
     async def begin(self) -> None:
         """Take the turn, or begin to listen: what comes from now on is missed by nobody."""
@@ -147,42 +144,18 @@ class Turns:
     async def _handle(self) -> None:
         _logger.info("this process handles what the journal holds")
         self.storage.rewind()
-        swept = counted = -math.inf
+        swept = -math.inf
         async with JournalWorker(self.storage, self.router, self.decode, self.settings):
             while self.turn.held and not self._stop.is_set():
                 if monotonic() - swept >= _SECONDS_BETWEEN_SWEEPS:
                     swept = monotonic()
                     with suppress(StorageUnavailableError):
                         await self.storage.sweep()
-                if self.router.watch.active and monotonic() - counted >= _SECONDS_BETWEEN_COUNTS:
-                    counted = monotonic()
-                    with suppress(StorageUnavailableError):
-                        self._counts = await self.storage.counts()
+                await self._levels.look()
                 await self._pause(_SECONDS_BETWEEN_LOOKS_AT_THE_TURN)
-        self._counts = None  # from here on, another process tells
+        self._levels.clear()
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stop.wait()
-
-    # --- figures: of the process that has the turn, so that nothing is told twice ---
-
-    def _events(self) -> dict[str, float]:
-        counts = self._counts
-        if counts is None:
-            return {}
-        return {
-            "waiting": counts.waiting,
-            "dead": counts.dead,
-            "quarantined": counts.quarantined,
-        }
-
-    def _age(self) -> dict[str, float]:
-        if self._counts is None:
-            return {}
-        oldest = self._counts.oldest
-        return {"": 0.0 if oldest is None else max(0.0, self.settings.clock() - oldest)}
-
-    def _size(self) -> dict[str, float]:
-        return {} if self._counts is None else {"": self._counts.octets}

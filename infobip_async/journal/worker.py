@@ -189,6 +189,7 @@ class JournalWorker:
         claims = [RowDigests(one.stored, one.digests) for one in readings]
         repeated = await self._until_it_answers(lambda: self._storage.claim(claims))
         for one, numbers in zip(readings, repeated, strict=True):
+            self._router.watch.count("infobip.journal.repeated", len(numbers), {})
             self._admit(one, numbers)
 
     def _admit(self, reading: Reading, repeated: frozenset[int]) -> None:

@@ -64,6 +64,9 @@ class HandleThenAck:
         try:
             events = await self._decode(push)
             types = set(map(type, events))
+            if UnreadableRow in types:
+                rows = sum(isinstance(event, UnreadableRow) for event in events)
+                self.router.watch.unreadable(rows, push.kind.value)
             for kind in types:
                 if not self.router.handles(kind):
                     self._log_unhandled(kind, events)
@@ -100,6 +103,7 @@ class HandleThenAck:
     async def _set_aside(self, push: RawPush, reason: str) -> None:
         """Give a push that cannot be read as a whole to the handlers of unreadable rows."""
         self._sparse_logger.warning("refused a push to %s: %s", push.kind.value, reason)
+        self.router.watch.unreadable(1, push.kind.value)
         try:
             await self.router.dispatch([await aside(push, unreadable, reason)])
         except Exception:

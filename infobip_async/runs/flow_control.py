@@ -71,6 +71,7 @@ class FlowControl:
             caller of its own who is told at once.
         fault: the error that ended the run; None before, or if the caller stopped the run.
         requests: how many went out.
+        units: how many parts or numbers went out, those that came to nothing included.
     """
 
     concurrency: int
@@ -84,6 +85,7 @@ class FlowControl:
     lenient: bool = False
     fault: InfobipError | None = attrs.field(default=None, init=False)
     requests: int = attrs.field(default=0, init=False)
+    units: int = attrs.field(default=0, init=False)
     in_flight: int = attrs.field(default=0, init=False)
     _closed: Interrupt = attrs.field(factory=Interrupt, init=False, repr=False)
     _breaker: Breaker = attrs.field(init=False, repr=False)
@@ -208,6 +210,7 @@ class FlowControl:
                 self._pulse()
         if passes:
             self.requests += 1
+            self.units += units
         else:
             self.limiter.give_back(units)
         return passes

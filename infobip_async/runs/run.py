@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import attrs
@@ -9,6 +10,7 @@ import attrs
 from infobip_async.errors import RunStoppedError
 from infobip_async.runs.flow_control import FlowControl
 from infobip_async.runs.outcomes import explain
+from infobip_async.telemetry.watching import Watch
 
 if TYPE_CHECKING:
     from infobip_async.concurrency.window import Window
@@ -74,21 +76,49 @@ class Engine(Protocol[Result]):
         """Read and send nothing more, and wait a little for what is out."""
 
 
+def _state(engine: Engine[Any]) -> dict[str, int]:
+    flow = engine.flow
+    states = {"waiting": flow.waiting, "paused": flow.paused}
+    return {"going": not any(states.values()), **states}
+
+
+def _window(engine: Engine[Any]) -> dict[str, int]:
+    return {"used": engine.window.used, "size": engine.window.size}
+
+
+def _units(engine: Engine[Any]) -> dict[str, int]:
+    return {"": engine.flow.units}
+
+
 @attrs.frozen
 class _Lifetime:
     """Opens an engine, and closes it at the end of its run.
+
+    Meanwhile its figures are read where somebody watches.
 
     A class and not a generator function: of two generators that are garbage together, asyncio
     would close both at once, one inside the other.
     """
 
     engine: Engine[Any]
+    watch: Watch | None
+    name: str
 
     async def __aenter__(self) -> None:
         await self.engine.open()
+        if self.watch is not None:
+            split = {"messaging.operation.name": self.name}
+            observe = partial(self.watch.observe, owner=self.engine, attributes=split)
+            observe("infobip.run.active", read=_state)
+            observe("infobip.run.window", read=_window)
+            observe("infobip.run.units", read=_units, counts=True)
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
-        await self.engine.close()
+        try:
+            await self.engine.close()
+        finally:
+            if self.watch is not None:
+                self.watch.forget(self.engine)
         fault = self.engine.flow.fault
         if exc_type is None and fault is not None:
             raise RunStoppedError(explain(fault)) from fault
@@ -111,9 +141,9 @@ class Run(Generic[Result]):
     Leaving the context, or dropping the iteration, sends nothing more.
     """
 
-    def __init__(self, engine: Engine[Result]) -> None:
+    def __init__(self, engine: Engine[Result], watch: Watch | None = None, name: str = "") -> None:
         self._engine = engine
-        self._results = engine.window.results(_Lifetime(engine))
+        self._results = engine.window.results(_Lifetime(engine, watch, name))
 
     async def __aenter__(self) -> Self:
         return self

@@ -116,6 +116,10 @@ class Watch:
         if self.active and amount:
             self._instruments.add(name, amount, attributes)
 
+    def unreadable(self, rows: int, source: str) -> None:
+        """Count rows that cannot be read, by where they come from."""
+        self.count("infobip.rows.unreadable", rows, {_DESTINATION: source})
+
     @harmless
     def set(self, name: str, figure: float) -> None:
         """Set a gauge to the figure that was seen last."""
@@ -189,12 +193,12 @@ class Watch:
         return _Operation(self, name, messages)
 
     def push(self, kind: str) -> "Watched":
-        """Watch a push from its arrival to its answer.
+        """Watch a push from its arrival to its answer, whose status is put into `attributes`.
 
         Args:
             kind: ``"dlr"``, ``"hlr"`` or ``"inbound"``.
         """
-        return _Receipt(self, f"receive {kind}", "CONSUMER", "receive", {_DESTINATION: kind})
+        return Watched(self, f"receive {kind}", "CONSUMER", "receive", {_DESTINATION: kind})
 
     def creating(self, messages: int) -> "Watched":
         """Watch messages from their intent to the reply, so that what becomes of them finds it.
@@ -359,12 +363,6 @@ class _Creation(Watched):
         inside = super().start()
         self.span.set_attribute("messaging.batch.message_count", self._messages)
         return inside
-
-
-class _Receipt(Watched):
-    """A push; its status is set in `attributes` by who answers it."""
-
-    __slots__ = ()
 
 
 class _Handling(Watched):
