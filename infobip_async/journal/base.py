@@ -218,13 +218,10 @@ class RowDigests:
 
 
 class Storage(Protocol):
-    """The engine under a journal.
+    """What a journal's worker asks of the storage under it.
 
     All methods but `wait` and `note` may raise `StorageUnavailableError`.
     """
-
-    async def put(self, push: RawPush) -> None:
-        """Store a push; it is durable on return."""
 
     async def take(self, limit: int) -> Sequence[StoredPush]:
         """Give the next pushes that are not closed, in order of arrival, each once.

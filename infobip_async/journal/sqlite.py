@@ -12,7 +12,8 @@ from infobip_async.concurrency.file_lock import FileLock
 from infobip_async.concurrency.sqlite_file import FileKind, network_of
 from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.concurrency.tasks import LastingTasks
-from infobip_async.errors import StorageUnavailableError
+from infobip_async.concurrency.write_batching import Batcher
+from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal import sqlite_tables, sqlite_upkeep
 from infobip_async.journal.base import (
     DEDUP_WINDOW,
@@ -91,6 +92,7 @@ class SqliteJournal:
         self._turn = FileLock(Path(f"{path}-lock"))
         self._notes = Notes(Path(f"{path}-handling"), pages=4 * settings.concurrency)
         self._storage = SqliteStorage(self._thread, dedup_window, keep, settings.clock, self._notes)
+        self._puts: Batcher[RawPush] = Batcher(self._insert)
         self._settings = settings
 
     async def __aenter__(self) -> Self:
@@ -123,7 +125,17 @@ class SqliteJournal:
         Raises:
             StorageUnavailableError: the push is not stored, and must not be acknowledged.
         """
-        await self._storage.put(push)
+        await self._puts.write(push)
+
+    async def _insert(self, pushes: Sequence[RawPush]) -> None:
+        """Store the pushes that came during the last write."""
+        try:
+            if self._storage.faults:
+                await self._storage.check_readable()
+            await self._thread.do(partial(sqlite_tables.insert, pushes=pushes))
+        except LocalProtocolError as fault:  # another file came to the path; it may go again
+            raise StorageUnavailableError(str(fault)) from None
+        self._storage.news.set()
 
     @asynccontextmanager
     async def serve(self, router: Router, decode: Decode) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""Pushes and states in an SQLite file, and how several processes hear of each other there."""
+"""What is handled of an SQLite journal, and how several processes hear of each other there."""
 
 import asyncio
 import logging
@@ -14,7 +14,6 @@ from typing import Final, TypeVar
 import attrs
 
 from infobip_async.concurrency.sqlite_thread import SqliteThread
-from infobip_async.concurrency.write_batching import Batcher
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal import sqlite_tables, sqlite_upkeep
 from infobip_async.journal.base import (
@@ -43,7 +42,7 @@ Decision = Callable[[sqlite3.Connection, Sequence[tuple[int, int]]], None]
 
 
 class SqliteStorage:
-    """Pushes and states in a file; see `Storage` and `SharedStorage` for the rules.
+    """Stored pushes and their states; see `Storage` and `SharedStorage` for the rules.
 
     Args:
         thread: works on the file.
@@ -51,6 +50,10 @@ class SqliteStorage:
         keep: seconds after which what was set aside is forgotten; None for never.
         clock: gives seconds since the epoch.
         notes: outlive the process.
+
+    Attributes:
+        faults: why the worker could not do something, by what it was; empty once it can again.
+        news: is set when a push is stored.
     """
 
     def __init__(
@@ -67,10 +70,9 @@ class SqliteStorage:
         self._thread = thread
         self._dedup_window = dedup_window
         self._keep = keep
-        self._puts: Batcher[RawPush] = Batcher(self._insert)
-        self._news = asyncio.Event()
+        self.news = asyncio.Event()
         self._after = 0
-        self._faults: dict[str, Exception] = {}  # of what the worker could not do, by its name
+        self.faults: dict[str, Exception] = {}
         self._listener = token_hex(8)
         self._heard: int | None = None  # up to which push this process has listened
         self._told = (0, -math.inf)  # what the file knows of that, and since when
@@ -93,38 +95,25 @@ class SqliteStorage:
         """Note which events a worker hands to its handlers."""
         self._notes.write(worker, rows)
 
-    async def put(self, push: RawPush) -> None:
-        """Store a push; those that come during one write share the next one."""
-        await self._puts.write(push)
-
-    async def _insert(self, pushes: Sequence[RawPush]) -> None:
-        try:
-            await self._check_readable()
-            await self._thread.do(partial(sqlite_tables.insert, pushes=pushes))
-        except LocalProtocolError as fault:  # another file came to the path; it may go again
-            raise StorageUnavailableError(str(fault)) from None
-        self._news.set()
-
-    async def _check_readable(self) -> None:
-        """Refuse to store what nobody could handle.
+    async def check_readable(self) -> None:
+        """Look whether what `faults` tell of is over: nothing is stored that nobody could handle.
 
         Raises:
             StorageUnavailableError: pushes cannot be read, or not be done with.
         """
-        for fault in self._faults.values():
+        for fault in self.faults.values():
             if not isinstance(fault, StorageUnavailableError):
                 raise StorageUnavailableError(f"the journal cannot be used: {type(fault).__name__}")
-        if self._faults:  # the file could not be used a moment ago
-            await self._read(sqlite_tables.read_open, self._after, 1)
+        await self._read(sqlite_tables.read_open, self._after, 1)
 
     async def _do(self, name: str, run: Callable[[sqlite3.Connection], T]) -> T:
-        """Do work for the worker, and remember for `put` whether it could be done."""
+        """Do work for the worker, and remember whether it could be done."""
         try:
             result = await self._thread.do(run, writes=name != "take", anywhere=True)
         except Exception as fault:
-            self._faults[name] = fault
+            self.faults[name] = fault
             raise
-        self._faults.pop(name, None)
+        self.faults.pop(name, None)
         return result
 
     async def _read(self, ask: Callable[..., T], *args: object) -> T:
@@ -136,7 +125,7 @@ class SqliteStorage:
             await self._look_back()
         pushes: list[StoredPush] = []
         while not pushes:
-            self._news.clear()
+            self.news.clear()
             found = await self._do(
                 "take", partial(sqlite_tables.read_open, after=self._after, limit=limit)
             )
@@ -163,7 +152,7 @@ class SqliteStorage:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_SECONDS_BETWEEN_LOOKS):
-                    await self._news.wait()
+                    await self.news.wait()
                     return
             with suppress(StorageUnavailableError, LocalProtocolError):
                 if await self._read(sqlite_tables.has_open, self._after):
@@ -230,5 +219,5 @@ class SqliteStorage:
             return len(found)
 
         count = await self._thread.do(work)
-        self._news.set()
+        self.news.set()
         return count

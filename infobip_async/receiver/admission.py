@@ -20,7 +20,7 @@ from typing import Final
 import attrs
 
 from infobip_async.protocol.exchange import PushKind, RawPush
-from infobip_async.receiver.probe import Probe
+from infobip_async.receiver.probe import MARK, Probe
 
 _METHODS: Final = {
     PushKind.DELIVERY_REPORTS: "POST",
@@ -169,6 +169,8 @@ class Admission:
         Raises:
             RefusedError: 400 for a probe that was not signed with a secret.
         """
+        if not query.startswith(MARK):
+            return None
         try:
             return Probe.of(kind, query, self._secrets)
         except ValueError:

@@ -20,8 +20,10 @@ import attrs
 
 from infobip_async.protocol.exchange import PushKind
 
-_MARK: Final = "infobip-async-probe"
-_ANSWER: Final = re.compile(f"{_MARK} ([0-9]{{1,9}}) ([0-9]{{1,9}}) [0-9a-f]{{64}}")
+_NAME: Final = "infobip-async-probe"
+MARK: Final = f"{_NAME}="
+"""What the query of a probe begins with."""
+_ANSWER: Final = re.compile(f"{_NAME} ([0-9]{{1,9}}) ([0-9]{{1,9}}) [0-9a-f]{{64}}")
 
 
 def _sign(secret: str, *parts: bytes) -> str:
@@ -57,17 +59,15 @@ class Probe:
             more: further parameters of the query.
         """
         signature = _sign(secret, kind.value.encode(), nonce.encode())
-        return cls(kind, f"{_MARK}={nonce}.{signature}" + (f"&{more}" if more else ""), secret)
+        return cls(kind, f"{MARK}{nonce}.{signature}" + (f"&{more}" if more else ""), secret)
 
     @classmethod
-    def of(cls, kind: PushKind, query: str, secrets: Sequence[str]) -> Self | None:
-        """Find the probe in a request that was admitted; None where it is a push.
+    def of(cls, kind: PushKind, query: str, secrets: Sequence[str]) -> Self:
+        """Read a request that was admitted, and has the `MARK`.
 
         Raises:
-            ValueError: it calls itself a probe, and none of the secrets signed it.
+            ValueError: none of the secrets signed it.
         """
-        if not query.startswith(f"{_MARK}="):
-            return None
         nonce, _, given = query.partition("&")[0].partition("=")[2].partition(".")
         for secret in secrets or ("",):
             if hmac.compare_digest(_sign(secret, kind.value.encode(), nonce.encode()), given):
@@ -77,7 +77,7 @@ class Probe:
     def answer(self, body: bytes) -> str:
         """Say what arrived."""
         signature = _sign(self.secret, self.query.encode(), body)
-        return f"{_MARK} {len(self.query)} {len(body)} {signature}"
+        return f"{_NAME} {len(self.query)} {len(body)} {signature}"
 
 
 def octets_in(answer: str) -> tuple[int, int] | None:
