@@ -14,6 +14,8 @@ from infobip_async import (
     Router,
     SqliteDeliveryStore,
 )
+from infobip_async.cli.exit_codes import PARTLY
+from infobip_async.cli.options import POSITIVE, options_of
 from infobip_async.cli.receiving import (
     announce,
     public_url_option,
@@ -21,7 +23,6 @@ from infobip_async.cli.receiving import (
     receiving,
     secret_option,
 )
-from infobip_async.cli.running import PARTLY, POSITIVE, options_of
 from infobip_async.cli.tables import counted, ranking
 from infobip_async.cli.verbosity import Verbosity
 

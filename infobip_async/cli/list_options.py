@@ -7,7 +7,7 @@ import attrs
 import click
 
 from infobip_async import LocalProtocolError
-from infobip_async.cli.running import options_of
+from infobip_async.cli.options import options_of
 from infobip_async.lists import ListRow, NumberList, read_list
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from infobip_async.cli.running import POSITIVE, Decorator
+from infobip_async.cli.options import POSITIVE, Decorator
 
 
 def read_credits(value: str) -> Decimal:

@@ -11,9 +11,9 @@ import attrs
 import click
 
 from infobip_async import InfobipError, LocalProtocolError, Run, RunStats
+from infobip_async.cli.exit_codes import PARTLY, SIGNALLED, cancelled_by_signals, fail
 from infobip_async.cli.output import ThreadedWriter
 from infobip_async.cli.progress import ProgressBar
-from infobip_async.cli.running import PARTLY, SIGNALLED, cancelled_by_signals, fail
 
 Result = TypeVar("Result")
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infobip_async import HlrOutcome, HlrResult
-from infobip_async.cli.running import PARTLY
+from infobip_async.cli.exit_codes import PARTLY
 from infobip_async.cli.tables import MOST, bar, ranking, table
 from infobip_async.numbering import Answer, Interpretation, countries_of
 

@@ -7,7 +7,7 @@ import attrs
 import click
 from rich.console import Console
 
-from infobip_async.cli.running import options_of
+from infobip_async.cli.options import options_of
 
 
 @attrs.frozen(kw_only=True)

@@ -1,11 +1,9 @@
 """`HlrLookups`: a query and its pushed report as one awaitable, or as one stream."""
 
 import asyncio
-import copy
 from collections.abc import Sequence
 from datetime import tzinfo
 from decimal import Decimal
-from itertools import compress
 from pathlib import Path
 from typing import Final, Self
 from weakref import WeakSet
@@ -16,9 +14,10 @@ from infobip_async.concurrency.rate import RateLimiter
 from infobip_async.concurrency.stop_deadline import time_to_stop
 from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.deadlines import Deadlines, loop_time
-from infobip_async.hlr.pending import MAX_BATCH, Batch, LookupTable
+from infobip_async.hlr.pending import MAX_BATCH, LookupTable
 from infobip_async.hlr.queries import HlrClient, Queries
-from infobip_async.hlr.results import HlrOutcome, HlrResult, Stats
+from infobip_async.hlr.results import HlrResult, Stats
+from infobip_async.hlr.single_lookups import SingleLookups
 from infobip_async.hlr.stream import Numbers, Stream, StreamSettings
 from infobip_async.models.events import HlrReport
 from infobip_async.numbering.msisdn import check_lookup_destination
@@ -43,33 +42,6 @@ def _counts(lookups: "HlrLookups") -> dict[str, int]:
 
 def _waiting(lookups: "HlrLookups") -> dict[str, int]:
     return {"": lookups.stats.in_flight}
-
-
-@attrs.define(eq=False)
-class _Singles:
-    """Numbers of single lookups that will share a query."""
-
-    timer: asyncio.TimerHandle
-    numbers: list[str] = attrs.field(factory=list)
-    results: list[asyncio.Future[HlrResult]] = attrs.field(factory=list)
-
-    def withdraw_cancelled(self) -> None:
-        """Leave out the numbers that nobody awaits any more."""
-        wanted = [not waiter.done() for waiter in self.results]
-        self.numbers = list(compress(self.numbers, wanted))
-        self.results = list(compress(self.results, wanted))
-
-    def answer(self, _: Batch, position: int, result: HlrResult) -> None:
-        """Give a number's result, or the error behind its outcome, to whoever awaits it."""
-        waiter = self.results[position]
-        if waiter.done():
-            return
-        if result.outcome is HlrOutcome.REPORTED:
-            waiter.set_result(result)
-        else:
-            # Several lookups of a query must not share one traceback.
-            assert result.error is not None  # noqa: S101 - this very run met one
-            waiter.set_exception(copy.copy(result.error))
 
 
 class HlrLookups:
@@ -127,7 +99,7 @@ class HlrLookups:
         check_range("report_grace", report_grace, 0)
         check_range("early_limit", early_limit, 0)
         self._limiter = RateLimiter(rate)
-        self._batch_size = min(batch_size, window, self._limiter.largest or window)
+        largest = min(batch_size, window, self._limiter.largest or window)
         self._client = client
         self._router = router
         self._report_grace = report_grace
@@ -135,7 +107,7 @@ class HlrLookups:
         # Who looks one number up is told at once that the gateway is away.
         self._flow = FlowControl(concurrency, self._limiter, 0, lenient=True)
         self._queries = Queries(client, self._deadlines, self._flow)
-        self._singles: dict[float, _Singles] = {}
+        self._singles = SingleLookups(self._queries, largest, batch_age)
         self._streams: WeakSet[Stream] = WeakSet()
         self._entered = False
 
@@ -160,8 +132,7 @@ class HlrLookups:
     async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         for stream in self._streams:
             stream.leave()
-        for timeout in tuple(self._singles):
-            self._submit_singles(timeout)
+        self._singles.submit_all()
         self._flow.stop("the lookups were left before its turn")
         wait = 0 if exc_type else time_to_stop(self._settings.stop_timeout)
         try:
@@ -208,24 +179,7 @@ class HlrLookups:
         self._check_open()
         check_positive("timeout", timeout)
         check_lookup_destination(destination)
-        loop = asyncio.get_running_loop()
-        singles = self._singles.get(timeout)
-        if singles is None:
-            timer = loop.call_later(self._settings.batch_age, self._submit_singles, timeout)
-            singles = self._singles[timeout] = _Singles(timer)
-        waiter: asyncio.Future[HlrResult] = loop.create_future()
-        singles.numbers.append(destination)
-        singles.results.append(waiter)
-        if len(singles.numbers) == self._batch_size:
-            self._submit_singles(timeout)
-        return await waiter
-
-    def _submit_singles(self, timeout: float) -> None:
-        singles = self._singles.pop(timeout)
-        singles.timer.cancel()
-        singles.withdraw_cancelled()
-        if singles.numbers:
-            self._queries.start(singles.numbers, singles.answer, timeout=timeout)
+        return await self._singles.add(destination, timeout)
 
     def stream(
         self,

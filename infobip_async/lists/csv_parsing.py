@@ -1,4 +1,4 @@
-"""Octets in, rows out, without input or output: lines are decoded, and the rows of a CSV found.
+"""Lines in, rows out, without input or output: where a cell, a row and the header begin and end.
 
 A quoted cell of a CSV may go on in the next lines (RFC 4180). The first row names the columns;
 without such a header, columns have numbers. A list whose rows cannot be told apart raises
@@ -6,8 +6,6 @@ without such a header, columns have numbers. A list whose rows cannot be told ap
 who gets nothing. A row that can be told from the others, but not sent to, has a fault.
 """
 
-import codecs
-import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
@@ -16,11 +14,10 @@ from typing import Final
 import attrs
 
 from infobip_async.errors import LocalProtocolError
+from infobip_async.lists.decoding import LONGEST_LINE
 from infobip_async.lists.list_row import Header, ListRow, ReadNumber
 from infobip_async.numbering.normalising import fault_of_spreadsheet, looks_like_number
 
-_LONGEST_LINE: Final = 1 << 20
-_LINE_END: Final = re.compile("\r\n|\r|\n")
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _SEPARATED: Final = re.compile(r'[,;\t|"]')
 _SEP_LINE: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
@@ -28,74 +25,6 @@ _SEP_LINE: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _LETTER: Final = re.compile(r"[^\W\d_]")
 _LONG_NUMBER: Final = re.compile("[0-9]{9}")
 """What no name of a column has: more digits than a date."""
-_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
-
-class LineDecoder:
-    """Decodes octets to lines, as they come.
-
-    Args:
-        encoding: of the text; None for UTF-16 where its byte order mark is there, else UTF-8. A
-            byte order mark in front of the text is dropped.
-        name: of the source, for the text of faults.
-    """
-
-    def __init__(self, encoding: str | None, name: str) -> None:
-        self._encoding = encoding
-        self._name = name
-        self._decoder: io.IncrementalNewlineDecoder | None = None
-        self._first = b""
-        self._rest = ""
-        self._lines = 0
-
-    def feed(self, chunk: bytes) -> list[str]:
-        """Decode the next octets, and give the lines that are complete.
-
-        Args:
-            chunk: the octets; an empty chunk ends the text, and its last line is complete then.
-
-        Raises:
-            LocalProtocolError: the octets are not of the encoding, or a line is too long.
-        """
-        octets = chunk
-        if self._decoder is None:
-            self._first = octets = self._first + chunk
-            if len(octets) < len(_MARKS[0]) and chunk:
-                return []
-            self._decoder = self._choose()
-        return self._decode(self._decoder, octets, final=not chunk)
-
-    def _choose(self) -> io.IncrementalNewlineDecoder:
-        """Choose the codec by the first octets, where no encoding is given."""
-        if self._encoding is None:
-            self._encoding = "utf-16" if self._first.startswith(_MARKS) else "utf-8"
-        name = codecs.lookup(self._encoding).name
-        if name == "utf-8":
-            name = "utf-8-sig"
-        elif name.startswith("utf-16") and self._first.startswith(_MARKS):
-            name = "utf-16"
-        octets = codecs.getincrementaldecoder(name)()
-        return io.IncrementalNewlineDecoder(octets, translate=True)
-
-    def _decode(
-        self, decoder: io.IncrementalNewlineDecoder, octets: bytes, *, final: bool
-    ) -> list[str]:
-        try:
-            text = self._rest + decoder.decode(octets, final=final)
-        except UnicodeError as fault:
-            read = ""
-            if isinstance(fault, UnicodeDecodeError):  # and not a mark that is missing
-                read = fault.object[: fault.start].decode(self._encoding or "utf-8", "ignore")
-            line = self._lines + len(_LINE_END.split(read))
-            raise LocalProtocolError(
-                f"{self._name}, line {line} is not {self._encoding}; give another encoding",
-                field="encoding",
-            ) from None
-        *lines, self._rest = text.split("\n")
-        if len(self._rest) > _LONGEST_LINE:
-            raise LocalProtocolError(f"{self._name} has a line that does not end; is it a text?")
-        self._lines += len(lines)
-        return [*lines, self._rest] if final else lines
 
 
 @attrs.define
@@ -183,7 +112,7 @@ class CsvRows:
         self._length += len(line)
         if line.count('"') % 2:
             self._open = not self._open
-        if self._open and self._length > _LONGEST_LINE:
+        if self._open and self._length > LONGEST_LINE:
             self._refuse_open_cell()
 
     def _refuse_open_cell(self) -> None:

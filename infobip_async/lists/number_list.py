@@ -13,7 +13,8 @@ import attrs
 
 from infobip_async.bulk.items import Outgoing
 from infobip_async.errors import LocalProtocolError
-from infobip_async.lists.csv_parsing import CsvRows, LineDecoder, LineRows, TableRows
+from infobip_async.lists.csv_parsing import CsvRows, LineRows, TableRows
+from infobip_async.lists.decoding import LineDecoder
 from infobip_async.lists.list_row import ListNumber, ListRemark, ListRow, ReadNumber, fields_of
 from infobip_async.lists.sources import chunks, chunks_as_they_come
 from infobip_async.lists.spreadsheet import is_spreadsheet, sheet_rows

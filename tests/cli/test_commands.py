@@ -19,9 +19,9 @@ from click.shell_completion import ShellComplete
 from click.testing import Result
 
 from infobip_async.cli.examples import EXAMPLES
+from infobip_async.cli.exit_codes import cancelled_by_signals, runs, until_stopped
 from infobip_async.cli.main import infobip_async
 from infobip_async.cli.output import check_output
-from infobip_async.cli.running import cancelled_by_signals, runs, until_stopped
 from platforms import needs_dev_full, needs_signals
 
 Run = Callable[..., Result]

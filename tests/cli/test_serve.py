@@ -24,8 +24,8 @@ from infobip_async import (
     TextMessage,
 )
 from infobip_async.cli.commands import serve, simulate
+from infobip_async.cli.event_json import as_json
 from infobip_async.cli.receiving import receiving
-from infobip_async.cli.running import as_json
 from platforms import needs_signals
 
 Run = Callable[..., Result]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import click
 
 from infobip_async import ProbeResult, check_receiver
+from infobip_async.cli.exit_codes import runs
 from infobip_async.cli.receiving import secret_option
-from infobip_async.cli.running import runs
 
 
 @click.command("check")

@@ -11,6 +11,8 @@ import click
 from rich.console import Console
 
 from infobip_async import HlrResult, LocalProtocolError, OnUnknown, Router
+from infobip_async.cli.account import Account, account_options
+from infobip_async.cli.exit_codes import cancelled_by_signals, runs
 from infobip_async.cli.list_options import ListOptions, list_options
 from infobip_async.cli.output import Form, Output, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
@@ -24,12 +26,6 @@ from infobip_async.cli.run_options import (
     concurrency_option,
     report_timeout_option,
     unreachable_timeout_option,
-)
-from infobip_async.cli.running import (
-    Account,
-    account_options,
-    cancelled_by_signals,
-    runs,
 )
 from infobip_async.jetstream import HlrJob, JobResult, NatsJournal, ReportFeed
 from infobip_async.lists import ListNumber, ListRow

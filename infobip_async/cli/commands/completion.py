@@ -5,7 +5,7 @@ from typing import Final
 import click
 from click.shell_completion import get_completion_class
 
-from infobip_async.cli.running import exit_codes
+from infobip_async.cli.exit_codes import exit_codes
 
 _PROGRAM: Final = "infobip-async"
 _VARIABLE: Final = "_INFOBIP_ASYNC_COMPLETE"

@@ -2,7 +2,8 @@
 
 import click
 
-from infobip_async.cli.running import Account, account_options, runs
+from infobip_async.cli.account import Account, account_options
+from infobip_async.cli.exit_codes import runs
 
 
 @click.command("credits")

@@ -27,8 +27,8 @@ from infobip_async import (
     WapBookmark,
     preview,
 )
+from infobip_async.cli.exit_codes import runs
 from infobip_async.cli.receiving import receiving
-from infobip_async.cli.running import runs
 from infobip_async.simulator import Fault, Simulator
 
 _NUMBERS = ("38598514674", "41793026727", "49170111222")

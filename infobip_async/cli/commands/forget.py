@@ -5,7 +5,7 @@ import json
 import click
 
 from infobip_async import LocalProtocolError, StorageUnavailableError, forget
-from infobip_async.cli.running import PARTLY, runs
+from infobip_async.cli.exit_codes import PARTLY, runs
 
 
 @click.command("forget")

@@ -23,7 +23,10 @@ from infobip_async import (
     Run,
     RunStats,
 )
+from infobip_async.cli.account import Account, account_options
+from infobip_async.cli.exit_codes import runs
 from infobip_async.cli.list_options import ListOptions, list_options
+from infobip_async.cli.options import options_of
 from infobip_async.cli.output import Form, Output, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.receiving import (
@@ -34,12 +37,6 @@ from infobip_async.cli.receiving import (
 )
 from infobip_async.cli.run_options import report_timeout_option, run_options
 from infobip_async.cli.runner import LAST_WAIT, Runner, leave
-from infobip_async.cli.running import (
-    Account,
-    account_options,
-    options_of,
-    runs,
-)
 from infobip_async.cli.tables import counted
 from infobip_async.cli.verbosity import Verbosity, verbosity_options
 from infobip_async.lists import NumberList

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import attrs
 import click
 
-from infobip_async.cli.running import PARTLY, as_json, runs
+from infobip_async.cli.event_json import as_json
+from infobip_async.cli.exit_codes import PARTLY, runs
 from infobip_async.journal import SetAside, SqliteJournal, StoredPush, salvage
 
 _file = click.argument("file", type=click.Path(exists=True, dir_okay=False))

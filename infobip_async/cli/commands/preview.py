@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from infobip_async import Preview, preview, simplify
-from infobip_async.cli.running import as_json, exit_codes
+from infobip_async.cli.event_json import as_json
+from infobip_async.cli.exit_codes import exit_codes
 from infobip_async.cli.tables import LOOK
 
 

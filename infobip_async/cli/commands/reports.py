@@ -7,8 +7,11 @@ from typing import TextIO
 import click
 
 from infobip_async import DeliveryReport, UnreadableRow
+from infobip_async.cli.account import Account, account_options
+from infobip_async.cli.event_json import as_json
+from infobip_async.cli.exit_codes import runs
+from infobip_async.cli.options import POSITIVE
 from infobip_async.cli.output import check_output, open_output
-from infobip_async.cli.running import POSITIVE, Account, account_options, as_json, runs
 
 
 def _print(reports: Sequence[DeliveryReport | UnreadableRow], stream: TextIO) -> None:

@@ -17,19 +17,13 @@ from infobip_async import (
     WapBookmark,
     preview,
 )
+from infobip_async.cli.account import Account, account_options
 from infobip_async.cli.commands.preview import show
 from infobip_async.cli.commands.send_csv import CsvSend, Options, options
 from infobip_async.cli.confirm_send import MOST_PARTS, Confirmation
+from infobip_async.cli.exit_codes import PARTLY, SIGNALLED, cancelled_by_signals, runs
 from infobip_async.cli.following import Following, Storing, follow_options, store_options
 from infobip_async.cli.list_options import ListOptions, list_options
-from infobip_async.cli.running import (
-    PARTLY,
-    SIGNALLED,
-    Account,
-    account_options,
-    cancelled_by_signals,
-    runs,
-)
 from infobip_async.cli.tables import counted
 from infobip_async.cli.verbosity import Verbosity, verbosity_options
 from infobip_async.numbering import check_destinations, check_sender

@@ -25,19 +25,17 @@ from infobip_async import (
     SendResult,
     Ucs2Form,
 )
+from infobip_async.cli.account import Account
 from infobip_async.cli.confirm_send import Confirmation
+from infobip_async.cli.event_json import as_json
+from infobip_async.cli.exit_codes import PARTLY
 from infobip_async.cli.following import Following, Storing, how_to_go_on
 from infobip_async.cli.list_options import ListOptions, check_kept
+from infobip_async.cli.options import options_of
 from infobip_async.cli.output import Form, RowWriter, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.run_options import read_credits, run_options
 from infobip_async.cli.runner import LAST_WAIT, Runner, leave
-from infobip_async.cli.running import (
-    PARTLY,
-    Account,
-    as_json,
-    options_of,
-)
 from infobip_async.cli.tables import counted, ranking
 from infobip_async.lists import ListItem, read_exclusions, survey
 from infobip_async.numbering import countries_of

@@ -18,6 +18,8 @@ from infobip_async import (
     SqliteJournal,
     UnreadableRow,
 )
+from infobip_async.cli.event_json import as_json
+from infobip_async.cli.exit_codes import runs, until_stopped
 from infobip_async.cli.receiving import (
     announce,
     public_url_option,
@@ -25,7 +27,6 @@ from infobip_async.cli.receiving import (
     receiving,
     secret_option,
 )
-from infobip_async.cli.running import as_json, runs, until_stopped
 
 
 def _following(store: str | None, router: Router) -> AbstractAsyncContextManager[object]:

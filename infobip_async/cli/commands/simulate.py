@@ -9,8 +9,9 @@ import attrs
 import click
 
 from infobip_async import CallbackUrls
+from infobip_async.cli.exit_codes import runs, until_stopped
+from infobip_async.cli.options import FiniteRange, check_url, options_of
 from infobip_async.cli.receiving import read_address
-from infobip_async.cli.running import FiniteRange, check_url, options_of, runs, until_stopped
 from infobip_async.simulator import Fault, ManualClock, Simulator, read_seed, usual_extras
 from infobip_async.webhook import callback_urls
 

@@ -1,0 +1,139 @@
+"""How commands end: errors and signals as exit codes, and errors as a line for a person."""
+
+import asyncio
+import errno
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from functools import wraps
+from typing import Any, Final, NoReturn, ParamSpec
+
+import click
+
+from infobip_async import (
+    GatewayRefusedError,
+    InfobipError,
+    LocalProtocolError,
+    NotSentError,
+    OutcomeUnknownError,
+    RunStoppedError,
+)
+
+P = ParamSpec("P")
+
+PARTLY: Final = 6
+"""Exit code where some of it was done: not every recipient was accepted."""
+
+_EXIT_CODES: Final[tuple[tuple[type[InfobipError], int], ...]] = (
+    (LocalProtocolError, 2),
+    (GatewayRefusedError, 3),
+    (NotSentError, 4),
+    (OutcomeUnknownError, 5),
+)
+_SPELLINGS: Final = {
+    "allow_insecure=True": "--allow-insecure",
+    "header=False": "--no-header",
+    'on_unknown="repeat"': "--on-unknown repeat",
+    'recipient="1"': "--column 1",
+    "multiline=True": "--multiline",
+    "max_parts": "--max-parts",
+    "max_numbers": "--max-numbers",
+}
+"""How the options of the library are called here."""
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SIGNALLED: Final = 128
+"""Exit code of a program that a signal ended, less the signal's number."""
+
+
+def fail(error: InfobipError, *, code: int | None = None) -> NoReturn:
+    """Say on standard error what went wrong, and leave.
+
+    Args:
+        error: names what went wrong.
+        code: to leave with; by default, the one of the error.
+    """
+    what = str(error)
+    for option, here in _SPELLINGS.items():
+        what = what.replace(option, here)
+    cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
+    click.secho(f"{type(error).__name__}{cause}: {what}", fg="red", err=True)
+    for message_id in getattr(error, "message_ids", ()):
+        click.echo(f"  may have been sent: {message_id}", err=True)
+    behind = error.__cause__ if isinstance(error, RunStoppedError) else error
+    codes = (number for kind, number in _EXIT_CODES if isinstance(behind, kind))
+    sys.exit(next(codes, 1) if code is None else code)
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn errors into exit codes."""
+    try:
+        yield
+    except InfobipError as error:
+        fail(error)
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever read our output has gone: click ends quietly
+            raise
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(SIGNALLED + signal.SIGINT)
+
+
+def runs(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Make a coroutine function a command: run it, and turn its errors into exit codes."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        with exit_codes():
+            asyncio.run(command(*args, **kwargs))
+
+    return run
+
+
+async def until_stopped(announce: Callable[[], None]) -> None:
+    """Wait for SIGTERM; Ctrl-C comes as an interrupt of its own.
+
+    Args:
+        announce: says that this runs; whoever reads that may send SIGTERM at once.
+    """
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError):  # Windows has no such signal
+        loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    announce()
+    await stopped.wait()
+
+
+@contextmanager
+def cancelled_by_signals(tell: Callable[[int], None]) -> Iterator[list[int]]:
+    """Have Ctrl-C and SIGTERM cancel this task, each time that they come.
+
+    Gives the numbers of the signals that came so far. A cancellation that is not caught inside
+    ends the program with the exit code of the first signal.
+
+    Args:
+        tell: is told how many came, at each.
+    """
+    came: list[int] = []
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+
+    def cancel(number: int) -> None:
+        came.append(number)
+        tell(len(came))
+        task.cancel()  # type: ignore[union-attr]  # a coroutine runs in a task
+
+    with suppress(NotImplementedError):  # on Windows, Ctrl-C stays as it is
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, cancel, number)
+    try:
+        yield came
+    except asyncio.CancelledError:
+        if not came:
+            raise
+        sys.exit(SIGNALLED + came[0])
+    finally:
+        with suppress(NotImplementedError):
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
