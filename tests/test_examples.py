@@ -20,7 +20,7 @@ from aiohttp.test_utils import TestServer
 
 from children import start_child_async
 from infobip_async import InboundSms
-from infobip_async.cli.main import infobip_async
+from infobip_async.cli.group import infobip_async
 from infobip_async.simulator import Fault, Simulator
 from infobip_async.testing import STORE_CHECKS, StoreCheck
 from infobip_async.webhook import callback_urls

@@ -16,7 +16,7 @@ from infobip_async import (
 )
 from infobip_async.bulk.items import Outgoing, SendOutcome
 from infobip_async.bulk.job import SendJob
-from infobip_async.cli.main import infobip_async
+from infobip_async.cli.group import infobip_async
 from infobip_async.deliveries.records import StoredDelivery
 from infobip_async.deliveries.sqlite import SqliteDeliveryStore
 from infobip_async.hlr.job import HlrJobFile

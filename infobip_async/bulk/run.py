@@ -90,7 +90,7 @@ class BulkSend:
         source: the items.
         settings: how to run; `RunSettings.most` counts parts.
         exclude: numbers that nothing is sent to.
-        job: remembers intents and outcomes, in place of the file of the settings.
+        job: remembers intents and outcomes: a file, or something in its place; None for nothing.
 
     Raises:
         LocalProtocolError: a setting is out of its range.
@@ -125,7 +125,6 @@ class BulkSend:
             # Where nothing limits parts, counting them would cost a second look at each text.
             most_parts=limiter.largest or (MAX_RECIPIENTS if self.flow.budget.limited else None),
         )
-        job = settings.job if job is None else job
         self._job = SendJob(job, client.username) if isinstance(job, str | Path) else job
         self._asks = None if isinstance(exclude, Container) else exclude
         self._screening: Screening[tuple[Key, Outgoing], Record] | None = None

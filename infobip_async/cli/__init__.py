@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line, or say what it lacks."""
     try:
-        from infobip_async.cli.main import infobip_async  # noqa: PLC0415 - needs the extra
+        from infobip_async.cli.group import infobip_async  # noqa: PLC0415 - needs the extra
 
         infobip_async(prog_name="infobip-async")
     except ModuleNotFoundError as missing:

@@ -78,12 +78,7 @@ class SqliteThread:
         self._thread: threading.Thread | None = None
 
     async def __aenter__(self) -> Self:
-        self.start()
-        try:
-            await self.open()
-        except BaseException:
-            await self.aclose()
-            raise
+        await self.start_with(lambda _: None)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -95,6 +90,15 @@ class SqliteThread:
             raise LocalProtocolError("the file is open already", field="path")
         self._thread = threading.Thread(target=self._serve, name="infobip-sqlite", daemon=True)
         self._thread.start()
+
+    async def start_with(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Start the thread with a piece of work; it ends again if that cannot be done."""
+        self.start()
+        try:
+            return await self.do(run)
+        except BaseException:
+            await self.aclose()
+            raise
 
     async def open(self) -> None:
         """Open the file if it is not open; this proves that it can be used."""

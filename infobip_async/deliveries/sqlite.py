@@ -85,12 +85,7 @@ class SqliteDeliveryStore:
         self._last = 0
 
     async def __aenter__(self) -> Self:
-        await self._thread.__aenter__()
-        try:
-            [(self._last,)] = await self._read(_LAST_CHANGE, ())
-        except BaseException:
-            await self._thread.aclose()
-            raise
+        self._last = await self._thread.start_with(_last_change)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -136,7 +131,7 @@ class SqliteDeliveryStore:
         changed = 0 if row is None else row[1]
         news = before is not None and after.changes != before.changes
         if news:
-            changed = _next_change(connection)
+            changed = _last_change(connection) + 1
         try:
             if row is None:
                 delivery = connection.execute(_INSERT, _values(after, changed)).lastrowid
@@ -211,9 +206,9 @@ _LAST_CHANGE: Final = "select coalesce(max(changed), 0) from deliveries"
 _CHANGES: Final = "select changed, data from deliveries where changed > ? order by changed limit ?"
 
 
-def _next_change(connection: sqlite3.Connection) -> int:
+def _last_change(connection: sqlite3.Connection) -> int:
     number: int = connection.execute(_LAST_CHANGE).fetchone()[0]
-    return number + 1
+    return number
 
 
 def _octets(message_id: str) -> bytes:

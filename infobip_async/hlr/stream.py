@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterable, Iterable, Sequence
 from itertools import compress, count
+from pathlib import Path
 from typing import Final, cast
 
 import attrs
@@ -41,11 +42,14 @@ class StreamSettings(RunSettings):
         timeout: seconds from a query to the last report that is waited for.
         ordered: give results in the order of the numbers.
         share: look a number up once that is in the window several times.
+        job: a file that remembers intents and outcomes, so that the same call with the same
+            source goes on after a crash; None to remember nothing.
     """
 
     timeout: float = 60.0
     ordered: bool = False
     share: bool = False
+    job: str | Path | None = None
 
 
 class Stream:

@@ -83,12 +83,7 @@ class JobFile:
         self._thread = SqliteThread(path, self.kind, _SCHEMA + self.tables)
 
     async def __aenter__(self) -> Self:
-        self._thread.start()
-        try:
-            self._identity = await self._thread.do(self._identify)
-        except BaseException:
-            await self._thread.aclose()
-            raise
+        self._identity = await self._thread.start_with(self._identify)
         return self
 
     async def __aexit__(self, *_: object) -> None:

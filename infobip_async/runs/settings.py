@@ -2,7 +2,6 @@
 
 import math
 from decimal import Decimal
-from pathlib import Path
 from typing import Literal, get_args
 
 import attrs
@@ -28,8 +27,6 @@ class RunSettings:
         min_credits: what must be left of the balance; None for no limit.
         unreachable_timeout: seconds that a gateway which cannot be connected to is waited for.
         hours: in which requests go out; None for all day.
-        job: a file that remembers intents and outcomes, so that the same call with the same
-            source goes on after a crash; None to remember nothing.
         on_unknown: what becomes of an item whose outcome is unknown.
         stop_timeout: seconds that a stop waits for requests in flight.
     """
@@ -43,7 +40,6 @@ class RunSettings:
     min_credits: Decimal | None = None
     unreachable_timeout: float = 300.0
     hours: Hours | None = None
-    job: str | Path | None = None
     on_unknown: OnUnknown = "report"
     stop_timeout: float = 30.0
 

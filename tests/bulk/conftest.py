@@ -105,8 +105,8 @@ DEFAULT = RunSettings(
 def bulk(gateway: Gateway):
     """Make a bulk send with small settings."""
 
-    def make(source: Source, *, exclude=None, **settings: object) -> Run[SendResult]:
-        return BulkSend(gateway, source, attrs.evolve(DEFAULT, **settings), exclude).run()
+    def make(source: Source, *, exclude=None, job=None, **settings: object) -> Run[SendResult]:
+        return BulkSend(gateway, source, attrs.evolve(DEFAULT, **settings), exclude, job).run()
 
     return make
 

@@ -50,9 +50,9 @@ async def peak(count: int, job: Path | None) -> int:
     source = ((messages[number % 2], f"385{number:09}") for number in range(count))
     tracemalloc.start()
     try:
-        settings = RunSettings(batch_size=100, batch_age=0.05, window=500, job=job)
+        settings = RunSettings(batch_size=100, batch_age=0.05, window=500)
         taken = 0
-        async for _ in BulkSend(Forgetful(), source, settings).run():
+        async for _ in BulkSend(Forgetful(), source, settings, job=job).run():
             taken += 1
         assert taken == count
         return tracemalloc.get_traced_memory()[1]

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from children import start_child
-from infobip_async.cli.main import infobip_async
+from infobip_async.cli.group import infobip_async
 from infobip_async.protocol.exchange import CallbackUrls
 from infobip_async.simulator import Simulator, policies
 from infobip_async.simulator.records import HlrAnswer

@@ -20,7 +20,7 @@ from click.testing import Result
 
 from infobip_async.cli.examples import EXAMPLES
 from infobip_async.cli.exit_codes import cancelled_by_signals, runs, until_stopped
-from infobip_async.cli.main import infobip_async
+from infobip_async.cli.group import infobip_async
 from infobip_async.cli.output import check_output
 from platforms import needs_dev_full, needs_signals
 
@@ -112,7 +112,7 @@ def test_no_library_is_loaded_in_vain() -> None:
     """What a command does not need does not slow it down."""
     code = (
         "import sys; from click.testing import CliRunner;"
-        "from infobip_async.cli.main import infobip_async as main;"
+        "from infobip_async.cli.group import infobip_async as main;"
         "assert CliRunner().invoke(main, ['preview', 'x']).exit_code == 0;"
         "assert 'httpx' not in sys.modules;"
         "assert CliRunner().invoke(main, ['send', '--help']).exit_code == 0;"

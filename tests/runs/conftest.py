@@ -33,8 +33,8 @@ from infobip_async import (
     SendOutcome,
     TextMessage,
 )
-from infobip_async.cli import running
-from infobip_async.cli.main import infobip_async
+from infobip_async.cli import exit_codes
+from infobip_async.cli.group import infobip_async
 from infobip_async.concurrency.sqlite_thread import SqliteThread, _Work
 from infobip_async.protocol.exchange import HttpReply, HttpRequest
 from infobip_async.protocol.hlr_dlr import encode_push
@@ -365,7 +365,7 @@ def _invoke(place: Place, args: list[object]) -> Result:
         "COLUMNS": "500",
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "_SIGNALS", ())  # they reach the main thread only
+        patch.setattr(exit_codes, "_SIGNALS", ())  # they reach the main thread only
         return CliRunner().invoke(infobip_async, list(map(str, args)), env=env)
 
 

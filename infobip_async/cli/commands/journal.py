@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 
 import attrs
@@ -12,6 +12,8 @@ import click
 from infobip_async.cli.event_json import as_json
 from infobip_async.cli.exit_codes import PARTLY, runs
 from infobip_async.journal import SetAside, SqliteJournal, StoredPush, salvage
+
+Decision = Callable[[SqliteJournal, Iterable[str] | None], Awaitable[int]]
 
 _file = click.argument("file", type=click.Path(exists=True, dir_okay=False))
 
@@ -53,9 +55,7 @@ async def list_(file: str) -> None:
 @runs
 async def dead(file: str) -> None:
     """Print the dead letters, a JSON line for each."""
-    async with SqliteJournal(file) as journal:
-        async for one in journal.dead():
-            click.echo(json.dumps(_details(one), ensure_ascii=False))
+    await _print(SqliteJournal.dead, file)
 
 
 @command.command("quarantine")
@@ -63,8 +63,12 @@ async def dead(file: str) -> None:
 @runs
 async def quarantine(file: str) -> None:
     """Print what could not be read, a JSON line for each."""
+    await _print(SqliteJournal.quarantine, file)
+
+
+async def _print(given: Callable[[SqliteJournal], AsyncIterator[SetAside]], file: str) -> None:
     async with SqliteJournal(file) as journal:
-        async for one in journal.quarantine():
+        async for one in given(journal):
             click.echo(json.dumps(_details(one), ensure_ascii=False))
 
 
@@ -79,9 +83,7 @@ def _choice(decide: Callable[..., None]) -> Callable[..., None]:
 @runs
 async def requeue(file: str, ids: tuple[str, ...], *, every: bool) -> None:
     """Have dead letters handled again: those with the IDS, or all."""
-    chosen = _chosen(ids, every=every)
-    async with SqliteJournal(file) as journal:
-        _tell(await journal.requeue(chosen), "put back", ids)
+    await _decide(SqliteJournal.requeue, file, ids, every=every)
 
 
 @command.command("replay")
@@ -89,9 +91,7 @@ async def requeue(file: str, ids: tuple[str, ...], *, every: bool) -> None:
 @runs
 async def replay(file: str, ids: tuple[str, ...], *, every: bool) -> None:
     """Read quarantined pushes and rows again: those with the IDS, or all."""
-    chosen = _chosen(ids, every=every)
-    async with SqliteJournal(file) as journal:
-        _tell(await journal.replay(chosen), "put back", ids)
+    await _decide(SqliteJournal.replay, file, ids, every=every)
 
 
 @command.command("discard")
@@ -102,9 +102,7 @@ async def discard(file: str, ids: tuple[str, ...], *, every: bool) -> None:
 
     An id may also be that of a push that waits to be handled (7), or of one event of it (7:3).
     """
-    chosen = _chosen(ids, every=every)
-    async with SqliteJournal(file) as journal:
-        _tell(await journal.discard(chosen), "discarded", ids)
+    await _decide(SqliteJournal.discard, file, ids, every=every, done="discarded")
 
 
 @command.command("salvage")
@@ -125,13 +123,14 @@ async def salvage_(file: str, new: str) -> None:
         raise SystemExit(PARTLY)
 
 
-def _chosen(ids: tuple[str, ...], *, every: bool) -> tuple[str, ...] | None:
+async def _decide(
+    decision: Decision, file: str, ids: tuple[str, ...], *, every: bool, done: str = "put back"
+) -> None:
+    """Carry out a decision about some events, or all, and say how many there were."""
     if bool(ids) == every:
         raise click.UsageError("name ids, or give --all")
-    return ids or None
-
-
-def _tell(count: int, done: str, ids: tuple[str, ...]) -> None:
+    async with SqliteJournal(file) as journal:
+        count = await decision(journal, ids or None)
     click.echo(f"{count} {done}", err=True)
     if count < len(set(ids)):
         raise SystemExit(PARTLY)
