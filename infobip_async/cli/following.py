@@ -33,12 +33,6 @@ _SECONDS_BETWEEN_LOOKS: Final = 0.5
 _POLL_SECONDS: Final = 10.0
 
 
-def _address(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[str, int] | None:
-    return None if value is None else read_address(context, parameter, value)
-
-
 @attrs.frozen(kw_only=True)
 class Following:
     """Where reports come from, and how long they are waited for."""
@@ -134,7 +128,7 @@ follow_options: Final = options_of(
     "following",
     click.option(
         "--receive",
-        callback=_address,
+        callback=read_address,
         metavar="HOST:PORT",
         help="Receive delivery reports here, and wait until each message is final.",
     ),

@@ -22,8 +22,12 @@ secret_option: Final = click.option(
 )
 
 
-def read_address(_: click.Context, __: click.Parameter, value: str) -> tuple[str, int]:
+def read_address(
+    _: click.Context, __: click.Parameter, value: str | None
+) -> tuple[str, int] | None:
     """Take ``HOST:PORT`` apart, as click's callback; port 0 is any that is free."""
+    if value is None:
+        return None
     host, _colon, port = value.rpartition(":")
     if not (host and port.isascii() and port.isdigit() and int(port) < 1 << 16):
         raise click.BadParameter(f"{value!r} is not HOST:PORT")

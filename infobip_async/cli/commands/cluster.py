@@ -176,7 +176,7 @@ def _placed(one: JobResult) -> HlrResult:
 @_job_options
 @click.option(
     "--receive",
-    callback=lambda c, p, v: v and read_address(c, p, v),
+    callback=read_address,
     metavar="HOST:PORT",
     help="Where to listen for the reports of all workers.",
 )
