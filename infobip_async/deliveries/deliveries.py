@@ -1,6 +1,7 @@
 """`Deliveries`: a message and the reports on it as one awaitable, one event, one row of a store."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -49,6 +50,8 @@ _PUSH: Final = 100
 _PAGE: Final = 50
 """Messages that are asked about at once."""
 _IN_DOUBT: Final = {None, SendOutcome.UNKNOWN}
+_RETRY_SECONDS: Final = 0.25
+"""Seconds until a store that was away is asked again."""
 
 _logger = logger_of_faults("infobip_async.deliveries")
 
@@ -260,7 +263,7 @@ class Deliveries:
         run: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - it raises an error of its own
     ) -> Delivery:
-        """Wait until a message is final.
+        """Wait until a message is final, also where the store is away meanwhile.
 
         Args:
             message_id: its id.
@@ -271,21 +274,23 @@ class Deliveries:
         Raises:
             DeliveryTimeoutError: it was not final in time, or the context was left.
             LocalProtocolError: no such message is known.
+            StorageUnavailableError: the store was away at the end of that time.
         """
         ref = _ref(message_id, key, run)
-        one = await self._known(ref)
+        end = math.inf if timeout is None else asyncio.get_running_loop().time() + timeout
+        one = await self._known(ref, end)
         if one.state.is_final:
             return one.view()
         waiter = self._ledger.waiting.begin(one.message_id)
         final: Delivery | None = None
         try:
-            one = await self._known(ref)  # its end may have come before the wait began
+            one = await self._known(ref, end)  # its end may have come before the wait began
             if one.state.is_final:
                 return one.view()
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout_at(None if timeout is None else end):
                 final = await waiter
         except TimeoutError:
-            one = await self._known(ref)
+            one = await self._known(ref, end)
             final = one.view() if one.state.is_final else None
         finally:
             self._ledger.waiting.end(one.message_id, waiter)
@@ -294,8 +299,17 @@ class Deliveries:
             raise DeliveryTimeoutError(why, delivery=one.view())
         return final
 
-    async def _known(self, ref: DeliveryRef) -> StoredDelivery:
-        one = await self._ledger.get(ref)
+    async def _known(self, ref: DeliveryRef, end: float) -> StoredDelivery:
+        """What is known of a message; a store that is away is asked again until a time."""
+        while True:
+            try:
+                one = await self._ledger.get(ref)
+                break
+            except StorageUnavailableError:
+                left = end - asyncio.get_running_loop().time()
+                if left <= 0 or not self._open:
+                    raise
+                await asyncio.sleep(min(left, _RETRY_SECONDS))
         if one is None:
             raise LocalProtocolError("no such delivery is known", field="message_id")
         return one

@@ -20,6 +20,7 @@ from infobip_async import (
     Recipient,
     Router,
     SendOutcome,
+    StorageUnavailableError,
     TextMessage,
 )
 
@@ -215,6 +216,29 @@ async def test_waiting_for_a_stranger(deliveries: Deliveries) -> None:
     """It would never end."""
     with pytest.raises(LocalProtocolError, match="no such delivery"):
         await deliveries.wait("id-17")
+
+
+async def test_a_store_that_is_away_is_waited_for(
+    deliveries: Deliveries, router: Router, store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits need not know that a store was away meanwhile; at the end of the time they do."""
+    (delivery,) = await deliveries.send(HELLO, NUMBER)
+    await router.dispatch([report(delivery.message_id)])
+    update, away = store.update, 2
+
+    async def flaky(changes):
+        nonlocal away
+        if away:
+            away -= 1
+            raise StorageUnavailableError("away")
+        return await update(changes)
+
+    monkeypatch.setattr(store, "update", flaky)
+    monkeypatch.setattr(f"{Deliveries.__module__}._RETRY_SECONDS", 0)
+    with pytest.raises(StorageUnavailableError):
+        await deliveries.wait(delivery.message_id, timeout=0)
+    assert (await deliveries.wait(delivery.message_id, timeout=60)).delivered
+    assert away == 0
 
 
 async def test_leaving_lets_go_who_waits(make) -> None:

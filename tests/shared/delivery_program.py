@@ -18,11 +18,14 @@ from infobip_async import (
     DeliveryStore,
     DeliveryTimeoutError,
     Endpoints,
+    GatewayRefusedError,
     InfobipClient,
-    InfobipError,
+    NotSentError,
+    OutcomeUnknownError,
     Router,
     SqliteDeliveryStore,
     SqliteJournal,
+    StorageUnavailableError,
     TextMessage,
 )
 from infobip_async.webhook import listening, webhook_app
@@ -50,19 +53,20 @@ async def send(place: str, base_url: str, count: str) -> None:
         Deliveries(client, Router(), store=store_at(place)) as deliveries,
     ):
 
+        async def sent(message: TextMessage, number: str, key: str) -> bool:
+            """Whether the store knows of the message, so that waiting for its end makes sense."""
+            try:
+                with suppress(GatewayRefusedError, NotSentError, OutcomeUnknownError):
+                    await deliveries.send(message, number, key=key, if_known="return")
+                return await deliveries.get(key=key) is not None
+            except StorageUnavailableError:
+                return False
+
         async def follow(number: int) -> None:
             message, key = (IN_PARTS if number % 4 == 0 else WHOLE), f"key {number}"
             async with limit:
-                while True:
-                    try:
-                        await deliveries.send(
-                            message, f"385{number:09}", key=key, if_known="return"
-                        )
-                    except InfobipError:
-                        if await deliveries.get(key=key) is None:  # the store was away
-                            await asyncio.sleep(0.05)
-                            continue
-                    break
+                while not await sent(message, f"385{number:09}", key):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
             with suppress(DeliveryTimeoutError):  # killed before its request, it never ends
                 await deliveries.wait(key=key, timeout=30)
 
