@@ -51,7 +51,6 @@ _PAGE: Final = 50
 """Messages that are asked about at once."""
 _IN_DOUBT: Final = {None, SendOutcome.UNKNOWN}
 _RETRY_SECONDS: Final = 0.25
-"""Seconds until a store that was away is asked again."""
 
 _logger = logger_of_faults("infobip_async.deliveries")
 
@@ -303,16 +302,14 @@ class Deliveries:
         """What is known of a message; a store that is away is asked again until a time."""
         while True:
             try:
-                one = await self._ledger.get(ref)
-                break
+                if (one := await self._ledger.get(ref)) is not None:
+                    return one
+                raise LocalProtocolError("no such delivery is known", field="message_id")
             except StorageUnavailableError:
                 left = end - asyncio.get_running_loop().time()
                 if left <= 0 or not self._open:
                     raise
                 await asyncio.sleep(min(left, _RETRY_SECONDS))
-        if one is None:
-            raise LocalProtocolError("no such delivery is known", field="message_id")
-        return one
 
     def __aiter__(self) -> Changes:
         """Go through all deliveries that change, in this process or another, from now on."""
