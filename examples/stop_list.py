@@ -1,47 +1,60 @@
-"""Send to a list, but to nobody who has texted STOP, before the send or while it goes on.
+"""Send to a list, but to nobody whose number stands in ``stop.txt``, even since the run began.
 
-``stop.txt`` has one number a line, in any form, so that a person can add to it.
+``stop.txt`` has one number a line, in any form, so that a person can add to it; ``two_way.py`` adds
+the numbers of those who text STOP.
 """
 
 import asyncio
 import os
+import re
 import sys
 from collections import Counter
 from pathlib import Path
 
-from infobip_async import InboundSms, InfobipClient, LocalProtocolError, Router
+from infobip_async import InfobipClient
 from infobip_async.lists import read_exclusions, read_list
-from infobip_async.numbering import normalise
-from infobip_async.webhook import listening, webhook_app
 
-SECRET = os.environ.get("INFOBIP_WEBHOOK_SECRET", "long-random-string")
+FIRST_WORDS = {"stop", "stopp", "stopall", "unsubscribe"}
+ONLY_WORDS = {"end", "quit", "cancel", "ne", "odjava", "nein"}
+
+
+def says_stop(text: str | None) -> bool:
+    """Whether a text asks for an end: ``Stop.``, `` STOPP``, ``stop it!!``, or just ``ne``."""
+    words = re.findall(r"[^\W\d_]+", (text or "").casefold())
+    return words[:1] in ([word] for word in FIRST_WORDS) or words in ([word] for word in ONLY_WORDS)
 
 
 class StopList:
-    """The numbers that get nothing: a container for ``exclude=``, and a handler of inbound SMS."""
+    """The numbers that get nothing, in a file: a container for ``exclude=``."""
 
     def __init__(self, path: Path) -> None:
         path.touch()
         self._path = path
-        self._numbers = set(read_exclusions(path))
+        self._size = 0
+        self._numbers: frozenset[str] = frozenset()
+        self._follow()
 
     def __contains__(self, number: object) -> bool:
+        self._follow()
         return number in self._numbers
 
-    async def received(self, sms: InboundSms) -> None:
-        """Take a STOP; the gateway gets its 200 once the number is in the file."""
-        if (sms.text or "").strip().upper() != "STOP":
-            return
-        try:
-            number = normalise(sms.sender)
-        except LocalProtocolError:
-            return  # a sender of letters cannot be sent to anyway
-        self._numbers.add(number)
-        await asyncio.to_thread(self._write, number)
+    async def add(self, number: str) -> None:
+        """Add a number; it is on the disk when this returns."""
+        if number not in self._numbers:
+            await asyncio.to_thread(self._write, number)
+
+    def _follow(self) -> None:
+        """Read the file again if it has changed, by this program, another one or a person."""
+        if (size := self._path.stat().st_size) != self._size:
+            self._numbers, self._size = read_exclusions(self._path), size
 
     def _write(self, number: str) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(f"{number}\n")
+        with self._path.open("ab+") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            whole = file.read() in {b"", b"\n"}  # a person may leave out the last line's end
+            file.write(b"" if whole else b"\n")
+            file.write(f"{number}\n".encode())
             file.flush()
             os.fsync(file.fileno())
 
@@ -56,12 +69,6 @@ async def send(people: Path, stopped: StopList) -> None:
     print(", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()))
 
 
-async def main(people: Path, port: int = 8080) -> None:
-    stopped, router = StopList(people.with_name("stop.txt")), Router()
-    router.on(InboundSms)(stopped.received)
-    async with listening(webhook_app(router, secret=SECRET), "127.0.0.1", port):
-        await send(people, stopped)
-
-
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    listed = Path(sys.argv[1])
+    asyncio.run(send(listed, StopList(listed.with_name("stop.txt"))))

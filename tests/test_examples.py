@@ -19,7 +19,7 @@ from aiohttp import ClientConnectionError, ClientSession
 from aiohttp.test_utils import TestServer
 
 from children import start_child_async
-from infobip_async import InboundSms
+from infobip_async import InfobipClient
 from infobip_async.cli.group import infobip_async
 from infobip_async.simulator import Fault, Simulator
 from infobip_async.testing import STORE_CHECKS, StoreCheck
@@ -255,25 +255,59 @@ async def test_answer(simulator: Simulator) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "stops"),
+    [
+        *((text, True) for text in ("STOP", " stop ", "Stop.", " STOPP", "stop it!!", "ne", "Ne!")),
+        *((text, False) for text in ("Hi", "don't stop", "ne razumijem", "", "123", None)),
+    ],
+)
+def test_what_means_stop(text: str | None, stops: bool) -> None:
+    """As people write it, and not whatever has the letters in it."""
+    assert load("stop_list").says_stop(text) is stops
+
+
 async def test_stop_list(
     simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Who texts STOP gets nothing any more, and stands in the file before the gateway's 200."""
+    """Who is on the list gets nothing, though the number was added after the list was opened."""
     people, stop = tmp_path / "people.csv", tmp_path / "stop.txt"
     people.write_text("number,name\n098 514 674,Ana\n+41793026727,Beat\n38598303174,Cy\n")
-    stop.write_text("+41 79 302 67 27\n")
+    stop.write_text("+41 79 302 67 27")  # a person left out the end of the line
     example = load("stop_list")
-    stopped = example.StopList(stop)
-    for sender, text in [("38598514674", " stop "), ("Shop", "STOP"), ("38598303174", "Hi")]:
-        await stopped.received(InboundSms(sender, text=text))
+    opened = example.StopList(stop)
+    for _ in range(2):  # as two processes
+        await example.StopList(stop).add("38598514674")
     assert stop.read_text().splitlines()[1:] == ["38598514674"]
-    await example.send(people, stopped)
+    await example.send(people, opened)
     assert [(one.msisdn, one.text) for one in simulator.messages] == [
         ("38598303174", "Cy, our sale begins today. STOP ends this.")
     ]
-    with reserved_port() as port:
-        await example.main(people, port)
-    assert capsys.readouterr().out.count("2 excluded") == 2
+    assert capsys.readouterr().out == "2 excluded, 1 sent\n"
+
+
+async def test_two_way(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each text is answered once, and a STOP is kept, though the service is stopped at once."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.chdir(tmp_path)
+    example, stop = load("two_way"), tmp_path / "stop.txt"
+    texts = [("38598514674", "Stopp."), ("Shop", "STOP"), ("38598303174", "hours")]
+    async with InfobipClient.from_env() as client:
+        for sender, text in texts:
+            async with TestServer(example.make_app(client, example.StopList(stop))) as server:
+                simulator.callbacks = urls_of(server, "")
+                assert await simulator.inbound(sender, text, receiver="41793026700") == (200,)
+        async with TestServer(example.make_app(client, example.StopList(stop))):
+            for sender in ("38598303174", "38598514674"):
+                await simulator.wait_for(to=sender, timeout=60)
+    assert stop.read_text() == "38598514674\n"
+    answers = [(one.msisdn, one.submission.sender, one.text) for one in simulator.messages]
+    assert sorted(answers) == [
+        ("38598303174", "41793026700", "Open from 9 to 17, Saturdays to 12."),
+        ("38598514674", "41793026700", example.GOODBYE),
+    ]
 
 
 async def test_poll(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
