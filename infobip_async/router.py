@@ -145,7 +145,12 @@ class Router:
     def off(
         self, event: type[Event | DerivedEvent], handler: Callable[..., Awaitable[None]]
     ) -> None:
-        """Take a handler back; a handler that is not registered is ignored."""
+        """Take a handler back; a handler that is not registered is ignored.
+
+        Args:
+            event: the type that it is registered for.
+            handler: the coroutine function, as it was registered.
+        """
         self._each[event] = [one for one in self._each[event] if not _is(one, handler)]
         self._batches[event] = [one for one in self._batches[event] if not _is(one[1], handler)]
         if event is InboundSms:

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from public import MODULES
+
 PACKAGE = "infobip_async"
 ROOT = Path(__file__).parent.parent / PACKAGE
-ROOMS = ("asgi", "journal", "jetstream", "lists", "numbering", "simulator", "testing", "webhook")
-PUBLIC = (PACKAGE, *(f"{PACKAGE}.{room}" for room in ROOMS))
-"""What users import from; all else is the package's own."""
 
 
 @functools.cache
@@ -64,7 +63,7 @@ def test_nothing_private_is_imported() -> None:
 
 def test_the_command_line_imports_public_names_only() -> None:
     """Whatever the command line can do, the library can do, under the same names."""
-    known = {module: importlib.import_module(module).__all__ for module in PUBLIC}
+    known = {module: importlib.import_module(module).__all__ for module in MODULES}
     inner = [
         f"{file}: {module}.{name}"
         for file in trees()
@@ -87,7 +86,7 @@ def test_the_package_itself_loads_no_client_and_no_server() -> None:
     assert run.stdout.split() == []
 
 
-@pytest.mark.parametrize("module", PUBLIC)
+@pytest.mark.parametrize("module", MODULES)
 def test_every_public_name_can_be_imported(module: str) -> None:
     """The lazy ones as well; other names are refused."""
     public = importlib.import_module(module)

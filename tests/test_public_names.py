@@ -1,63 +1,39 @@
 """What every public name says of itself."""
 
 import ast
-import importlib
 import inspect
-from collections.abc import Iterator
+import re
 from enum import Enum
 from itertools import pairwise
 from textwrap import dedent
-from types import FunctionType
 
-import infobip_async
 from infobip_async import DeliveryStatus, HlrStatus
 from infobip_async.simulator import Fault
-
-MODULES = (
-    infobip_async.__name__,
-    *(
-        f"{infobip_async.__name__}.{room}"
-        for room in (
-            *("asgi", "journal", "jetstream", "lists", "numbering", "simulator", "telemetry"),
-            *("testing", "webhook"),
-        )
-    ),
-)
-PUBLIC = {
-    getattr(importlib.import_module(module), name): f"{module}.{name}"
-    for module in reversed(MODULES)
-    for name in importlib.import_module(module).__all__
-    if callable(getattr(importlib.import_module(module), name))
-}
-"""Each public class and function with the name that users import it by."""
-
-
-def functions() -> Iterator[tuple[str, FunctionType]]:
-    """Each public function, and each public method of a public class, properties included."""
-    for value, name in PUBLIC.items():
-        if inspect.isfunction(value):
-            yield name, value
-        elif inspect.isclass(value):
-            for attribute, member in vars(value).items():
-                for function in (
-                    getattr(member, "fget", None),
-                    getattr(member, "__func__", None),
-                    member,
-                ):
-                    if inspect.isfunction(function) and not attribute.startswith("_"):
-                        yield f"{name}.{attribute}", function
+from public import functions, values
 
 
 def test_every_public_name_has_a_docstring() -> None:
     """Classes, functions, methods and properties."""
     classes = [
         name
-        for value, name in PUBLIC.items()
+        for value, name in values().items()
         if inspect.isclass(value) and not vars(value).get("__doc__")
     ]
     assert classes == []
     undocumented = [name for name, function in functions() if not inspect.getdoc(function)]
     assert undocumented == []
+
+
+def test_arguments_are_documented_where_there_are_several() -> None:
+    """Each by its name; a docstring may refer to another one, which has them."""
+    silent = []
+    for name, function in functions():
+        doc = inspect.getdoc(function) or ""
+        taken = list(inspect.signature(function).parameters.keys() - {"self", "cls"})
+        unsaid = [one for one in taken if not re.search(rf"(?m)^    .*\b{one}\b.*:|`{one}`", doc)]
+        if len(taken) > 1 and unsaid and "arguments" not in doc:
+            silent.append((name, unsaid))
+    assert silent == []
 
 
 # --- members of enums ---
@@ -82,7 +58,7 @@ def members(enum: type[Enum]) -> dict[str, str]:
 
 def test_every_member_of_an_enum_says_what_it_means() -> None:
     """Below the member, where editors and the reference find it."""
-    enums = [value for value in PUBLIC if inspect.isclass(value) and issubclass(value, Enum)]
+    enums = [value for value in values() if inspect.isclass(value) and issubclass(value, Enum)]
     silent = [
         f"{enum.__name__}.{name}"
         for enum in enums

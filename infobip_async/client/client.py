@@ -202,7 +202,7 @@ class InfobipClient:
         return receipt
 
     async def send_one(self, message: Message, recipient: str) -> str:
-        """Send a message to one recipient by GET (§2/2), and return the gateway's id of it.
+        """Send `message` to one `recipient` by GET (§2/2), and return the gateway's id of it.
 
         Prefer `send`: here the URL holds the password, and no delivery report can settle an
         unknown outcome, since a GET carries no message id of the client's. Of a text that goes out
@@ -291,7 +291,7 @@ class InfobipClient:
         return self._composer.make_message_id()
 
     def message_ids(self, message: Message, message_id: str) -> tuple[str, ...]:
-        """The ids that reports name for a message that is sent under an id: one per request (§3.1).
+        """The ids that reports name for `message` if it is sent as `message_id`: one per request.
 
         Raises:
             LocalProtocolError: the message breaks a rule of the document.

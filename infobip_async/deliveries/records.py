@@ -185,7 +185,13 @@ class StoredDelivery:
     def requested(
         self, outcome: SendOutcome, reason: str | None, *, answered: bool = False
     ) -> Self:
-        """Say what became of its request."""
+        """Say what became of its request.
+
+        Args:
+            outcome: sent, refused, not sent or unknown.
+            reason: in words, why it was not sent, or is not known to be.
+            answered: whether the gateway itself said so.
+        """
         return attrs.evolve(self, given=outcome, reason=reason, answered=answered)
 
     def view(self, state: State | None = None) -> Delivery:

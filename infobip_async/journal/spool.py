@@ -78,6 +78,10 @@ class SpoolJournal:
     async def serve(self, router: Router, decode: Decode) -> AsyncIterator[None]:
         """Open both; move pushes from the file, and let the journal hand pushes to the router.
 
+        Args:
+            router: where the events go.
+            decode: reads a push.
+
         Raises:
             StorageUnavailableError: the file cannot be used, or another process moves its pushes.
         """

@@ -145,6 +145,10 @@ class SqliteJournal:
 
         If the file cannot be opened now, each push tries again to open it.
 
+        Args:
+            router: where the events go.
+            decode: reads a push.
+
         Raises:
             LocalProtocolError: the file can never be opened: there is no such directory, or it is
                 not a journal.

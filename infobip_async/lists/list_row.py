@@ -97,7 +97,17 @@ class ListRow:
         values: Sequence[str] = (),
         header: Header | None = None,
     ) -> Self:
-        """Make a row of its cells; a row with a fault has a number that is refused everywhere."""
+        """Make a row of its cells; a row with a fault has a number that is refused everywhere.
+
+        Args:
+            line: the line that it begins in, from 1.
+            position: its number among the rows, from 1.
+            number: the number as it stands there.
+            read_number: reads that, and says what is wrong with it and what was guessed.
+            key: what stands in the column of keys.
+            values: the text of all cells.
+            header: the names of the columns; none by default.
+        """
         msisdn, fault, guess = read_number(number)
         header = header or Header()
         if len(values) > len(header.names) and any(map(str.strip, values[len(header.names) :])):

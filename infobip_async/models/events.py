@@ -99,7 +99,12 @@ class HlrReport:
 
 @attrs.frozen
 class UdhElement:
-    """One information element of a user data header (3GPP TS 23.040 9.2.3.24)."""
+    """One information element of a user data header (3GPP TS 23.040 9.2.3.24).
+
+    Attributes:
+        identifier: what the element is for, 0 to 255, such as 0 for parts of a message.
+        data: its octets.
+    """
 
     identifier: int
     data: bytes

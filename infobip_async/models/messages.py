@@ -89,6 +89,9 @@ class _Addressing:
 class TextMessage(_Addressing):
     """A text. Its alphabet and its parts are chosen when it is sent or previewed.
 
+    As every message, it takes `source_addr_ton`, `source_addr_npi`, `dest_addr_ton` and
+    `dest_addr_npi` (§2/1.2), which go on the wire only when they are given.
+
     Attributes:
         text: one character or more, up to 255 parts; no lone surrogate, no U+001B.
         sender: 1 to 11 characters, or 1 to 14 digits (§2/1.2).
@@ -121,7 +124,13 @@ class BinaryMessage(_Addressing):
 
 @attrs.frozen
 class WapBookmark(_Addressing):
-    """A WAP bookmark: a title and the address that it opens (§2/1.2, type ``bookmark``)."""
+    """A WAP bookmark (§2/1.2, type ``bookmark``).
+
+    Attributes:
+        text: its title.
+        url: the address that it opens.
+        sender: 1 to 11 characters, or 1 to 14 digits.
+    """
 
     text: str
     url: str

@@ -78,7 +78,12 @@ class Tables:
 
     @classmethod
     def from_text(cls, networks: str, mccs: str) -> Self:
-        """Read tables from the text of the two files; see `from_csv`."""
+        """Read tables from the text of the two files; see `from_csv`.
+
+        Args:
+            networks: the text of a file like ``networks.csv``.
+            mccs: the text of a file like ``mcc.csv``.
+        """
         by_code = {network.mcc + network.mnc: network for network in _read_networks(networks)}
         codes = list(_read(mccs, _MCC_COLUMNS))
         digits = {network.mcc: len(network.mnc) for network in by_code.values()}
@@ -88,7 +93,12 @@ class Tables:
         return cls(by_code, countries, digits, frozenset(others))
 
     def network(self, mcc: str, mnc: str) -> Network | None:
-        """The network of an MCC and an MNC; None if it is not known."""
+        """The network of an MCC and an MNC; None if it is not known.
+
+        Args:
+            mcc: three digits.
+            mnc: two or three digits: ``01`` and ``001`` are different networks.
+        """
         return self.networks.get(mcc + mnc)
 
     @cached_property

@@ -80,7 +80,13 @@ class PushKind(Enum):
 
 @attrs.frozen
 class CallbackUrls:
-    """The addresses to enter in the account's profile page (§3.1, §5, §6), which hold a secret."""
+    """The addresses to enter in the account's profile page, which hold a secret.
+
+    Attributes:
+        delivery_reports: where delivery reports are posted (§3.1).
+        hlr_reports: where HLR reports are posted (§5).
+        inbound_sms: the template of the GET that brings an inbound SMS (§6).
+    """
 
     delivery_reports: str = attrs.field(repr=False)
     hlr_reports: str = attrs.field(repr=False)

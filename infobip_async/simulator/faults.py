@@ -179,7 +179,12 @@ class Faults:
         return tuple(self._struck.get(Fault(fault), ()))
 
     def draw(self, faults: Iterable[Fault], operation: Operation) -> Rule | None:
-        """Give the rule that strikes now, and count it; None where no rule strikes."""
+        """Give the rule that strikes now, and count it; None where no rule strikes.
+
+        Args:
+            faults: those that are possible now.
+            operation: what the request asks for.
+        """
         for rule in self._rules:
             if (
                 rule.fault in faults
@@ -192,7 +197,12 @@ class Faults:
         return None
 
     def record(self, fault: Fault, ids: Iterable[str]) -> None:
-        """Record the ids that a fault struck."""
+        """Record the ids that a fault struck.
+
+        Args:
+            fault: what went wrong.
+            ids: the ids of the messages and lookups, in order.
+        """
         self._struck.setdefault(fault, deque(maxlen=self.keep)).extend(ids)
 
     def timetable(self, exchange: Exchange) -> Timetable:

@@ -109,7 +109,13 @@ class Gateway:
         return deque(maxlen=self.keep)
 
     def open_account(self, username: str, password: str, balance: Decimal) -> Account:
-        """Open an account; it replaces one of the same name."""
+        """Open an account; it replaces one of the same name.
+
+        Args:
+            username: its name.
+            password: its password.
+            balance: its credits.
+        """
         account = self.accounts[username] = Account(username, password, balance)
         return account
 
@@ -119,7 +125,12 @@ class Gateway:
         return (self.callbacks.delivery_reports or None) if self.callbacks else None
 
     def hold(self, username: str, reports: Iterable[DeliveryReport]) -> None:
-        """Keep delivery reports until the account pulls them (§3.2)."""
+        """Keep delivery reports until the account pulls them (§3.2).
+
+        Args:
+            username: the account's name.
+            reports: in the order in which they are given out.
+        """
         self.accounts[username].unclaimed.extend(reports)
 
     def reset(self) -> None:

@@ -77,7 +77,12 @@ class HandsetMessage:
         return number not in self._by_number
 
     def add(self, number: int, message: SentMessage) -> None:
-        """Take a part in."""
+        """Take a part in.
+
+        Args:
+            number: the place of the part, from 1.
+            message: the part.
+        """
         self._joined = None
         self._by_number[number] = message
 
