@@ -20,7 +20,8 @@ InfobipError
 ├── RunStoppedError              a run could not go on; why is its cause
 └── StorageUnavailableError      a journal, job or store cannot be used; nothing was kept
 
-No text of these errors holds a password or a webhook secret.
+No text of these errors holds a password, a webhook secret, or what a person could be known by: a
+number, a sender, a key, a text. Such a value is in an attribute of the error.
 """
 
 from typing import Any, Self
@@ -62,7 +63,23 @@ class NetworkNotCoveredError(GatewayRefusedError):
 
 
 class InvalidDestinationError(GatewayRefusedError):
-    """No recipient of a send is a good destination, or the number of a lookup is none."""
+    """No recipient of a send is a good destination, or the number of a lookup is none.
+
+    Attributes:
+        destination: the number of the lookup; empty for a send.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | str = "",
+        name: str = "UNKNOWN",
+        operation: str = "",
+        destination: str = "",
+    ) -> None:
+        super().__init__(message, code=code, name=name, operation=operation)
+        self.destination = destination
 
 
 class InvalidRequestError(GatewayRefusedError):
@@ -117,12 +134,17 @@ class LocalProtocolError(ProtocolError, ValueError):
     Attributes:
         field: the argument or attribute at fault, such as ``"sender"``.
         section: the section of the document that holds the rule, such as ``"2/1.2"``.
+        value: what breaks the rule, such as a number. No text of the error has it, so that a
+            program can log its errors. None where nothing single is at fault.
     """
 
-    def __init__(self, message: str, *, field: str = "", section: str = "") -> None:
+    def __init__(
+        self, message: str, *, field: str = "", section: str = "", value: object = None
+    ) -> None:
         super().__init__(message)
         self.field = field
         self.section = section
+        self.value = value
 
     def __str__(self) -> str:
         where = f"{self.field}: " if self.field else ""
@@ -149,11 +171,15 @@ class LookupTimeoutError(InfobipError, TimeoutError):
 
     Attributes:
         lookup_id: the gateway's id of the lookup; a late report has the same.
+        destination: the number that was looked up.
     """
 
-    def __init__(self, message: str, *, lookup_id: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, lookup_id: str | None = None, destination: str = ""
+    ) -> None:
         super().__init__(message)
         self.lookup_id = lookup_id
+        self.destination = destination
 
 
 class DeliveryTimeoutError(InfobipError, TimeoutError):

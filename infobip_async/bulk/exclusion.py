@@ -40,5 +40,5 @@ def excluded(exclude: Container[str]) -> Container[str]:
     try:
         read = frozenset(normalise(number) for number in odd if looks_like_number(number))
     except LocalProtocolError as fault:
-        raise LocalProtocolError(str(fault.args[0]), field="exclude") from None
+        raise LocalProtocolError(fault.args[0], field="exclude", value=fault.value) from None
     return _Also(exclude, read) if read else exclude

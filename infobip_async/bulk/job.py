@@ -28,7 +28,7 @@ from infobip_async.concurrency.sqlite_file import FileKind
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models.events import DeliveryReport
 from infobip_async.models.messages import Recipient
-from infobip_async.runs.job import JobFile, text_of
+from infobip_async.runs.job import JobFile, row_of, text_of
 from infobip_async.runs.screening import Job
 
 _TABLES: Final = """
@@ -142,8 +142,8 @@ class SendJob(JobFile):
         if len(records) == len(seen):
             return records, None
         key = seen[len(records)][0]
-        row = f"row {key + 1}" if isinstance(key, int) else f"the row with the key {key!r}"
-        return records, self._changed(f"{row} has another number or another message there")
+        row = f"{row_of(key)} has another number or another message there"
+        return records, self._changed(row, key)
 
     async def intend(self, entries: Iterable[Entry]) -> None:
         """Write down what is about to be sent, in place of what was known of it."""

@@ -214,7 +214,9 @@ class BulkSend:
     def _is_settled(self, key: Key, item: Outgoing, record: Record) -> bool:
         """Whether an item needs nothing more, since the job knows what became of it."""
         if record.own:
-            self._refuse(item, LocalProtocolError(f"{key!r} stands for another item", field="key"))
+            self._refuse(
+                item, LocalProtocolError("stands for another item", field="key", value=key)
+            )
         elif record.answered or (record.in_doubt and self._settings.on_unknown == "report"):
             self._emit(_known(item, record))
         else:

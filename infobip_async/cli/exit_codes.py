@@ -46,6 +46,20 @@ SIGNALLED: Final = 128
 """Exit code of a program that a signal ended, less the signal's number."""
 
 
+def told(error: InfobipError) -> str:
+    """Say what went wrong to the person who gave the list: with the number or text at fault."""
+    what = str(error)
+    for option, here in _SPELLINGS.items():
+        what = what.replace(option, here)
+    value = getattr(_behind(error), "value", None)
+    return what if value is None else f"{what}: {value!r}"
+
+
+def _behind(error: InfobipError) -> BaseException | None:
+    """Why a run could not go on; of other errors, the error."""
+    return error.__cause__ if isinstance(error, RunStoppedError) else error
+
+
 def fail(error: InfobipError, *, code: int | None = None) -> NoReturn:
     """Say on standard error what went wrong, and leave.
 
@@ -53,15 +67,11 @@ def fail(error: InfobipError, *, code: int | None = None) -> NoReturn:
         error: names what went wrong.
         code: to leave with; by default, the one of the error.
     """
-    what = str(error)
-    for option, here in _SPELLINGS.items():
-        what = what.replace(option, here)
     cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
-    click.secho(f"{type(error).__name__}{cause}: {what}", fg="red", err=True)
+    click.secho(f"{type(error).__name__}{cause}: {told(error)}", fg="red", err=True)
     for message_id in getattr(error, "message_ids", ()):
         click.echo(f"  may have been sent: {message_id}", err=True)
-    behind = error.__cause__ if isinstance(error, RunStoppedError) else error
-    codes = (number for kind, number in _EXIT_CODES if isinstance(behind, kind))
+    codes = (number for kind, number in _EXIT_CODES if isinstance(_behind(error), kind))
     sys.exit(next(codes, 1) if code is None else code)
 
 

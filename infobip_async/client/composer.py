@@ -104,8 +104,9 @@ def _check_tags(recipients: Iterable[Recipient], key: IdKey) -> None:
     for one in recipients:
         if one.message_id and not key.fits(one.message_id):
             raise LocalProtocolError(
-                f"{one.message_id!r} has no tag of the id_key, see tag_message_id",
+                "has no tag of the id_key, see tag_message_id",
                 field="message_id",
+                value=one.message_id,
             )
 
 

@@ -16,7 +16,7 @@ from infobip_async.deliveries.ledger import Ledger
 from infobip_async.deliveries.records import DeliveryKey, StoredDelivery
 from infobip_async.deliveries.store import DeliveryQuery
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
-from infobip_async.runs.job import Identity, text_of
+from infobip_async.runs.job import Identity, row_of, text_of
 
 _KEY_OCTETS: Final = 8
 _OWN: Final = Record(own=True)
@@ -86,10 +86,8 @@ class RunRecord:
         if len(records) == len(items):
             return records, None
         key = items[len(records)][0]
-        row = f"row {key + 1}" if isinstance(key, int) else f"the row with the key {key!r}"
-        return records, self._differs(
-            f"{row} has another number or another message there, or another account sent it"
-        )
+        row = f"{row_of(key)} has another number or another message there"
+        return records, self._differs(f"{row}, or another account sent it", key)
 
     def _meet(
         self,
@@ -121,12 +119,13 @@ class RunRecord:
         records.append(_record(known))
         return attrs.evolve(known, owner=self._owner)
 
-    def _differs(self, row: str) -> LocalProtocolError:
+    def _differs(self, row: str, key: Key | None = None) -> LocalProtocolError:
         return LocalProtocolError(
             f"this is not the source of the run {self._run!r}: {row}; nothing from there on was"
             " sent: go on with the source as it was (rows may be appended), or take another name"
             " for this one",
             field="run",
+            value=key if isinstance(key, str) else None,
         )
 
     async def check_end(self, rows: int) -> LocalProtocolError | None:

@@ -193,9 +193,12 @@ class LookupTable:
 
     def _reject(self, batch: Batch, position: int, row: HlrSubmission) -> None:
         if not row.accepted:
-            reason = f"no report for {row.destination}: status {row.raw_status!r}"
             refusal = InvalidDestinationError(
-                reason, code="FAILED", name="FAILED", operation="lookup"
+                f"the gateway does not look it up: status {row.raw_status!r}",
+                code="FAILED",
+                name="FAILED",
+                operation="lookup",
+                destination=row.destination,
             )
             self._answer(batch, position, HlrOutcome.REFUSED, refusal)
         elif row.lookup_id:
@@ -355,8 +358,11 @@ class LookupTable:
         self._remember(pending)
         for lookup_id, position in pending.items():
             del self._waiting[lookup_id]
-            number = batch.destinations[position]
-            late = LookupTimeoutError(f"no report for {number} in time", lookup_id=lookup_id)
+            late = LookupTimeoutError(
+                "no report in time",
+                lookup_id=lookup_id,
+                destination=batch.destinations[position],
+            )
             self._answer(batch, position, HlrOutcome.TIMED_OUT, late, lookup_id)
         batch.release_if_done()
 

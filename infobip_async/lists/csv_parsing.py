@@ -268,7 +268,7 @@ class TableRows:
         header = Header(tuple(names if self.named else map(str, range(1, len(names) + 1))))
         for column in (self.recipient, *(() if self.key is None else (self.key,)), *self.fields):
             if header.place(column) is None:
-                raise LocalProtocolError(f"no column {column!r} in the first line, {cells!r}")
+                raise LocalProtocolError(f"no column {column!r} in the first line", value=cells)
         return header
 
     def _check(self, header: Header) -> None:
@@ -278,6 +278,7 @@ class TableRows:
             name = next(filter(_has_number, header.names), "")
         if name:
             raise LocalProtocolError(
-                f"the first line looks like a recipient, {name!r};"
-                " give the list a header line, or header=False"
+                "the first line looks like a recipient;"
+                " give the list a header line, or header=False",
+                value=name,
             )

@@ -350,5 +350,5 @@ def _read_normalised(country: str | None, number: str) -> tuple[str, str, str]:
     try:
         reading = read_number(number, country)
     except LocalProtocolError as fault:
-        return number, str(fault.args[0]).removeprefix(f"{number!r} "), ""
+        return number, str(fault.args[0]), ""
     return reading.msisdn, "", reading.guess

@@ -114,13 +114,12 @@ async def survey(
 
 
 def _refusal(item: ListItem) -> str:
-    """Why a message cannot be sent, without its number; empty where it can."""
-    number = item.row.msisdn
+    """Why a message cannot be sent; empty where it can."""
     try:
-        check_destination(number)
+        check_destination(item.row.msisdn)
         _looked_at(item.message)
     except LocalProtocolError as fault:
-        return str(fault.args[0]).removeprefix(f"{number!r} ")
+        return str(fault.args[0])
     return ""
 
 

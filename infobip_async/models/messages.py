@@ -168,7 +168,7 @@ def recipient_of(given: object) -> Recipient:
         return Recipient(given)
     if isinstance(given, Recipient):
         return given
-    raise LocalProtocolError(f"{given!r} is not a string", field="recipients")
+    raise LocalProtocolError("is not a string", field="recipients", value=given)
 
 
 class SubmissionType(Enum):

@@ -66,7 +66,7 @@ def _fault_of(msisdn: str) -> str:
     if not msisdn:
         return "is empty"
     if _ONE_DESTINATION.fullmatch(international):
-        return f"is not plain digits without a leading + or 0: write {international!r}"
+        return "is not plain digits without a leading + or 0: write its digits alone"
     if not _DIGITS.fullmatch(msisdn):
         return "has characters other than the digits 0 to 9"
     if msisdn.startswith("0"):
@@ -88,8 +88,8 @@ def check_destination(msisdn: str, *, field: str = "recipients") -> str:
         if _ONE_DESTINATION.fullmatch(msisdn) and not _mark_of(msisdn):
             return msisdn
     except TypeError:
-        raise LocalProtocolError(f"{msisdn!r} is not a string", field=field) from None
-    raise LocalProtocolError(f"{msisdn!r} {_fault_of(msisdn)}", field=field, section=_SENDING)
+        raise LocalProtocolError("is not a string", field=field, value=msisdn) from None
+    raise LocalProtocolError(_fault_of(msisdn), field=field, section=_SENDING, value=msisdn)
 
 
 def check_destinations(msisdns: Sequence[str], *, field: str = "recipients") -> None:
@@ -121,7 +121,7 @@ def _joined(numbers: Sequence[str], field: str) -> str:
     except TypeError:
         every: Sequence[object] = numbers
         bad = next(number for number in every if not isinstance(number, str))
-        raise LocalProtocolError(f"{bad!r} is not a string", field=field) from None
+        raise LocalProtocolError("is not a string", field=field, value=bad) from None
 
 
 def _first_fault(msisdns: Sequence[str], field: str) -> LocalProtocolError:
@@ -130,8 +130,8 @@ def _first_fault(msisdns: Sequence[str], field: str) -> LocalProtocolError:
         for place, msisdn in enumerate(msisdns, 1)
         if not _ONE_DESTINATION.fullmatch(msisdn) or _mark_of(msisdn)
     )
-    what = f"number {place} of {len(msisdns)}, {msisdn!r}, {_fault_of(msisdn)}"
-    return LocalProtocolError(what, field=field, section=_SENDING)
+    what = f"number {place} of {len(msisdns)} {_fault_of(msisdn)}"
+    return LocalProtocolError(what, field=field, section=_SENDING, value=msisdn)
 
 
 def _first_duplicate(msisdns: Sequence[str], field: str) -> LocalProtocolError:
@@ -141,8 +141,8 @@ def _first_duplicate(msisdns: Sequence[str], field: str) -> LocalProtocolError:
         for place, msisdn in enumerate(msisdns, 1)
         if seen.setdefault(msisdn, place) != place
     )
-    what = f"{msisdn!r} stands at {seen[msisdn]} and at {place}; the gateway would drop one of them"
-    return LocalProtocolError(what, field=field, section=_FILTERING)
+    what = f"a number stands at {seen[msisdn]} and at {place}; the gateway would drop one of them"
+    return LocalProtocolError(what, field=field, section=_FILTERING, value=msisdn)
 
 
 def is_numeric_sender(sender: str) -> bool:
@@ -164,7 +164,7 @@ def check_sender(sender: str) -> str:
     """
     fault = _fault_of_sender(sender)
     if fault:
-        raise LocalProtocolError(f"{sender!r} {fault}", field="sender", section=_SENDING)
+        raise LocalProtocolError(fault, field="sender", section=_SENDING, value=sender)
     return sender
 
 
@@ -201,14 +201,12 @@ def check_lookup_destination(destination: str) -> str:
         LocalProtocolError: it cannot be written into a query.
     """
     if not isinstance(destination, str):
-        raise LocalProtocolError(f"{destination!r} is not a string", field="destinations")
+        raise LocalProtocolError("is not a string", field="destinations", value=destination)
     mark = _mark_of(destination)
     if destination and not mark and not _UNCARRIABLE.search(destination):
         return destination
     what = "has a ';', a line break or a control character" if destination else "is empty"
-    raise LocalProtocolError(
-        f"{destination!r} {mark or what}", field="destinations", section=_LOOKUP
-    )
+    raise LocalProtocolError(mark or what, field="destinations", section=_LOOKUP, value=destination)
 
 
 def check_lookup_destinations(destinations: Sequence[str]) -> None:

@@ -180,7 +180,7 @@ def fault_of_spreadsheet(number: str) -> str:
 
 
 def _fault(number: str, what: str) -> LocalProtocolError:
-    return LocalProtocolError(f"{number!r} {what}", field="number", section="2/1.2")
+    return LocalProtocolError(what, field="number", section="2/1.2", value=number)
 
 
 def _refuse(number: str, digits: str) -> NoReturn:
@@ -273,7 +273,7 @@ def _read_in_country(number: str, digits: str, country: str) -> Reading:
             return home if mobile else abroad
     elif mobile or not mobile_abroad:
         return home
-    raise _fault(number, f"can be a number of {country}, or +{abroad.msisdn}: write the + in front")
+    raise _fault(number, f"can be a number of {country}, or an international one: write its +")
 
 
 def _is_mobile(reading: Reading) -> bool:

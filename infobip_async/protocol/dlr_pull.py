@@ -62,9 +62,10 @@ def encode_request(
     for message_id in wanted:
         if not message_id or "," in message_id:
             raise LocalProtocolError(
-                f"{message_id!r} cannot be asked for: ids are separated by commas",
+                "cannot be asked for: ids are separated by commas",
                 field="message_ids",
                 section="3.2",
+                value=message_id,
             )
     if wanted:
         pairs.append(("MessageId", ",".join(wanted)))

@@ -140,7 +140,7 @@ def _element(name: str, value: str) -> bytes:
 def _check_id(message_id: str) -> str:
     if not message_id.isprintable():
         raise LocalProtocolError(
-            f"{message_id!r} is not printable", field="message_id", section="2/1.1"
+            "is not printable", field="message_id", section="2/1.1", value=message_id
         )
     return message_id
 

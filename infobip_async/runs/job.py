@@ -31,6 +31,11 @@ WAYS_OUT: Final = (
 )
 
 
+def row_of(key: str | int) -> str:
+    """Name a row by its position; a key is not said, since it may tell whose it is."""
+    return f"row {key + 1}" if isinstance(key, int) else "the row with a key"
+
+
 @attrs.frozen
 class Identity:
     """Tells the items of one job from changed ones, without holding what they say.
@@ -148,16 +153,18 @@ class JobFile:
             return None
         return self._changed(f"it ends after {rows:,} {self.rows}, and the job has {known:,}")
 
-    def _changed(self, row: str) -> LocalProtocolError:
+    def _changed(self, row: str, key: str | int | None = None) -> LocalProtocolError:
         """Make the error for a source that is not the job's.
 
         Args:
             row: the first row that differs, and how.
+            key: of that row, or its position.
         """
         return LocalProtocolError(
             f"this is not the source of the job {self.path}: {row}; nothing from there on was sent:"
             f" {WAYS_OUT}",
             field="job",
+            value=key if isinstance(key, str) else None,
         )
 
     async def _change(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:

@@ -57,7 +57,7 @@ def read_seed(path: str | PathLike[str]) -> Seed:
 def _phone(number: str, decided: object) -> Phone:
     try:
         if not isinstance(decided, dict):
-            raise LocalProtocolError(f"phone {number!r} must be an object", field="seed")
+            raise LocalProtocolError("a phone must be an object", field="seed", value=number)
         return phone_of(number, Given(DECISION, decided))
     except Refusal as refusal:
-        raise LocalProtocolError(f"phone {number!r}: {refusal.reason}", field="seed") from None
+        raise LocalProtocolError(refusal.reason, field="seed", value=number) from None

@@ -74,7 +74,7 @@ def test_everyone_gets_a_text(send: Run, gateway: Any) -> None:
     assert ids == {message.message_id for message in gateway.simulator.messages}
     assert (rows["2"]["recipient"], rows["2"]["key"]) == ("41793026727", "2")
     assert (rows["3"]["recipient"], rows["3"]["outcome"]) == ("n/a", "refused")
-    assert rows["3"]["reason"] == "recipients: 'n/a' is no telephone number (§2/1.2)"
+    assert rows["3"]["reason"] == "recipients: is no telephone number (§2/1.2)"
     assert result.exit_code == 6
     assert "4 rows, 3 messages: 3 in 1 part; 3 parts" in result.stderr
     assert "not sent  1 number: is no telephone number (line 4)" in result.stderr

@@ -146,7 +146,10 @@ CHANGED = {
     "a row in front": ([(HELLO, NUMBER), *ROWS], "row 1 has another number"),
     "a text is edited": ([*ROWS[:2], (BYE, ROWS[2][1]), *ROWS[3:]], "row 3 has another number"),
     "rows are removed": (ROWS[:4], "it ends after 4 rows"),
-    "a key has another text": ([Outgoing(BYE, ROWS[5][1], "key 5")], "the key 'key 5' has another"),
+    "a key has another text": (
+        [Outgoing(BYE, ROWS[5][1], "key 5")],
+        "the row with a key has another",
+    ),
 }
 
 

@@ -70,9 +70,10 @@ async def test_a_csv_has_a_column(source: bytes, column: str, expected: list[str
 
 @pytest.mark.parametrize("column", ["phone", "0", "3", "-1"])
 async def test_a_column_that_is_not_there_is_refused(column: str) -> None:
-    """The error shows the header."""
-    with pytest.raises(LocalProtocolError, match=r"no column .*'name', 'msisdn'"):
+    """The error has the header."""
+    with pytest.raises(LocalProtocolError, match="no column") as caught:
         await _read(io.BytesIO(b"name,msisdn\n1,2\n"), column)
+    assert caught.value.value == ["name", "msisdn"]
 
 
 async def test_a_line_without_end_is_refused() -> None:
@@ -209,7 +210,7 @@ async def test_messages_of_every_kind_can_be_sent() -> None:
         (b"n\nJos\xe9\n", {"recipient": "n"}, "Hi", "the list, line 2 is not utf-8"),
         (b'n\n1\n\n"2', {"recipient": "n"}, "Hi", "a quotation mark in line 4 is not closed"),
         (b"n\n1\n\0\n", {"recipient": "n"}, "Hi", "there is a NUL in line 3"),
-        (b"385 98-1\n", {"recipient": "1"}, "Hi", "looks like a recipient, '385 98-1'"),
+        (b"385 98-1\n", {"recipient": "1"}, "Hi", "looks like a recipient"),
     ],
 )
 async def test_a_list_that_cannot_be_read_is_refused(

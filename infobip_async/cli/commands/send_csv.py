@@ -28,7 +28,7 @@ from infobip_async import (
 from infobip_async.cli.account import Account
 from infobip_async.cli.confirm_send import Confirmation
 from infobip_async.cli.event_json import as_json
-from infobip_async.cli.exit_codes import PARTLY
+from infobip_async.cli.exit_codes import PARTLY, told
 from infobip_async.cli.following import Following, Storing, how_to_go_on
 from infobip_async.cli.list_options import ListOptions, check_kept
 from infobip_async.cli.options import options_of
@@ -133,7 +133,7 @@ class Options:
                 Path(self.exclude), recipient=self.exclude_column, country=country
             )
         except LocalProtocolError as fault:
-            what = str(fault).replace('recipient="1"', "--exclude-column 1")
+            what = told(fault).replace("--column 1", "--exclude-column 1")
             raise click.UsageError(f"--exclude: {what}") from None
 
     def run(

@@ -156,7 +156,7 @@ def _fault_of(number: str) -> str:
     try:
         check_destination(number)
     except LocalProtocolError as fault:
-        return f"{fault.args[0]}."
+        return f"{number!r} {fault.args[0]}."
     return f"{number!r} is no number of 5 to 15 digits."
 
 
@@ -183,7 +183,7 @@ def _of_sender(submission: Submission) -> Iterator[Doubt]:
     try:
         check_sender(sender)
     except LocalProtocolError as fault:
-        yield Doubt(WRONG, f"The sender {fault.args[0]}.", "2/1.2")
+        yield Doubt(WRONG, f"The sender {sender!r} {fault.args[0]}.", "2/1.2")
         return
     if not is_numeric_sender(sender) and not gsm7_fits(sender):
         yield Doubt(DOUBTFUL, "The sender has characters outside the GSM alphabet.")

@@ -64,8 +64,8 @@ def test_a_good_message_has_nothing(xml) -> None:
 @pytest.mark.parametrize(
     ("recipients", "about"),
     [
-        ("<gsm>+38598514674</gsm>", "without a leading + or 0: write '38598514674'"),
-        ("<gsm>0038598514674</gsm>", "write '38598514674'"),
+        ("<gsm>+38598514674</gsm>", "without a leading + or 0: write its digits alone"),
+        ("<gsm>0038598514674</gsm>", "write its digits alone"),
         ("<gsm>0985146</gsm>", "leading 0"),
         ("<gsm>12</gsm>", "no number of 5 to 15 digits"),
         ("<gsm>abc</gsm>", "other than the digits"),
