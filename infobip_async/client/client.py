@@ -314,10 +314,11 @@ class InfobipClient:
 
         Args:
             message_ids: the messages to ask about; all where there are none.
-            router: its handlers of `UnreadableRow` get the rows that cannot be read.
+            router: its handlers of `UnreadableRow` get what cannot be read, a whole reply included.
 
         Raises:
-            RemoteProtocolError: the reply cannot be read; its `raw` may be the only copy.
+            RemoteProtocolError: the reply cannot be read, and there is no router; its `raw` may be
+                the only copy.
         """
         return await self._reports.take(message_ids, router)
 
@@ -368,10 +369,11 @@ class InfobipClient:
 
         Args:
             interval: seconds between two pulls.
-            router: as for `pull_reports`.
+            router: as for `pull_reports`. If its handlers fail, they get the same again.
 
         Raises:
-            RemoteProtocolError: a reply cannot be read; its `raw` may be the only copy.
+            GatewayRefusedError: the gateway refuses, such as a wrong password.
+            RemoteProtocolError: as `pull_reports` raises it.
         """
         return self._reports.poll(interval, router)
 

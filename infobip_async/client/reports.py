@@ -1,7 +1,6 @@
 """Delivery reports pulled from the gateway (§3.2); none is lost on the way to a caller."""
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,7 +15,8 @@ from infobip_async.errors import GatewayUnreachableError, RemoteProtocolError
 from infobip_async.models.events import DeliveryReport, UnreadableRow
 from infobip_async.protocol import dlr_pull
 from infobip_async.protocol.exchange import Credentials, HttpReply
-from infobip_async.redaction import spellings
+from infobip_async.protocol.form import printable
+from infobip_async.redaction import logger_of_faults, spellings
 from infobip_async.router import Router
 
 IDS_AT_ONCE: Final = 50
@@ -24,7 +24,7 @@ IDS_AT_ONCE: Final = 50
 
 _MOST_UNREADABLE: Final = 10_000
 
-_logger = logging.getLogger("infobip_async.client")
+_logger = logger_of_faults("infobip_async.client")
 
 
 class ReportQueue:
@@ -54,9 +54,11 @@ class ReportQueue:
     async def pull(self, message_ids: tuple[str, ...] = (), router: Router | None = None) -> None:
         """Bring reports into the queue, even if the caller is cancelled meanwhile.
 
-        Rows that cannot be read go to the handlers of a router, or wait to be taken.
+        With a router, what cannot be read goes to its handlers, or waits to be taken: rows, and a
+        reply as a whole. Without one, such a reply is raised.
         """
-        await self._outcomes.read("pull_reports", partial(self._encode, message_ids), self._keep)
+        keep = self._keep if router is None else self._keep_whole
+        await self._outcomes.read("pull_reports", partial(self._encode, message_ids), keep)
         if router is not None and router.handles(UnreadableRow):
             rows = self.take_unreadable()
             try:
@@ -88,6 +90,8 @@ class ReportQueue:
                 if isinstance(fault, RemoteProtocolError) and fault.status is None:
                     raise  # its `raw` may be the only copy of reports
                 _logger.warning("delivery reports could not be pulled: %s", fault)
+            except ExceptionGroup:
+                _logger.exception("handlers failed on what cannot be read: they get it again")
             while self.waiting:
                 yield self.waiting.popleft()
             with suppress(TimeoutError):
@@ -99,11 +103,20 @@ class ReportQueue:
             if isinstance(row, DeliveryReport):
                 self.waiting.append(row)
             else:
-                # A gateway may repeat the request in the row, and with it the password.
-                row = attrs.evolve(row, raw=self._password.sub("***", row.raw))  # noqa: PLW2901
-                self._unreadable.append(row)
-                self._outcomes.watch.unreadable(1, "pull")
-                _logger.warning("an unreadable report was pulled: %s", row.reason)
+                self._set_aside(row)
+
+    def _keep_whole(self, reply: HttpReply) -> None:
+        """Keep the reports, or the reply if it cannot be read: it may be their only copy."""
+        try:
+            self._keep(reply)
+        except RemoteProtocolError as fault:
+            self._set_aside(UnreadableRow(printable(reply.body), str(fault)))
+
+    def _set_aside(self, row: UnreadableRow) -> None:
+        # A gateway may repeat the request in the row, and with it the password.
+        self._unreadable.append(attrs.evolve(row, raw=self._password.sub("***", row.raw)))
+        self._outcomes.watch.unreadable(1, "pull")
+        _logger.warning("an unreadable report was pulled: %s", row.reason)
 
     async def take(
         self, message_ids: Iterable[str] = (), router: Router | None = None

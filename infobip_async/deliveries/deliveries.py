@@ -4,7 +4,6 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing
 from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final, Self, get_args
@@ -13,6 +12,7 @@ from infobip_async.bulk.items import SendOutcome, SendResult
 from infobip_async.concurrency.stop_deadline import time_to_stop
 from infobip_async.concurrency.tasks import LastingTasks, TaskSet
 from infobip_async.deliveries.ledger import Ledger, refuse
+from infobip_async.deliveries.polling import Polling
 from infobip_async.deliveries.records import (
     Delivery,
     DeliveryCounts,
@@ -77,7 +77,8 @@ class Deliveries:
         router: brings the reports, and has the handlers of `Delivery`.
         store: keeps the deliveries; without one they are in memory.
         poll_interval: seconds between two pulls of reports (§3.2), where the gateway has no URL to
-            push them to; None to pull none. A pull that fails is logged, and made again.
+            push them to; None to pull none. A pull that fails is logged, and made again; where
+            the gateway refuses, such as a wrong password, less and less often.
         final_after: seconds after which a message without a final report is final and not known.
         stop_timeout: seconds that leaving the context waits for requests and handlers.
         clock: gives the time in seconds since the epoch.
@@ -108,6 +109,7 @@ class Deliveries:
         self._poll_interval = poll_interval
         self._stop_timeout = stop_timeout
         self._clock = clock
+        self._sleep = sleep
         self._ledger = Ledger(
             self._store, router, clock=clock, sleep=sleep, final_after=final_after
         )
@@ -125,7 +127,7 @@ class Deliveries:
         self._router.on(DeliveryReport, batch=_PUSH)(self._ledger.reported)
         self._ledger.start()
         if self._poll_interval is not None:
-            self._polling.start(partial(self.poll, interval=self._poll_interval))
+            self._polling.start(partial(self._pulls.keep_on, self._poll_interval))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -213,28 +215,21 @@ class Deliveries:
     async def poll(self, *, interval: float = 60.0) -> None:
         """Pull reports again and again (§3.2), where the gateway has no URL to push them to.
 
-        They go to all handlers of the router. The gateway gives a report once, so it is held until
-        the store takes it; a handler of yours that fails is not called again.
+        They go to all handlers of the router, and what cannot be read to those of `UnreadableRow`.
+        The gateway gives a report once, so it is held until the store takes it; a handler of yours
+        that fails is not called again.
 
         Args:
             interval: seconds between two pulls.
 
         Raises:
             AuthenticationError: the username or password is wrong or missing.
-            RemoteProtocolError: a reply cannot be read; its `raw` may be the only copy.
         """
-        async with aclosing(self._sender.poll_reports(interval=interval)) as reports:
-            async for report in reports:
-                while not await self._is_taken(report):  # noqa: ASYNC110 - the store tells nobody
-                    await asyncio.sleep(interval)
+        await self._pulls.poll(interval)
 
-    async def _is_taken(self, report: DeliveryReport) -> bool:
-        try:
-            await self._router.dispatch([report])
-        except ExceptionGroup as faults:
-            _logger.exception("handlers failed on a report that was pulled")
-            return faults.subgroup(StorageUnavailableError) is None
-        return True
+    @property
+    def _pulls(self) -> Polling:
+        return Polling(self._sender, self._router, self._sleep, self._clock)
 
     # --- what is known ---
 

@@ -130,6 +130,30 @@ async def test_an_unreadable_reply_is_raised_with_what_came(gateway, connect) ->
     assert caught.value.raw == b"<DeliveryReport><message id="
 
 
+async def test_an_unreadable_reply_goes_to_the_handlers_of_a_router(
+    gateway, connect, quiet, caplog
+) -> None:
+    """As one row, whichever call pulls it; without handlers it waits to be taken."""
+    client, router, rows = connect(), Router(), []
+    gateway.answer(b"<DeliveryReport><message id=")
+    assert await client.pull_reports(router=router) == ()
+    (row,) = client.take_unreadable_reports()
+    assert row.raw == "<DeliveryReport><message id="
+
+    @router.on(UnreadableRow)
+    async def handle(row: UnreadableRow) -> None:
+        rows.append(row)
+        if len(rows) == 1:
+            raise ValueError
+
+    gateway.answer(b"<DeliveryReport><message id=", b"NO_DATA", reports("1"))
+    async with aclosing(client.poll_reports(interval=0.001, router=router)) as polling:
+        assert await take(polling, 1) == ["1"]
+    assert rows == [row] * 2
+    assert "they get it again" in caplog.text
+    assert client.take_unreadable_reports() == ()
+
+
 async def test_polling_yields_one_by_one_and_goes_on(gateway, connect, quiet) -> None:
     """Over pulls that bring none."""
     client = connect()

@@ -14,6 +14,7 @@ from infobip_async import (
     Router,
     SendOutcome,
     TextMessage,
+    UnreadableRow,
 )
 from infobip_async.simulator import Fault, Simulator
 from infobip_async.webhook import callback_urls, listening, webhook_app
@@ -55,14 +56,30 @@ async def test_reports_are_pulled(simulator, client, router: Router) -> None:
         assert (await deliveries.wait(delivery.message_id, timeout=60)).delivered
 
 
-async def test_a_pull_that_brings_a_page_is_made_again(simulator, client, router: Router) -> None:
-    """A page of maintenance in place of reports does not end the polling."""
+async def test_a_pull_that_brings_a_page_is_made_again(
+    simulator, client, router: Router, caplog
+) -> None:
+    """A page of maintenance in place of reports ends nothing, and reaches its handlers."""
+    pages: list[UnreadableRow] = []
+    handled = asyncio.Event()
+
+    @router.on(UnreadableRow)
+    async def unreadable(row: UnreadableRow) -> None:
+        pages.append(row)
+        if len(pages) == 1:
+            raise ValueError
+        handled.set()
+
     simulator.faults.add(Fault.UNREADABLE_REPLY, operation="pull_reports")
     async with Deliveries(client, router, poll_interval=0.05) as deliveries:
-        while simulator.faults.rules:  # noqa: ASYNC110 - the page must not cost the report
-            await asyncio.sleep(0.01)
+        await asyncio.wait_for(handled.wait(), 60)  # a report in such a reply would be lost
         (delivery,) = await deliveries.send(HELLO, NUMBER)
         assert (await deliveries.wait(delivery.message_id, timeout=60)).delivered
+    assert not simulator.faults.rules  # it struck
+    assert len({row.raw for row in pages}) == 1
+    assert len(pages) == 2  # the handler failed once
+    assert "handlers failed on what cannot be read" in caplog.text
+    assert client.take_unreadable_reports() == ()
 
 
 async def test_reconcile(simulator, client, router: Router) -> None:
