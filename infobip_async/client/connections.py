@@ -23,7 +23,7 @@ import httpx
 from aiohappyeyeballs import start_connection
 
 from infobip_async.client.transport import HttpSender
-from infobip_async.errors import LocalProtocolError
+from infobip_async.errors import LocalProtocolError, NotSentError
 from infobip_async.protocol.exchange import fault_of_url
 
 _NEXT_ADDRESS: Final = 0.25
@@ -303,6 +303,13 @@ def _check_order(response: httpcore.Response) -> None:
         raise httpcore.RemoteProtocolError("the reply was there before the request")
 
 
+async def _send(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """Send a request by the caller's own client, which looks first whether it is closed."""
+    if http.is_closed:
+        raise NotSentError("the client given as http is closed, nothing was sent", final=True)
+    return await http.send(request, stream=True, follow_redirects=False)
+
+
 def make_sender(
     http: httpx.AsyncClient | None,
     timeouts: Mapping[str, float | None],
@@ -339,8 +346,9 @@ def make_sender(
     if http is not None:
         if proxy or ssl_context or ca_file:
             raise LocalProtocolError("it brings its own proxy and TLS settings", field="http")
-        through = partial(http.send, stream=True, follow_redirects=False)
-        return HttpSender(http.build_request, through, timeouts, retries), None
+        if isinstance(http, httpx.Client):  # it would send, and only then be found out
+            raise LocalProtocolError("must be an httpx.AsyncClient", field="http")
+        return HttpSender(http.build_request, partial(_send, http), timeouts, retries), None
     if ca_file is not None:
         ssl_context = _trusting(ca_file, ssl_context)
     transport: httpx.AsyncBaseTransport = SlotTransport(ssl_context)

@@ -48,7 +48,7 @@ class _Evidence:
     """
 
     traced: bool = False
-    started: bool = False
+    started: int = 0
     connected: bool = False
     tunnelled: bool = False
 
@@ -56,7 +56,11 @@ class _Evidence:
         self.traced = True
         if event.endswith("send_request_headers.started"):
             # The CONNECT for a proxy carries nothing of the request.
-            self.started = self.started or info["request"].method != b"CONNECT"
+            self.started += info["request"].method != b"CONNECT"
+        elif event == "http11.send_request_headers.failed":
+            # h11 refuses headers before it writes the first octet of them.
+            refused = type(info["exception"]).__name__ == "LocalProtocolError"
+            self.started = max(0, self.started - refused)
         elif event == "connection.connect_tcp.complete":
             self.connected = True
         elif event == "proxy.start_tls.started":
@@ -64,7 +68,7 @@ class _Evidence:
 
     @property
     def may_have_left(self) -> bool:
-        return self.started or not self.traced
+        return self.started > 0 or not self.traced
 
 
 @attrs.frozen
@@ -74,7 +78,7 @@ class HttpSender:
     Attributes:
         build: makes a request, as ``httpx.Request`` and ``httpx.AsyncClient.build_request`` do.
         dispatch: sends a request and gives its response, with the body unread. It must not
-            follow redirects: that would repeat a send.
+            follow redirects: that would repeat a send. It raises `NotSentError` where it knows.
         timeouts: seconds for ``connect``, ``read``, ``write`` and ``pool``, as httpx has them.
         connect_retries: retries of a request that failed before any byte was sent.
         proxied: whether connections lead to a proxy.
@@ -114,6 +118,8 @@ class HttpSender:
                 return HttpReply(response.status_code, body, delimited=_delimited(response))
             finally:
                 await response.aclose()
+        except NotSentError as fault:
+            return fault.with_traceback(None)
         except Exception as fault:  # noqa: BLE001 - the class of a failure proves nothing
             return _failure(fault, evidence, proxied=self.proxied)
 

@@ -157,6 +157,33 @@ async def test_a_transport_that_traces_nothing_proves_nothing(call, connect) -> 
     assert "nobody" not in repr(caught.value)
 
 
+async def test_a_client_of_yours_that_is_closed_sends_nothing(gateway, call, connect) -> None:
+    """Whatever its transport traces: it is looked at first."""
+    http = httpx.AsyncClient()
+    client = connect(http=http)
+    await call.make(client)
+    await http.aclose()
+    with pytest.raises(NotSentError, match="given as http is closed") as caught:
+        await call.make(client)
+    assert caught.value.final
+    assert len(gateway.received) == 1
+
+
+async def test_a_client_of_yours_whose_headers_cannot_be_written(gateway, call, connect) -> None:
+    """They are refused before anything is written."""
+    async with httpx.AsyncClient(headers={"X-Shop": "a\nb"}) as http:
+        with pytest.raises(NotSentError, match=r"\(LocalProtocolError\)"):
+            await call.make(connect(http=http))
+    assert not gateway.received
+    assert not gateway.partial
+
+
+def test_a_client_that_is_not_asynchronous_is_refused(connect) -> None:
+    """It would send, and fail only then."""
+    with httpx.Client() as http, pytest.raises(LocalProtocolError, match="AsyncClient"):
+        connect(http=http)
+
+
 @pytest.mark.parametrize("link", ["__cause__", "__context__"])
 async def test_the_reason_is_what_the_system_said(connect, link) -> None:
     """However far behind the failure it stands; not what a library says, which may be a URL."""
