@@ -26,7 +26,8 @@ def _element(name: str, attributes: Iterable[tuple[str, str]]) -> str:
     return f"<{name}{spelt} />"
 
 
-_DEEPEST: Final = 16  # messages are at level 2; elements in them are kept as extras
+_PADDING: Final = b" \t\r\n\0"  # a C program's end of the text among it
+_DEEPEST: Final = 16  # elements in messages are kept as extras
 
 
 @attrs.define
@@ -37,26 +38,38 @@ class _Rows:
         body: the push, for errors.
         zone: the gateway's time zone.
         most: the most rows that may be read; None for no limit.
+        found: whether there is a report, as the root or in a SOAP envelope.
     """
 
     body: bytes
     zone: tzinfo | None
     most: int | None
-    root: str = ""
+    found: bool = False
     rows: list[DeliveryReport | UnreadableRow] = attrs.field(factory=list)
+    _root: int = 0  # the level of the report that is read
     _current: tuple[str, safe_xml.Attributes] = ("", {})
     _path: list[str] = attrs.field(factory=list)
     _inner: dict[str, str] = attrs.field(factory=dict)
+    _enveloped: bool = False
 
     def start(self, level: int, name: str, attributes: safe_xml.Attributes) -> None:
-        if level == 1:
-            self.root = name.lower()
-        elif level > 2:  # noqa: PLR2004 - below a message
-            self._path[level - 3 :] = [name.lower()]
+        name = name.rpartition(":")[2]  # behind the prefix of a namespace
+        below = level - self._root
+        if not self._root or below < 1:
+            self._begin_report(level, name.lower())
+        elif below == 1:
+            self._begin(name, attributes)
+        else:
+            self._path[below - 2 :] = [name.lower()]
             for key, value in attributes.items():
                 self._inner[".".join((*self._path, key.lower()))] = value
-        else:
-            self._begin(name, attributes)
+
+    def _begin_report(self, level: int, name: str) -> None:
+        if level == 1:
+            self._enveloped = name == "envelope"
+        is_report = name == "deliveryreport" and (level == 1 or self._enveloped)
+        self._root = level if is_report else 0
+        self.found = self.found or is_report
 
     def _begin(self, name: str, attributes: safe_xml.Attributes) -> None:
         if len(self.rows) == self.most:
@@ -69,9 +82,12 @@ class _Rows:
 
     def end(self, level: int, text: str) -> None:
         """Keep the text of an element in a message as if it were an attribute of the message."""
-        if level > 2 and (stripped := text.strip()):  # noqa: PLR2004 - as above
-            self._inner[".".join(self._path[: level - 2])] = stripped
-        elif level == 2 and self._inner:  # noqa: PLR2004 - the message
+        below = level - self._root
+        if not self._root:
+            return
+        if below > 1 and (stripped := text.strip()):
+            self._inner[".".join(self._path[: below - 1])] = stripped
+        elif below == 1 and self._inner:  # the message
             name, attributes = self._current
             given = {key.lower() for key in attributes}
             inner = {key: value for key, value in self._inner.items() if key not in given}
@@ -135,8 +151,8 @@ def decode_push(
     found = _Rows(body, zone, most_rows)
     # Texts cost time. A document whose only end tag is that of the root has none.
     end = None if documents[0].count(b"</") == 1 else found.end
-    safe_xml.read(documents[0], found.start, end, depth=_DEEPEST)
-    if found.root != "deliveryreport":
+    safe_xml.read(documents[0], found.start, end, depth=_DEEPEST, padding=_PADDING, mends=True)
+    if not found.found:
         raise RemoteProtocolError("the root is not <DeliveryReport>", raw=body)
     return found.rows
 

@@ -7,7 +7,6 @@ Wire example (§2/2.1)::
 
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from string import hexdigits
 from typing import Final
 from urllib.parse import quote_plus
@@ -31,7 +30,6 @@ _OCTETS: Final = {
 _BLOCK: Final = 8 * 1024  # decoding takes some fifty octets of memory for an escape
 _NAME: Final = re.compile(rb"""[;\s]name=(?:"([^"\r\n]*)"|([^;\s"]+))""", re.IGNORECASE)
 _LONGEST_BOUNDARY: Final = 200
-_PIECE: Final = 64 * 1024
 _PRINTABLE: Final = {0xDC00 + octet: f"\\x{octet:02x}" for octet in range(0x80, 0x100)}
 
 
@@ -119,17 +117,15 @@ def _octet_of(escape: re.Match[bytes]) -> bytes:
 
 def text(octets: bytes) -> str:
     """Decode a name or a value, whose charset the document does not name (§6)."""
-    return octets.decode() if octets.isascii() else charset.decode(octets).text
+    return octets.decode() if octets.isascii() else "".join(charset.texts(octets))
 
 
 def printable(octets: bytes) -> str:
     """Write octets as a text that can be printed: UTF-8, and escapes for what is none."""
-    with suppress(UnicodeDecodeError):
+    if octets.isascii():
         return octets.decode()
-    text = octets.decode(errors="surrogateescape")
-    # In pieces, between which other threads have their turn: 2 MB take half a second.
-    pieces = (text[at : at + _PIECE] for at in range(0, len(text), _PIECE))
-    return "".join(piece.translate(_PRINTABLE) for piece in pieces)
+    pieces = charset.pieces(octets, "utf-8", "surrogateescape")
+    return charset.joined(piece.translate(_PRINTABLE) for piece in pieces)
 
 
 def decode(raw: str) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ Wire example, before percent-encoding::
 
 import re
 from collections.abc import Container, Iterable
-from io import BytesIO, StringIO
+from io import BytesIO
 from itertools import islice
 from typing import Final
 from urllib.parse import quote_from_bytes
@@ -16,6 +16,7 @@ from urllib.parse import quote_from_bytes
 from infobip_async.errors import RemoteProtocolError
 from infobip_async.models.events import HlrReport, HlrStatus, UnreadableRow
 from infobip_async.protocol import form
+from infobip_async.text import charset
 
 MAX_ROWS: Final = 100
 """The most reports that a gateway puts into one push (§5)."""
@@ -55,11 +56,12 @@ def _row(line: str) -> HlrReport | UnreadableRow:
 
 
 def _padded_row(octets: bytes) -> HlrReport | UnreadableRow:
+    characters = charset.pieces(octets, "utf-8", "strict")
     try:
-        line = octets.decode().strip()
+        line = (octets.decode() if octets.isascii() else charset.joined(characters)).strip()
     except UnicodeDecodeError:
         return UnreadableRow(form.printable(octets), "not UTF-8")
-    padded = line.count(";") <= _FIELDS
+    padded = _FIELDS - 1 <= line.count(";") <= _FIELDS
     row = _row(";".join(map(str.strip, line.split(";"))) if padded else line)
     if isinstance(row, HlrReport) and _CONTROL.search(line):
         return UnreadableRow(line, "a control character")
@@ -84,19 +86,20 @@ def _rows_of(body: bytes) -> bytes:
 def _without_mark(octets: bytes) -> bytes:
     """Take a byte order mark off; what it marks as UTF-16 becomes UTF-8."""
     if octets.startswith(_UTF_16_BOMS):
-        return octets.decode("utf-16", "replace").encode("utf-8", "replace")
+        return b"".join(map(str.encode, charset.pieces(octets, "utf-16")))
     return octets.removeprefix(_BOM)
 
 
 def _text(octets: bytes) -> bytes:
-    return _without_mark(octets).rstrip(_END)
+    rows = _without_mark(octets).rstrip(_END)
+    return rows if b"\n" in rows else rows.replace(b"\r", b"\n")
 
 
-def _lines(rows: str) -> Iterable[str]:
-    """Give the lines that are not empty; a million of them are not held at once."""
-    if rows.count("\n") <= _MANY:
-        return filter(None, rows.split("\n"))
-    return filter(None, (line.rstrip("\n") for line in StringIO(rows)))
+def _lines(rows: bytes) -> Iterable[bytes]:
+    """Give the lines; a million of them are not held at once."""
+    if rows.count(b"\n") <= _MANY:
+        return rows.split(b"\n")
+    return (line.rstrip(b"\n") for line in BytesIO(rows))
 
 
 def decode_push(body: bytes, *, most_rows: int | None = None) -> list[HlrReport | UnreadableRow]:
@@ -110,11 +113,11 @@ def decode_push(body: bytes, *, most_rows: int | None = None) -> list[HlrReport 
         RemoteProtocolError: there is not one such field, or it has more rows.
     """
     octets = _rows_of(body)
+    lines = islice(filter(bytes.strip, _lines(octets)), most_rows and most_rows + 1)
     if octets.translate(None, _PLAIN):
-        lines = (line.rstrip(b"\n") for line in BytesIO(octets) if line.strip())
-        rows = list(map(_padded_row, islice(lines, most_rows and most_rows + 1)))
+        rows = list(map(_padded_row, lines))
     else:
-        rows = list(map(_row, islice(_lines(octets.decode()), most_rows and most_rows + 1)))
+        rows = list(map(_row, map(bytes.decode, lines)))
     if most_rows is not None and len(rows) > most_rows:
         raise RemoteProtocolError(f"more than {most_rows} rows", raw=body)
     return rows

@@ -5,8 +5,9 @@ are refused, whoever sent the document.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
+from xml.parsers.expat import XMLParserType
 from xml.sax import SAXException
 from xml.sax.handler import ContentHandler
 
@@ -15,6 +16,7 @@ from defusedxml.expatreader import DefusedExpatParser
 
 from infobip_async.errors import RemoteProtocolError
 from infobip_async.protocol import form
+from infobip_async.text import charset
 
 Attributes = Mapping[str, str]
 """The attributes of one element, in document order."""
@@ -33,6 +35,20 @@ _PROLOG: Final = 100
 _DECLARED: Final = re.compile(
     rb"""\A(<\?xml[^>]{0,99}?)\sencoding\s*=\s*["']([^"']{0,40})["']""", re.IGNORECASE
 )
+# What XML 1.0 has no place for, as it is, and as a reference.
+_CONTROLS: Final = bytes({*range(0x20)} - {9, 10, 13})
+_NO_CHARACTER: Final = re.compile(
+    rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]|&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,10}));"
+)
+_LONGEST_REFERENCE: Final = 13
+_CHARACTERS: Final = (
+    (9, 10, 13),
+    range(0x20, 0xD800),
+    range(0xE000, 0xFFFE),
+    range(0x10000, 0x110000),
+)
+_PIECE: Final = 8 * 1024
+_LONGEST_ELEMENT: Final = 64 * 1024  # expat reads one that is not complete again and again
 _MOST_UNASSIGNED: Final = 64  # of the octets of a charset; half of them are letters, or none
 _RAW_FIELD: Final = re.compile(
     rb"(?:\A|&)[^=&<>%]{0,99}=\s*(?:\xef\xbb\xbf\s*)?(?=<|\0<|\xfe\xff|\xff\xfe)"
@@ -41,6 +57,10 @@ _RAW_FIELD: Final = re.compile(
 
 class _TooDeep(Exception):  # noqa: N818 - never leaves this module
     """An element is nested deeper than the format allows."""
+
+
+class _TooLong(Exception):  # noqa: N818 - never leaves this module
+    """An element, or what is between two of them, takes too much memory."""
 
 
 class _Text(ContentHandler):
@@ -58,6 +78,8 @@ class _Text(ContentHandler):
 class _Parser(DefusedExpatParser):
     """defusedxml's parser, with its refusals. It calls back for elements directly, without SAX."""
 
+    _parser: XMLParserType  # the base class's
+
     def __init__(
         self,
         depth: int,
@@ -69,13 +91,28 @@ class _Parser(DefusedExpatParser):
         self._start = start
         self._end = end
         self._depth = 0
+        self._pending = 0  # octets since the last element
         self._chunks: list[str] = []
         if end is not None:
             self.setContentHandler(_Text(self._chunks))
 
+    def reset(self) -> None:
+        """Have text collected by expat: each line of it would be a callback."""
+        super().reset()
+        self._parser.buffer_text = True
+
+    def feed_all(self, pieces: Iterable[bytes]) -> None:
+        """Have a document parsed. Only a document that is one piece may hold long elements."""
+        for piece in pieces:
+            if self._pending > _LONGEST_ELEMENT:
+                raise _TooLong
+            self._pending += len(piece)
+            self.feed(piece)
+
     def start_element(self, name: str, attrs: Attributes) -> None:
         """Take the start of an element from expat."""
         self._depth = level = self._depth + 1
+        self._pending = 0
         if level > self._deepest:
             raise _TooDeep
         self._chunks.clear()
@@ -87,6 +124,7 @@ class _Parser(DefusedExpatParser):
             self._end(self._depth, "".join(self._chunks))
             self._chunks.clear()
         self._depth -= 1
+        self._pending = 0
 
 
 def is_document(octets: bytes) -> bool:
@@ -150,23 +188,28 @@ def _without_fields(document: bytes) -> bytes:
     return document if end < 0 else document[:end]
 
 
-def _in_utf_8(document: bytes) -> bytes:
-    """Re-encode a document as UTF-8, whatever it is and declares.
+def _in_utf_8(document: bytes, padding: bytes) -> Iterator[bytes]:
+    """Re-encode a document as UTF-8, piece by piece, whatever it is and declares.
 
     A wrong declaration, or a single octet of another charset, must not make the whole document
     unreadable. Encodings are wrong in practice: .NET declares UTF-16 in a text that it then encodes
     as UTF-8.
     """
-    codec = _UTF_16.get(document[:2])
-    if codec is None and b"encoding" not in document[:_PROLOG].lower() and document.isascii():
-        return document
+    texts: Iterable[str]
     declared = _DECLARED.match(document)
-    if codec is None and declared and _is_one_octet(declared[2].decode("latin-1")):
-        codec = declared[2].decode("latin-1")
-    if document[:2] in _UTF_16:
-        document = document[: len(document) & ~1]  # an octet behind the last whole character
-    text = document.decode(codec, "replace") if codec else form.text(document)
-    return _DECLARED.sub(rb"\1", text.encode("utf-8", "replace"))
+    if wide := _UTF_16.get(document[:2]):
+        end = len(document.rstrip(padding + b"\0")) if padding else len(document) - 1
+        texts = charset.pieces(document[: end + 1 & ~1], wide)  # whole characters
+    elif document.isascii() and b"encoding" not in document[:_PROLOG].lower():
+        yield document.rstrip(padding)
+        return
+    elif declared and _is_one_octet(codec := declared[2].decode("latin-1")):
+        texts = charset.pieces(document.rstrip(padding), codec)
+    else:
+        texts = charset.texts(document.rstrip(padding))
+    for number, text in enumerate(texts):
+        octets = text.encode("utf-8", "replace")
+        yield octets if number else _DECLARED.sub(rb"\1", octets)
 
 
 def _is_one_octet(name: str) -> bool:
@@ -179,6 +222,35 @@ def _is_one_octet(name: str) -> bool:
     return len(characters) == 256 and unassigned < _MOST_UNASSIGNED  # noqa: PLR2004 - all octets
 
 
+def _mended(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Replace what is no character of XML: a single one would cost the whole document."""
+    held = b""
+    for piece in pieces:
+        if not held and _is_sound(piece):
+            yield piece
+            continue
+        for start in range(0, len(piece), _PIECE):
+            part = held + piece[start : start + _PIECE]
+            cut = part.rfind(b"&", max(0, len(part) - _LONGEST_REFERENCE))  # of a reference
+            end = len(part) if cut < 0 else cut
+            held = part[end:]
+            yield _NO_CHARACTER.sub(_character, part[:end])
+    yield held
+
+
+def _is_sound(piece: bytes) -> bool:
+    if piece.translate(None, _CONTROLS) != piece or b"\xef\xbf" in piece:
+        return False
+    return b"&#" not in piece and b"&" not in piece[-_LONGEST_REFERENCE:]
+
+
+def _character(found: re.Match[bytes]) -> bytes:
+    """Give a reference to a character as it is, and U+FFFD in the place of all else."""
+    number = int(found[1], 16) if found[1] else int(found[2] or 0)
+    is_one = any(number in several for several in _CHARACTERS)
+    return found[0] if is_one else charset.REPLACEMENT.encode()
+
+
 def read(
     document: bytes,
     start: Callable[[int, str, Attributes], None],
@@ -186,6 +258,7 @@ def read(
     *,
     depth: int,
     padding: bytes = b"",
+    mends: bool = False,
 ) -> None:
     """Read a document, and call back for each element in order.
 
@@ -195,18 +268,23 @@ def read(
         end: called with the level of an element and its text.
         depth: the deepest level that is read.
         padding: octets that may stand behind the document.
+        mends: whether U+FFFD takes the place of what is no character of XML, such as control
+            characters. Otherwise a document with one is refused.
 
     Raises:
         RemoteProtocolError: the document is not well-formed, or holds something that is refused.
     """
     parser = _Parser(depth, start, end)
+    pieces = _in_utf_8(document, padding)
     try:
-        parser.feed(_in_utf_8(document).rstrip(padding))
+        parser.feed_all(_mended(pieces) if mends else pieces)
         parser.close()
     except DefusedXmlException as refusal:
         reason = f"{type(refusal).__name__}: such XML is not read"
     except _TooDeep:
         reason = f"not readable XML: more than {depth} levels of elements"
+    except _TooLong:
+        reason = f"not readable XML: more than {_LONGEST_ELEMENT} octets without an element"
     except SAXException as fault:
         reason = f"not readable XML: {fault.getMessage()}"
     except (LookupError, ValueError):  # raised by the codec of the declared encoding

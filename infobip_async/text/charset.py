@@ -7,6 +7,7 @@ UTF-16, or the septets of the GSM alphabet.
 
 import codecs
 import re
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import attrs
@@ -36,6 +37,7 @@ _LOST: Final = re.compile("[\udc80-\udcff](?:.*[\udc80-\udcff])?", re.DOTALL)
 _LONGEST_CHARACTER: Final = 4  # of UTF-8, in octets
 _LOW: Final = bytes(range(0x20))
 _ASCII: Final = bytes(range(0x80))
+_CONTINUATIONS: Final = frozenset(bytes([octet]) for octet in range(0x80, 0xC0))
 _LETTERS: Final = b" ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # Control characters that nobody types, other than tabs and line ends.
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -44,6 +46,11 @@ _SEPTETS: Final = re.compile(rb"\x00|\x1b[\n\x14()/<=>@e]")
 # UTF-8 has no surrogates, but Java and Oracle write them: two for a character beyond U+FFFF.
 _PAIR: Final = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 _HALF: Final = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+_LONG: Final = re.compile(  # a character of UTF-8 beyond ASCII, or half of one
+    rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}"
+    rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
+)
+_PIECE: Final = 8 * 1024  # mending takes up to thirty octets of memory for one
 
 
 @attrs.frozen
@@ -61,7 +68,46 @@ class Reading:
     charset: str | None = None
 
 
-def decode(octets: bytes, alphabet: Alphabet | None = None) -> Reading:
+def pieces(octets: bytes, codec: str, errors: str = "replace") -> Iterator[str]:
+    """Decode piece by piece: with little memory, and with turns for other threads."""
+    decoder = codecs.getincrementaldecoder(codec)(errors)
+    for start in range(0, len(octets), _PIECE):
+        yield decoder.decode(octets[start : start + _PIECE])
+    yield decoder.decode(b"", final=True)
+
+
+def joined(several: Iterable[str]) -> str:
+    """Join pieces of a text that are made one by one, with the memory of the text alone.
+
+    `str.join` holds all of them beside it, and `bytes.decode` takes up to five times its octets.
+    """
+    text = ""
+    for one in several:
+        text += one  # CPython does that in place
+    return text
+
+
+def texts(octets: bytes) -> Iterator[str]:
+    """Decode a text without an alphabet, piece by piece; it never raises.
+
+    Octets with a byte order mark are what the mark says. A text with at least one sequence of
+    several octets is UTF-8, with U+FFFD for the rest; one without any is Windows-1252.
+    """
+    for mark, charset in _MARKS.items():
+        if octets.startswith(mark):
+            return pieces(octets[len(mark) :], charset)
+    if octets.isascii():
+        return iter((octets.decode(),))
+    if _LONG.search(octets):
+        return (reading.text for reading in _mended(octets))
+    return (_western(octets[at : at + _PIECE]) for at in range(0, len(octets), _PIECE))
+
+
+def _western(octets: bytes) -> str:
+    return codecs.charmap_decode(octets, "strict", _WINDOWS_1252_TABLE)[0]
+
+
+def decode(octets: bytes, alphabet: Alphabet) -> Reading:
     """Decode a text; it never raises.
 
     Octets with a byte order mark are what the mark says. Others are UTF-16 or septets of the GSM
@@ -71,16 +117,13 @@ def decode(octets: bytes, alphabet: Alphabet | None = None) -> Reading:
 
     Args:
         octets: the text.
-        alphabet: of the message; the octets may be in it or not. None where there is none: then
-            only UTF-8 and Windows-1252 are told apart, and a NUL is a character like others.
+        alphabet: of the message; the octets may be in it or not.
     """
     if octets.isascii() and (plain := octets.decode()).isprintable():
         return Reading(plain)  # as most are
     for mark, charset in _MARKS.items():
         if octets.startswith(mark):
             return _replacing(octets[len(mark) :], charset)
-    if alphabet is None:
-        return _narrow(octets, None)
     text = octets.rstrip(b"\0")  # a C program's end of the text
     if wide := _wide(octets, text, alphabet):
         return _replacing(octets, wide)
@@ -142,7 +185,7 @@ def _wide_by_low(even: bytes, odd: bytes, controls: int) -> str | None:
 
 def _is_narrow(text: bytes) -> bool:
     """Whether a text without control characters is UTF-8, or Western, or damaged in one place."""
-    if _is_utf_8(text, mostly=True) or _count(text, _LETTERS) * 3 >= len(text) * 2:
+    if _is_utf_8(text) or _count(text, _LETTERS) * 3 >= len(text) * 2:
         return True
     characters = text.decode(errors="surrogateescape")
     lost = _LOST.search(characters)
@@ -151,32 +194,49 @@ def _is_narrow(text: bytes) -> bool:
     return len(struck) <= _LONGEST_CHARACTER and (alone or len(characters) > _LONGEST_CHARACTER)
 
 
-def _is_utf_8(octets: bytes, *, mostly: bool) -> bool:
-    """Whether octets above 0x7F make up characters: one of them, or most of them."""
+def _is_utf_8(octets: bytes) -> bool:
+    """Whether most of the octets above 0x7F make up characters."""
     if octets.isascii():
         return True
     plain = _count(octets, _ASCII)
     sound = len(_HALF.sub(b"", octets).decode("utf-8", "ignore").encode()) - plain
     sound += 3 * len(_HALF.findall(octets))
-    return sound * 2 > len(octets) - plain if mostly else sound > 0
+    return sound * 2 > len(octets) - plain
 
 
-def _narrow(octets: bytes, alphabet: Alphabet | None) -> Reading:
-    codec = _ONE_OCTET.get(alphabet) if alphabet else None
-    try:
-        return Reading(octets.decode())
-    except UnicodeDecodeError:
-        pass
-    if _is_utf_8(octets, mostly=codec is not None):
-        paired = _PAIR.sub(_joined, octets)
-        mended = _HALF.sub(REPLACEMENT.encode(), paired)
-        reading = _replacing(mended, _UTF_8)
-        return attrs.evolve(reading, damaged=reading.damaged or mended != paired)
-    if codec:
-        return _replacing(octets, codec)
-    return Reading(
-        codecs.charmap_decode(octets, "strict", _WINDOWS_1252_TABLE)[0], charset=WINDOWS_1252
-    )
+def _narrow(octets: bytes, alphabet: Alphabet) -> Reading:
+    codec = _ONE_OCTET.get(alphabet)
+    if octets.isascii() or (_is_utf_8(octets) if codec else _LONG.search(octets)):
+        readings = list(_mended(octets))
+        text = "".join(reading.text for reading in readings)
+        return Reading(text, any(reading.damaged for reading in readings))
+    return _replacing(octets, codec) if codec else Reading(_western(octets), charset=WINDOWS_1252)
+
+
+def _mended(octets: bytes) -> Iterator[Reading]:
+    """Decode UTF-8, piece by piece, with characters that were written as surrogates."""
+    for piece in _whole_characters(octets):
+        try:
+            yield Reading(piece.decode())
+        except UnicodeDecodeError:
+            paired = _PAIR.sub(_joined, piece)
+            mended = _HALF.sub(REPLACEMENT.encode(), paired)
+            reading = _replacing(mended, _UTF_8)
+            yield attrs.evolve(reading, damaged=reading.damaged or mended != paired)
+
+
+def _whole_characters(octets: bytes) -> Iterator[bytes]:
+    """Cut UTF-8 into pieces, but no character, and no pair of surrogates."""
+    start = 0
+    while start < len(octets):
+        end = start + _PIECE
+        for _ in range(_LONGEST_CHARACTER - 1):
+            if octets[end : end + 1] in _CONTINUATIONS:
+                end -= 1
+        if _PAIR.match(octets, end - 3):
+            end -= 3
+        yield octets[start:end]
+        start = end
 
 
 def _joined(pair: re.Match[bytes]) -> bytes:

@@ -208,7 +208,7 @@ def test_return_values(code: int, name: str, error: type[GatewayRefusedError]) -
         "<html><body>5</body></html>",
         "<RESPONSE><status>5</status></RESPONSE>",
         DOCUMENT[:-1],
-        DOCUMENT + b"\x00",
+        DOCUMENT + b"\x01",
     ],
 )
 def test_an_unreadable_reply(body: str | bytes) -> None:

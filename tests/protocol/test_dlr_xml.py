@@ -138,6 +138,13 @@ def test_the_report_of_the_document(golden: Callable[[str], str]) -> None:
 REPORT = '<DeliveryReport><message id="a+b&amp;c" status="SENT"/></DeliveryReport>'
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 HEAD = "--b\r\nContent-Disposition: form-data; name=x\r\n\r\n"
+PREFIXED = (
+    '<n:DeliveryReport xmlns:n="urn:n"><n:message id="a+b&amp;c" status="SENT"/></n:DeliveryReport>'
+)
+SOAP = (
+    '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Header><x>1</x></s:Header>'
+    "<s:Body><push>{}</push><message/></s:Body></s:Envelope>"
+)
 BODIES = {
     "raw": REPORT.encode(),
     "white space around": f"\r\n {REPORT}\r\n".encode(),
@@ -151,6 +158,10 @@ BODIES = {
     "small letters": REPORT.replace("DeliveryReport", "deliveryreport").encode(),
     "other content": REPORT.replace("<message", "x<!-- y --><?z?><message").encode(),
     "not empty": REPORT.replace("/></", ">x</message></").encode(),
+    "the end of a C string": f"{REPORT}\n\0".encode(),
+    "the end of a C string in UTF-16": f"{REPORT}\n\0".encode("utf-16"),
+    "the prefix of a namespace": PREFIXED.encode(),
+    "a SOAP envelope": SOAP.format(REPORT).encode(),
     "a form": f"xml={quote_plus(REPORT)}".encode(),
     "a form, %20 for a space": f"XML={quote(REPORT, safe='')}".encode(),
     "a raw form": f"xml={REPORT}".encode(),
@@ -215,6 +226,46 @@ def test_a_date_beside_one_that_is_none_has_the_zone() -> None:
     assert report.done_at == datetime(2005, 7, 19, 20, tzinfo=UTC)
 
 
+def test_elements_in_messages_of_an_envelope() -> None:
+    """They are extras by their names without prefixes; what is beside a report is none."""
+    report = (
+        '<n:deliveryreport><n:message><n:id>1</n:id><n:status at="x">SENT</n:status></n:message>'
+        "</n:deliveryreport>"
+    )
+    (read,) = decode_push(SOAP.format(report).encode())
+    assert read == DeliveryReport("1", DeliveryStatus.SENT, "SENT", extras={"status.at": "x"})
+    with pytest.raises(RemoteProtocolError, match="the root is not"):
+        decode_push(SOAP.format("").encode())
+
+
+NO_CHARACTERS = [
+    "\0",
+    "\x01",
+    "\x1f",
+    "\uffff",
+    "&#0;",
+    "&#x1F;",
+    "&#xD800;",
+    "&#65535;",
+    "&#x110000;",
+    "&#9999999999;",
+]
+
+
+@pytest.mark.parametrize("character", NO_CHARACTERS)
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16"])
+def test_what_is_no_character_costs_itself(character: str, codec: str) -> None:
+    """As an octet of another charset does; the rows beside it are as they are."""
+    row = f'<message id="2" status="A&amp;{character}&#x20;&#9;" />'
+    spare = " " * 8_180  # so that some of them stand where two pieces meet
+    for blank in (spare[: -len(row)], spare, spare[10:], spare[20:]):
+        document = f"<DeliveryReport>{blank}{GOOD}{row}{GOOD}</DeliveryReport>"
+        before, mended, after = decode_push(document.encode(codec))
+        assert before == after == DeliveryReport("1", DeliveryStatus.SENT, "SENT")
+        assert isinstance(mended, DeliveryReport)
+        assert mended.raw_status == "A&\ufffd \t"
+
+
 GOOD = '<message id="1" status="SENT" />'
 SET_ASIDE = {
     "no id": '<message status="SENT" />',
@@ -252,7 +303,7 @@ def test_a_row_that_cannot_be_read_is_set_aside(row: str) -> None:
         (b"dlr=1;2;DELIVRD;;;0", "holds no delivery report"),
         (f"a={quote(REPORT)}&b={quote(REPORT)}".encode(), "holds no delivery report"),
         (REPORT.encode()[:-1], "not readable XML"),
-        (b"<DeliveryReport>\x00</DeliveryReport>", "not readable XML"),
+        (b"<DeliveryReport>&x;</DeliveryReport>", "not readable XML"),
         (b"a=%3CDeliveryReport%3E", "not readable XML"),
         (b"<html/>", "the root is not <DeliveryReport>"),
         (b'<reports><DeliveryReport id="1" status="SENT"/></reports>', "the root is not"),

@@ -92,6 +92,7 @@ BODIES = {
     "not encoded, CRLF behind": f"dlr={ROWS}\r\n".encode(),
     "a carriage return behind": f"dlr={ROWS}\r".encode(),
     "blank lines": f"dlr=%0A{quote_plus(ROWS.replace(LF, f'{LF}  {LF}'))}%0A%0A".encode(),
+    "carriage returns alone": f"dlr={quote_plus(ROWS.replace(LF, CR))}%0D".encode(),
     "white space": b"dlr=+1+;+a;+DELIVRD+;2;3;0%09%0A4;b;UNDELIV;+;+;1",
     "no name": ROWS.encode(),
     "no name, encoded": quote(ROWS, safe="").encode(),

@@ -80,6 +80,16 @@ def test_a_document_type_is_refused_with_all_it_could_bring(document: bytes) -> 
     assert caught.value.raw == document
 
 
+def test_an_element_of_another_charset_that_does_not_end() -> None:
+    """It is kept and read again with each piece, so it has a limit; plain ASCII has none."""
+    text = "x" * 100_000
+    assert read(f"<a>{text}</a>".encode())[1] == [(1, text)]
+    with pytest.raises(RemoteProtocolError, match="more than 65536 octets without an element"):
+        read(f"<a>é{text}</a>".encode())
+    parts = "<b>é</b>" * 10_000
+    assert len(read(f"<a>{parts}</a>".encode())[1]) == 10_001
+
+
 UNREADABLE = {
     "empty": b"",
     "blank": b" \r\n",
