@@ -3,7 +3,7 @@
 import gc
 import inspect
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import Phase, settings
@@ -12,6 +12,9 @@ import children
 import leaks
 import platforms
 from infobip_async.simulator import Simulator
+
+if TYPE_CHECKING:
+    from watched import Seen
 
 SECRET = "long-random-string"
 
@@ -85,3 +88,14 @@ async def simulator(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Simulator]
         monkeypatch.setenv("INFOBIP_BASE_URL", simulator.base_url)
         monkeypatch.setenv("INFOBIP_WEBHOOK_SECRET", SECRET)
         yield simulator
+
+
+@pytest.fixture
+def seen() -> "Iterator[Seen]":
+    """Providers of OpenTelemetry of a test's own."""
+    from watched import Seen  # noqa: PLC0415 - few tests need it, and it takes long to import
+
+    seen = Seen()
+    yield seen
+    seen.tracers.shutdown()
+    seen.meters.shutdown()

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -16,11 +16,7 @@ from opentelemetry import context
 from opentelemetry.instrumentation.aiohttp_server import AioHttpServerInstrumentor
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from infobip_async import (
     Deliveries,
@@ -42,60 +38,13 @@ from infobip_async.redaction import SparseLogger
 from infobip_async.simulator import Fault, Simulator
 from infobip_async.telemetry import Telemetry, instruments, watching
 from infobip_async.webhook import callback_urls, webhook_app
+from watched import Seen
 
 NUMBER = "38598514674"
 PASSWORD = "pa55-canary"
 SECRET = "secret-canary"
 CANARIES = (PASSWORD, SECRET, NUMBER, "text-canary", "sender-can")
 MESSAGE = TextMessage("text-canary", "sender-can")
-
-
-class Seen:
-    """Keeps what is exported."""
-
-    def __init__(self) -> None:
-        self._spans = InMemorySpanExporter()
-        self._metrics = InMemoryMetricReader()
-        self.tracers = TracerProvider()
-        self.tracers.add_span_processor(SimpleSpanProcessor(self._spans))
-        self.meters = MeterProvider([self._metrics])
-        self.telemetry = Telemetry(tracer_provider=self.tracers, meter_provider=self.meters)
-
-    @property
-    def spans(self) -> tuple[ReadableSpan, ...]:
-        """The spans that ended, in their order."""
-        return self._spans.get_finished_spans()
-
-    def named(self, name: str) -> list[ReadableSpan]:
-        """The spans of a name that ended, in their order."""
-        return [span for span in self.spans if span.name == name]
-
-    @property
-    def points(self) -> dict[str, list[tuple[dict[str, object], float]]]:
-        """Attributes and value, or count, of each series, by the name of its metric."""
-        data = self._metrics.get_metrics_data()
-        return {
-            metric.name: [
-                (dict(point.attributes), point.value if hasattr(point, "value") else point.count)
-                for point in metric.data.data_points
-            ]
-            for resource in (data.resource_metrics if data else ())
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
-
-    def text(self) -> str:
-        """All that is exported."""
-        return "".join(span.to_json() for span in self.spans) + repr(self.points)
-
-
-@pytest.fixture
-def seen() -> Iterator[Seen]:
-    """Providers of a test's own."""
-    seen = Seen()
-    yield seen
-    seen.tracers.shutdown()
-    seen.meters.shutdown()
 
 
 @pytest.fixture
