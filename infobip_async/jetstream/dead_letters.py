@@ -1,22 +1,17 @@
 """The stream of what a journal has set aside: dead letters and quarantined events."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable
-from typing import Final
 
 import attrs
 from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
-from infobip_async.errors import LocalProtocolError
 from infobip_async.jetstream import push_messages
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.storage import NatsStorage
-from infobip_async.journal.base import WHOLE_PUSH, SetAside, State
+from infobip_async.journal.base import SetAside, State, place_of, set_aside_id
 from infobip_async.protocol.exchange import RawPush
-
-_ID: Final = re.compile("([0-9]{1,18})(?::([0-9]{1,9}))?")
 
 
 @attrs.frozen
@@ -70,7 +65,7 @@ class SetAsidePush:
         headers, push = self.headers, self.push
         return [
             SetAside(
-                str(self.sequence) if number == WHOLE_PUSH else f"{self.sequence}:{number}",
+                set_aside_id(self.sequence, number),
                 push,
                 number,
                 int(headers[push_messages.ATTEMPTS]),
@@ -150,7 +145,7 @@ class DeadLetters:
             ids = [event.id for state in states async for event in self.events(state)]
         wanted: defaultdict[int, set[int]] = defaultdict(set)
         for one in ids:
-            sequence, number = _parse(one)
+            sequence, number = place_of(one)
             wanted[sequence].add(number)
         names = {state.value for state in states}
         return sum([await self._take_out(names, *one, decision) for one in wanted.items()])
@@ -180,11 +175,3 @@ class DeadLetters:
         await decision(found, taken)
         await self.connection.call(lambda js: js.delete_msg(stream, sequence))
         return len(taken)
-
-
-def _parse(event_id: str) -> tuple[int, int]:
-    """Read the sequence number and the event's number from an id."""
-    match = _ID.fullmatch(event_id)
-    if match is None:
-        raise LocalProtocolError(f"{event_id!r} is no id of the journal", field="ids")
-    return int(match[1]), WHOLE_PUSH if match[2] is None else int(match[2])

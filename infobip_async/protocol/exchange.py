@@ -144,7 +144,8 @@ def _fault_of_endpoint(url: str) -> str | None:
     return None
 
 
-def _is_loopback(host: str | None) -> bool:
+def is_loopback(host: str | None) -> bool:
+    """Whether the name or address of a host is this machine's own."""
     try:
         return host == "localhost" or ip_address(host or "").is_loopback
     except ValueError:
@@ -218,7 +219,7 @@ class Endpoints:
         """
         for name, url in attrs.asdict(self).items():
             parts = urlsplit(url)
-            if parts.scheme == "http" and not (allow_insecure or _is_loopback(parts.hostname)):
+            if parts.scheme == "http" and not (allow_insecure or is_loopback(parts.hostname)):
                 raise LocalProtocolError(
                     "the password would travel in clear; use https, or allow_insecure=True",
                     field=name,

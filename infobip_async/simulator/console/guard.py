@@ -9,11 +9,11 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import Final, Self
 
 import attrs
 
+from infobip_async.protocol.exchange import is_loopback
 from infobip_async.simulator.console.answers import Refusal
 
 COOKIE: Final = "infobip_simulator"
@@ -57,7 +57,7 @@ class Guard:
             raise _forbidden("a page of another origin may not use the console")
         if headers.get("Sec-Fetch-Site", "none") not in _OWN_SITE and not navigation:
             raise _forbidden("a page of another site may not use the console")
-        if self.token is None and not _is_loopback(peer):
+        if self.token is None and not is_loopback(peer):
             raise _forbidden("another machine needs a token: see console_hosts, or --console-host")
 
     def check_token(self, given: Sequence[str | None]) -> None:
@@ -76,7 +76,7 @@ class Guard:
             raise _forbidden("open the console by the address that was printed, with its token")
 
     def _is_known(self, name: str) -> bool:
-        return _is_loopback(name) or name in self.hosts
+        return is_loopback(name) or name in self.hosts
 
 
 def _octets(token: str) -> bytes:
@@ -91,10 +91,3 @@ def _name_of(host: str) -> str:
     """The name in a Host header, without its port; empty where there is none."""
     found = _HOST.fullmatch(host)
     return found["name"].lower().strip("[]") if found else ""
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return name == "localhost" or ip_address(name).is_loopback
-    except ValueError:
-        return False
