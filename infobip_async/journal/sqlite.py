@@ -14,7 +14,7 @@ from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.concurrency.tasks import LastingTasks
 from infobip_async.concurrency.write_batching import Batcher
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
-from infobip_async.journal import sqlite_tables, sqlite_upkeep
+from infobip_async.journal import sqlite_set_aside, sqlite_tables
 from infobip_async.journal.base import (
     DEDUP_WINDOW,
     WHOLE_PUSH,
@@ -220,11 +220,11 @@ class SqliteJournal:
             LocalProtocolError: an id that no event can have; the ids before it were put back.
             StorageUnavailableError: the file could not be written.
         """
-        return await self._decide([State.DEAD], ids, sqlite_upkeep.put_back)
+        return await self._decide([State.DEAD], ids, sqlite_set_aside.put_back)
 
     async def replay(self, ids: Iterable[str] | None = None) -> int:
         """Read quarantined pushes and rows again; as `requeue`."""
-        return await self._decide([State.QUARANTINED], ids, sqlite_upkeep.put_back)
+        return await self._decide([State.QUARANTINED], ids, sqlite_set_aside.put_back)
 
     async def discard(self, ids: Iterable[str] | None = None) -> int:
         """Forget dead letters and quarantined pushes and rows; as `requeue`.
@@ -234,9 +234,13 @@ class SqliteJournal:
         event already go on.
         """
         several = None if ids is None else list(ids)
-        count = await self._decide([State.DEAD, State.QUARANTINED], several, sqlite_upkeep.discard)
+        count = await self._decide(
+            [State.DEAD, State.QUARANTINED], several, sqlite_set_aside.discard
+        )
         places = sorted(set(map(place_of, several or ())))
-        return count + await self._thread.do(partial(sqlite_upkeep.discard_waiting, places=places))
+        return count + await self._thread.do(
+            partial(sqlite_set_aside.discard_waiting, places=places)
+        )
 
     async def forget(self, *, msisdn: str) -> int:
         """Forget all events that mention a number, those that wait included.
@@ -288,7 +292,7 @@ class SqliteJournal:
     async def _set_aside(self, state: State) -> AsyncGenerator[SetAside, None]:
         after = (0, WHOLE_PUSH)
         while page := await self._thread.do(
-            partial(sqlite_upkeep.read_set_aside, state=state, after=after), writes=False
+            partial(sqlite_set_aside.read_set_aside, state=state, after=after), writes=False
         ):
             for one in page:
                 yield one

@@ -15,7 +15,7 @@ import attrs
 
 from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
-from infobip_async.journal import sqlite_tables, sqlite_upkeep
+from infobip_async.journal import sqlite_listeners, sqlite_set_aside, sqlite_tables
 from infobip_async.journal.base import (
     WHOLE_PUSH,
     EventState,
@@ -169,7 +169,7 @@ class SqliteStorage:
 
     async def listen(self) -> Sequence[RawPush]:
         """Give the pushes since the last call that this process may wait for."""
-        ask = sqlite_upkeep.read_listened_for
+        ask = sqlite_listeners.read_listened_for
         heard, pushes = await self._read(ask, self._heard, _AT_ONCE)
         await self._tell_heard(heard)
         self._heard = heard
@@ -180,7 +180,7 @@ class SqliteStorage:
         before, since = self._told
         if monotonic() - since < (_SECONDS_BETWEEN_NEWS if heard > before else _LONGEST_SILENCE):
             return
-        work = partial(sqlite_upkeep.listen, name=self._listener, since=before, behind=heard)
+        work = partial(sqlite_listeners.listen, name=self._listener, since=before, behind=heard)
         await self._thread.do(work, anywhere=True)
         self._told = heard, monotonic()
 
@@ -189,7 +189,7 @@ class SqliteStorage:
         if self._heard is not None:
             self._heard = None
             self._told = (0, -math.inf)
-            work = partial(sqlite_upkeep.stop_listening, name=self._listener)
+            work = partial(sqlite_listeners.stop_listening, name=self._listener)
             await self._thread.do(work, anywhere=True)
 
     async def counts(self) -> JournalCounts:
@@ -198,15 +198,15 @@ class SqliteStorage:
         Raises:
             StorageUnavailableError: the file cannot be read.
         """
-        counts = await self._thread.do(sqlite_upkeep.count, writes=False)
+        counts = await self._thread.do(sqlite_set_aside.count, writes=False)
         return attrs.evolve(counts, in_work=len(self._notes.read()))
 
     async def sweep(self) -> None:
         """Forget what was kept for long enough."""
-        await self._thread.do(sqlite_upkeep.forget_listened_for)
+        await self._thread.do(sqlite_listeners.forget_listened_for)
         if self._keep is not None:
             before = self._clock() - self._keep
-            await self._thread.do(partial(sqlite_upkeep.sweep, before=before))
+            await self._thread.do(partial(sqlite_set_aside.sweep, before=before))
 
     async def decide(
         self, states: Iterable[State], places: Sequence[tuple[int, int]], decision: Decision
@@ -214,7 +214,7 @@ class SqliteStorage:
         """Carry out a decision about events that are set aside, and count the events."""
 
         def work(connection: sqlite3.Connection) -> int:
-            found = sqlite_upkeep.find_set_aside(connection, states, places)
+            found = sqlite_set_aside.find_set_aside(connection, states, places)
             decision(connection, found)
             return len(found)
 

@@ -102,6 +102,14 @@ def push_of(kind: str, query: bytes, body: bytes, received_at: float, trace: str
     return RawPush(PushKind(kind), text, body, received_at, json.loads(trace) if trace else {})
 
 
+def readable_push(columns: Sequence[Any]) -> RawPush | None:
+    """Make a push of its columns; None where they hold none."""
+    try:
+        return push_of(*columns)
+    except Exception:  # noqa: BLE001 - why it cannot be read is in the reason
+        return None
+
+
 def page(connection: sqlite3.Connection, sql: str, values: Sequence[object]) -> list[Any]:
     """Rows of an answer until their blobs fill a page, and at least one."""
     rows = []

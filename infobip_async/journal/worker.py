@@ -50,9 +50,9 @@ from infobip_async.journal.base import (
 )
 from infobip_async.journal.items import Item, states_of_done
 from infobip_async.journal.outcomes import Outcomes
-from infobip_async.journal.parts import StoredParts
 from infobip_async.journal.reading import Reading, read
 from infobip_async.journal.settings import HandlerSettings
+from infobip_async.journal.stored_parts import StoredParts
 from infobip_async.journal.suspects import Numbers, Suspects
 from infobip_async.models.events import DeliveryReport, Event, HlrReport, InboundSms, UnreadableRow
 from infobip_async.redaction import SparseLogger, logger_of_faults

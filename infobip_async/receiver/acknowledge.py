@@ -22,7 +22,7 @@ from infobip_async.journal.reading import aside
 from infobip_async.models.events import Event, InboundSms, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import PushFormat, decode, unreadable
-from infobip_async.receiver.parts import PartsInMemory, faults_of
+from infobip_async.receiver.parts_in_memory import PartsInMemory, faults_of
 from infobip_async.redaction import SparseLogger, logger_of_faults
 from infobip_async.router import Router
 from infobip_async.text.reassembly import is_part

@@ -10,7 +10,7 @@ import attrs
 
 from infobip_async.errors import LocalProtocolError
 from infobip_async.simulator.console.actions import DECISION, phone_of
-from infobip_async.simulator.console.answers import Given, Refusal
+from infobip_async.simulator.console.fields import Given, Refusal
 from infobip_async.simulator.records import Phone
 
 _KNOWN: Final = {"phones", "not_covered"}

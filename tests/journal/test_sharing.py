@@ -12,7 +12,7 @@ import pytest
 
 from infobip_async.concurrency import sqlite_file
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
-from infobip_async.journal import JournalCounts, SpoolJournal, sqlite_upkeep
+from infobip_async.journal import JournalCounts, SpoolJournal, sqlite_listeners
 from infobip_async.journal import sqlite_tables as tables
 from infobip_async.journal.base import EventState, State
 from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms
@@ -169,7 +169,7 @@ async def test_nothing_is_kept_for_nobody(bench, other):
     await other.stop()
     assert await pushes() == 0
     name = "update listeners set at = at - 60"
-    await journals[0]._thread.do(lambda c: sqlite_upkeep.listen(c, "dead", 0, 0))
+    await journals[0]._thread.do(lambda c: sqlite_listeners.listen(c, "dead", 0, 0))
     await journals[0]._thread.do(lambda c: c.execute(name).rowcount)
     await journals[0].put(bench.hlr("2"))
     await bench.come_to(0, pushes)

@@ -5,7 +5,7 @@ from typing import Final
 
 from infobip_async.simulator import policies
 from infobip_async.simulator.clock import ManualClock
-from infobip_async.simulator.console.answers import Field, Given, Json, Refusal, bad
+from infobip_async.simulator.console.fields import Field, Given, Json, Refusal, bad
 from infobip_async.simulator.console.queries import decided, row_of
 from infobip_async.simulator.console.routes import Desk, Routes
 from infobip_async.simulator.faults import Fault

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from infobip_async.simulator.console.answers import Field, Json
+from infobip_async.simulator.console.fields import Field, Json
 from infobip_async.simulator.console.routes import Route
 
 

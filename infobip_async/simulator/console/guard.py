@@ -14,7 +14,7 @@ from typing import Final, Self
 import attrs
 
 from infobip_async.protocol.exchange import is_loopback
-from infobip_async.simulator.console.answers import Refusal
+from infobip_async.simulator.console.fields import Refusal
 
 COOKIE: Final = "infobip_simulator"
 _HOST: Final = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[^\[\]:/?#@\s]+)(:[0-9]*)?")

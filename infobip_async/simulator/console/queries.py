@@ -11,7 +11,7 @@ import attrs
 from infobip_async.numbering.tables import bundled_tables
 from infobip_async.simulator.clock import ManualClock
 from infobip_async.simulator.console import request_warnings, views
-from infobip_async.simulator.console.answers import Field, Given, Json, Refusal
+from infobip_async.simulator.console.fields import Field, Given, Json, Refusal
 from infobip_async.simulator.console.recorder import Recorder, Row
 from infobip_async.simulator.console.routes import Desk, Routes
 from infobip_async.simulator.faults import REPLY_FAULTS, Fault

@@ -6,7 +6,7 @@ import attrs
 
 from infobip_async.simulator.bell import Bell
 from infobip_async.simulator.clock import Clock
-from infobip_async.simulator.console.answers import Field, Given, Json
+from infobip_async.simulator.console.fields import Field, Given, Json
 from infobip_async.simulator.console.recorder import Recorder
 from infobip_async.simulator.faults import Faults
 from infobip_async.simulator.gateway import Gateway

@@ -14,8 +14,8 @@ from aiohttp import web
 
 from infobip_async.errors import LocalProtocolError
 from infobip_async.simulator.console import actions, queries
-from infobip_async.simulator.console.answers import Given, Json, Refusal, bad, read_json
 from infobip_async.simulator.console.description import description
+from infobip_async.simulator.console.fields import Given, Json, Refusal, bad, read_json
 from infobip_async.simulator.console.guard import COOKIE, Guard
 from infobip_async.simulator.console.routes import Desk, Route
 

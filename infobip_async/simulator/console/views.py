@@ -14,7 +14,7 @@ from infobip_async.numbering.imsi import split_imsi
 from infobip_async.numbering.tables import bundled_tables
 from infobip_async.protocol.exchange import PushKind
 from infobip_async.simulator.console import request_warnings
-from infobip_async.simulator.console.answers import Json
+from infobip_async.simulator.console.fields import Json
 from infobip_async.simulator.console.masking import (
     shown_callback,
     shown_headers,

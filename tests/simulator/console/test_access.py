@@ -10,7 +10,7 @@ import pytest
 
 from infobip_async import TextMessage
 from infobip_async.simulator import Simulator
-from infobip_async.simulator.console.answers import Refusal
+from infobip_async.simulator.console.fields import Refusal
 from infobip_async.simulator.console.guard import Guard
 from infobip_async.simulator.console.server import Console
 

@@ -9,7 +9,7 @@ from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.inbound_sms import decode_push
 from infobip_async.protocol.push import PushFormat
 from infobip_async.receiver.acknowledge import HandleThenAck
-from infobip_async.receiver.parts import PartsInMemory
+from infobip_async.receiver.parts_in_memory import PartsInMemory
 from infobip_async.router import Router
 
 
