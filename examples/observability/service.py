@@ -7,13 +7,22 @@ port 9464. ``prometheus --config.file=examples/observability/prometheus.yml`` re
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import start_http_server
 
-from infobip_async import DeliveryReport, HlrLookups, InfobipClient, Router, TextMessage
+from infobip_async import (
+    Deliveries,
+    Delivery,
+    HlrLookups,
+    InfobipClient,
+    Router,
+    SqliteJournal,
+    TextMessage,
+)
 from infobip_async.telemetry import Telemetry
 from infobip_async.webhook import listening, webhook_app
 
@@ -28,13 +37,26 @@ def telemetry() -> Telemetry:
 
 
 def make_app(router: Router) -> web.Application:
-    @router.on(DeliveryReport)
-    async def delivered(report: DeliveryReport) -> None:
-        """Book the report."""
+    @router.on(Delivery)
+    async def changed(delivery: Delivery) -> None:
+        """Book what became of the message."""
 
+    journal = SqliteJournal(os.environ.get("JOURNAL", "pushes.db"))
     app = web.Application()
-    app.add_subapp("/infobip", webhook_app(router, secret=SECRET))
+    app.add_subapp("/infobip", webhook_app(router, secret=SECRET, journal=journal))
     return app
+
+
+async def bookings() -> AsyncIterator[tuple[TextMessage, str]]:
+    """What there is to send, as it comes."""
+    for number in NUMBERS:
+        yield TextMessage("Your table is booked.", "Friend"), number
+    await asyncio.Event().wait()
+
+
+async def send(deliveries: Deliveries) -> None:
+    async for result in deliveries.send_many(bookings()):
+        print(result.outcome.value)
 
 
 async def main() -> None:
@@ -42,14 +64,15 @@ async def main() -> None:
     router = Router(telemetry=watched)
     port = int(os.environ.get("PORT", "8080"))
     async with (
-        listening(make_app(router), "127.0.0.1", port),
         InfobipClient.from_env(telemetry=watched) as client,
         HlrLookups(client, router) as lookups,
+        Deliveries(client, router) as deliveries,
+        listening(make_app(router), "127.0.0.1", port),
+        asyncio.TaskGroup() as tasks,
     ):
-        await client.send(TextMessage("Your table is booked.", "Friend"), NUMBERS)
+        tasks.create_task(send(deliveries))
         async for result in lookups.stream(NUMBERS, timeout=30):
             print(result.outcome.value)
-        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
