@@ -24,7 +24,9 @@ Nothing that an event does ends this work (see `attempts` and `suspects`):
 - A handler that goes on although it was cancelled keeps the ordering key of its event, but not its
   worker: another one takes the place.
 - An event that was being handled when a process died is a suspect. It is handled while nothing
-  else is, and that is written down before. So a further death proves which event was at fault.
+  else is, and that is written down before. So a further death speaks against this event alone. It
+  may still be chance, such as a deploy that kills: before the next attempt the process has to live
+  for a while. One that is killed again and again does not come to it, whoever kills it.
 """
 
 import asyncio
@@ -67,6 +69,7 @@ _SECONDS_AFTER_A_FAULT: Final = 1.0
 _SECONDS_BETWEEN_EXPIRIES: Final = 10.0
 _SECONDS_AFTER_A_CANCELLATION: Final = 1.0
 _DEATHS: Final = 3
+_AS_OF_ATTEMPTS: Final = 2  # in advance: the pause after a death is 4 to 8 s, and twice that
 _KILLED: Final = "its process died three times while nothing else was handled"
 
 
@@ -137,6 +140,7 @@ class JournalWorker:
     async def __aexit__(self, *_: object) -> None:
         self._workers.ending = True
         self._suspects.close()
+        self._survived()  # whoever stops the process may kill it, too
         await self._others.end()
         workers = self._workers.tasks
         if not await workers.drain(time_to_stop(self._settings.stop_timeout)):
@@ -146,7 +150,6 @@ class JournalWorker:
             _logger.error("%d calls of handlers go on although they were cancelled", late)
             for number in range(self._numbers.known):
                 self._storage.note(number, ())  # the process has not died of them
-        self._survived()
         await self._recording.aclose(self._settings.stop_timeout)
         self._closed = True
         await self._retries.cancel()  # those that were put off meanwhile included
@@ -211,10 +214,17 @@ class JournalWorker:
             self._put(item)
 
     def _put(self, item: Item) -> None:
-        if item.suspect:
-            self._suspects.put(item)
-        else:
+        if not item.suspect:
             self._queues[type(item.event)].put(item)
+        elif 1 < item.deaths <= _DEATHS:
+            self._retries.start(self._suspect_again(item))
+        else:
+            self._suspects.put(item)
+
+    async def _suspect_again(self, item: Item) -> None:
+        """Handle an event alone once more, if the process lives for long enough."""
+        await self._settings.sleep(self._settings.delay(_AS_OF_ATTEMPTS + item.deaths))
+        self._suspects.put(item)
 
     def _finish(self, item: Item) -> None:
         following = self._order.finish(item.key)

@@ -248,7 +248,11 @@ async def test_nothing_acknowledged_is_lost(
 
 @pytest.mark.parametrize(
     ("number", "deaths", "killers"),
-    [(6, 1, 1), pytest.param(200, 80, 10, marks=pytest.mark.proof)],
+    [
+        (6, 1, 1),
+        pytest.param(200, 80, 10, marks=pytest.mark.proof),
+        pytest.param(900, 150, 0, marks=pytest.mark.proof),
+    ],
 )
 async def test_events_that_kill_their_process(
     nursery: Nursery, number: int, deaths: int, killers: int

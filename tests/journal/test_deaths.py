@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -45,11 +46,22 @@ def got(bench):
     return recorder
 
 
+def suspect_waits(bench) -> bool:
+    """Whether a suspect waits for its next attempt; if so, its time has come."""
+    waits = bench.time.sleepers > 1  # the other one looks for parts that are late
+    bench.time.go_on(16.0 if waits else 0.0)
+    return waits
+
+
 async def begin(bench, got, *ids: str, running: int, **handling: object) -> None:
-    """Serve a journal with some reports until some of them are being handled."""
+    """Serve a journal with some reports until some of them are being handled.
+
+    What had a death while alone waits for a while, which takes no time here.
+    """
     journal = await bench.start(**{"stop_timeout": 0.001, **handling})
     if ids:
         await journal.put(bench.reports(*ids))
+    await bench.until(lambda: got.running == running or suspect_waits(bench))
     await bench.until(lambda: got.running == running)
 
 
@@ -92,6 +104,33 @@ async def test_three_deaths_while_alone(bench, got, caplog):
     assert letter.reason == "its process died three times while nothing else was handled"
     assert sorted(got.ids) == list("aaaabb")
     assert "DeliveryReport is a dead letter" in caplog.text
+
+
+async def waiting(journal) -> list[int]:
+    """The pushes that wait."""
+    return [push.id async for push in journal.waiting()]
+
+
+async def test_deaths_that_come_too_soon_prove_nothing(bench, got):
+    """After a death while alone an event waits, and the others are handled before its next try."""
+    await begin(bench, got, "a", running=1)
+    await die(bench)
+    await begin(bench, got, running=1)
+    got.act = lambda _: None
+    for other in "bcdef":  # whoever kills these processes kills them fast
+        await die(bench)
+        got.events.clear()
+        journal = await bench.start()
+        await journal.put(bench.reports(other))
+        await got.wait_for(1)
+        await bench.come_to([1], partial(waiting, journal))
+        await bench.pause(2)
+        bench.time.go_on(7.9)
+        assert got.ids == [other]
+    bench.time.go_on(0.1)
+    await bench.emptied(journal)
+    assert got.ids == ["f", "a"]
+    assert [letter async for letter in journal.dead()] == []
 
 
 async def test_an_innocent_suspect_is_one_no_longer(bench, got):
@@ -166,6 +205,7 @@ async def test_a_whole_message_is_a_suspect(bench):
     assert sorted(await deaths(bench)) == [(0, 2), (0, 2)]
     whole.act = lambda _: None
     journal = await bench.start()
+    await bench.until(lambda: suspect_waits(bench))
     await bench.emptied(journal)
     assert whole.ids[-1] == "part 1, part 2, "
     assert [letter async for letter in journal.dead()] == []
@@ -188,6 +228,7 @@ async def test_a_batch_is_suspected_together(bench):
         await journal.put(bench.hlr(*"45", lookup_id=""))
     for _ in range(4):
         await bench.start(stop_timeout=0.001)
+        await bench.until(lambda: hanging.is_set() or suspect_waits(bench))
         await hanging.wait()
         hanging.clear()
         await die(bench)
