@@ -54,7 +54,7 @@ def test_a_fault_that_cannot_be_printed(log: Path, capsys: pytest.CaptureFixture
     logging.getLogger("infobip_async.journal").error(
         "failed", exc_info=(OddError, OddError(), None)
     )
-    assert log.read_text() == "failed\nthe traceback cannot be printed\n"
+    assert log.read_text(encoding="utf-8") == "failed\nthe traceback cannot be printed\n"
     assert capsys.readouterr().err == ""
 
 

@@ -60,8 +60,8 @@ async def until_open(port: int) -> None:
 def write_config(folder: Path, port: int) -> Path:
     config = folder / "nats.conf"
     store = f'jetstream {{ store_dir: "{folder}", sync_interval: always }}'
-    common = (HERE / "nats.conf").read_text()
-    config.write_text(f"{common}listen: 127.0.0.1:{port}\n{store}\n")
+    common = (HERE / "nats.conf").read_text(encoding="utf-8")
+    config.write_text(f"{common}listen: 127.0.0.1:{port}\n{store}\n", encoding="utf-8")
     return config
 
 

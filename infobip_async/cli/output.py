@@ -95,7 +95,7 @@ class RowWriter:
 
 def _give_up(stream: TextIO) -> None:
     """Drop what a stream still holds, since Python would try again to write that at its end."""
-    with suppress(OSError), Path(os.devnull).open("w") as nothing:
+    with suppress(OSError), Path(os.devnull).open("w", encoding="utf-8") as nothing:
         os.dup2(nothing.fileno(), stream.fileno())
         stream.flush()
 
@@ -152,7 +152,7 @@ def check_output(path: str | None) -> None:
             raise click.UsageError("standard output is closed: give --output")
     else:
         try:
-            Path(str(path)).open("a").close()
+            Path(str(path)).open("a", encoding="utf-8").close()
         except OSError as fault:
             raise click.UsageError(f"{path} cannot be written: {fault.strerror}") from None
 

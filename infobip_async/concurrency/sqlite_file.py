@@ -263,9 +263,10 @@ def network_of(path: Path) -> str | None:
     """Name the file system of a file if it is one of a network, as far as the system tells."""
     place = os.path.realpath(path)
     try:
-        mounts = [line.split()[1:3] for line in _MOUNTS.read_text().splitlines()]
+        table = _MOUNTS.read_text(encoding="utf-8", errors="replace")
     except OSError:  # no Linux
         return None
+    mounts = (line.split()[1:3] for line in table.splitlines())
     above = [(at, kind) for at, kind in mounts if f"{place}/".startswith(f"{at.rstrip('/')}/")]
     _, kind = max(above, key=lambda mount: len(mount[0]), default=("", ""))
     return kind if kind in _NETWORKS else None

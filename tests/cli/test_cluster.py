@@ -140,7 +140,7 @@ def test_what_may_have_been_looked_up_twice_says_so(
     async def attempt(job: HlrJob) -> None:
         await job._connection.store("infobip_jobs", job._subjects.of("attempt", 0), b"once")
 
-    source.write_text(NUMBERS[0])
+    source.write_text(NUMBERS[0], encoding="utf-8")
     cluster("load", source)
     in_job(broker, attempt)
     assert cluster("work", "--on-unknown", "report").exit_code == 0
@@ -181,7 +181,7 @@ def test_a_stopped_worker_leaves_its_numbers_to_others(
 def test_a_job_keeps_its_numbers(cluster: Cluster, source: Path) -> None:
     """Others are refused."""
     assert cluster("load", source).exit_code == 0
-    source.write_text("38598514674")
+    source.write_text("38598514674", encoding="utf-8")
     other = cluster("load", source)
     assert other.exit_code == 2
     assert "the job has other numbers" in other.stderr
@@ -191,7 +191,7 @@ def test_a_job_is_deleted_if_that_is_confirmed(cluster: Cluster, source: Path) -
     """Then it can have other numbers."""
     cluster("load", source)
     assert cluster("delete", stdin="n\n").exit_code == 1
-    source.write_text("38598514674")
+    source.write_text("38598514674", encoding="utf-8")
     assert cluster("load", source).exit_code == 2
     deleted = cluster("delete", "--yes")
     assert (deleted.exit_code, deleted.stderr) == (0, "the job spring is deleted\n")
@@ -204,7 +204,9 @@ def test_loading_shows_how_far_it_is(
     """Every thousand numbers."""
     shown: list[int] = []
     monkeypatch.setattr(ProgressBar, "show", lambda _, count, __: shown.append(count))
-    source.write_text("\n".join(str(385980000000 + number) for number in range(2_500)))
+    source.write_text(
+        "\n".join(str(385980000000 + number) for number in range(2_500)), encoding="utf-8"
+    )
     assert cluster("load", source).exit_code == 0
     assert shown == [1_000, 2_000]
 

@@ -232,7 +232,7 @@ def test_a_job_goes_on_with_what_was_added(
     """A source may grow between two runs."""
     args = (source, "--job", tmp_path / "job.db", "-o", tmp_path / "out.csv")
     hlr(*args)
-    with source.open("a") as more:
+    with source.open("a", encoding="utf-8") as more:
         more.write("\n38598514675\n")
     assert hlr(*args).exit_code == 0
     rows = _rows((tmp_path / "out.csv").read_text(encoding="utf-8"))
@@ -266,7 +266,7 @@ def test_a_job_of_another_source_is_refused(
     args = (source, "--job", tmp_path / "job.db", "-o", tmp_path / "out.csv")
     hlr(*args)
     before = (tmp_path / "out.csv").read_bytes()
-    source.write_text(content)
+    source.write_text(content, encoding="utf-8")
     result = hlr(*args)
     assert result.exit_code == 2
     assert why in result.stderr
@@ -386,7 +386,7 @@ def test_the_source_is_not_written_over(hlr: Hlr, source: Path) -> None:
     """An output of the same name is refused."""
     result = hlr(source, "-o", source)
     assert result.exit_code == 2
-    assert source.read_text() == "\n".join(NUMBERS)
+    assert source.read_text(encoding="utf-8") == "\n".join(NUMBERS)
 
 
 def test_an_output_that_cannot_be_opened_is_named(

@@ -230,7 +230,7 @@ def test_exit_codes_tell_the_outcomes_apart(  # noqa: PLR0917 - fixtures
     run: Run, gateway: Any, people: Path, rows: str, prepare: str | None, code: int
 ) -> None:
     """As those of a single send do."""
-    people.write_text("number\n" + rows)
+    people.write_text("number\n" + rows, encoding="utf-8")
     if prepare == "poor":
         gateway.simulator.credits = 0
     if prepare == "lost":

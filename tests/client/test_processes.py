@@ -35,7 +35,7 @@ def test_forked_processes_make_other_ids() -> None:
     for _ in range(3):
         os.wait()
     os.close(writing)
-    with open(reading) as pipe:  # noqa: PTH123 - a descriptor
+    with open(reading, encoding="utf-8") as pipe:  # noqa: PTH123 - a descriptor
         made += [*pipe, _made(client)]
     ids = [one for line in made for one in line.split()[:2]]
     assert len(ids) == len(set(ids)) == (1 + 3 * 2 + 1) * 2

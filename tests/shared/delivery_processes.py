@@ -134,7 +134,7 @@ async def check_kills(
 def check_events(events: Path, ends: dict[str, bool], killed: int) -> None:
     """Each end was given last. What was given before a kill may be given again, in its order."""
     given = defaultdict(list)
-    for line in events.read_text().splitlines():
+    for line in events.read_text(encoding="utf-8").splitlines():
         key, *state = json.loads(line)
         given[key].append(tuple(state))
     repeated = 0

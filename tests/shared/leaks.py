@@ -82,8 +82,14 @@ def children() -> dict[str, str]:
 
 def _command_of(pid: str) -> str:
     with suppress(OSError):
-        command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
-        name, _, state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")
+        command = (
+            Path(f"/proc/{pid}/cmdline")
+            .read_text(encoding="utf-8", errors="replace")
+            .replace("\0", " ")
+        )
+        name, _, state = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")
+        )
         ended = ", which ended, and was not waited for" if state.startswith("Z") else ""
         return (command.strip()[:200] or name.partition("(")[2]) + ended
     return "gone"
