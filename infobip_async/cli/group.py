@@ -34,9 +34,11 @@ class _Lazy(click.Group):
     """Loads a command when it is needed: `preview` needs no HTTP client, `--help` nothing."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """All, in the order of the help."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import one; None where there is no such command."""
         if cmd_name not in _COMMANDS:
             return None
         try:

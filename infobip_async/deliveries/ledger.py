@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -18,6 +18,9 @@ from infobip_async.errors import StorageUnavailableError
 from infobip_async.models.events import DeliveryReport
 from infobip_async.redaction import logger_of_faults
 from infobip_async.router import Router
+
+if TYPE_CHECKING:
+    from infobip_async.telemetry.watching import Watch
 
 _PAGE: Final = 50
 """Messages that expire at once."""
@@ -58,7 +61,7 @@ class Ledger:
         self.waiting: Waiting = Waiting()
         self._sleep = sleep
         self._final_after = final_after
-        self.watch = router.watch
+        self.watch: Watch = router.watch
         self._outbox = Outbox(store, router, clock)
         self._background = LastingTasks("deliveries", _logger)
         self._reporting: set[asyncio.Future[None]] = set()

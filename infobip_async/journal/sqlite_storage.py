@@ -70,7 +70,7 @@ class SqliteStorage:
         self._thread = thread
         self._dedup_window = dedup_window
         self._keep = keep
-        self.news = asyncio.Event()
+        self.news: asyncio.Event = asyncio.Event()
         self._after = 0
         self.faults: dict[str, Exception] = {}
         self._listener = token_hex(8)

@@ -135,7 +135,7 @@ class Admission:
     _prefixes: Sequence[bytes] = attrs.field(init=False, repr=False)
 
     @_prefixes.default
-    def _(self) -> Sequence[bytes]:
+    def _prefixes_of_secrets(self) -> Sequence[bytes]:
         return tuple(f"{secret}/".encode() for secret in self._secrets) or (b"",)
 
     def admit(self, head: Head) -> PushKind:

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from infobip_async.redaction import SparseLogger
 
+installed: bool
 try:
     from opentelemetry import metrics
 except ModuleNotFoundError:  # without the extra
