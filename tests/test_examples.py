@@ -320,7 +320,7 @@ async def test_poll(simulator: Simulator, capsys: pytest.CaptureFixture[str]) ->
 
 def test_test_my_service() -> None:
     """The tests of the example service pass in a process that has only the plugin."""
-    others = ("cacheprovider", "hypothesispytest", "anyio", "respx", "xdist", "randomly")
+    others = ("cacheprovider", "hypothesispytest", "anyio", "respx", "xdist", "faker", "randomly")
     arguments = [sys.executable, "-m", "pytest", *(f"-pno:{other}" for other in others)]
     arguments += ["-o", "asyncio_mode=auto", "--rootdir", str(EXAMPLES), "test_my_service.py"]
     run = subprocess.run(  # noqa: S603 - the arguments are ours

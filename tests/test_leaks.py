@@ -118,10 +118,11 @@ def test_what_was_there_or_ends_is_let_pass() -> None:
 def test_every_test_is_watched(tmp_path: Path) -> None:
     """Fixtures of conftest.py do it, without being asked for."""
     (tmp_path / "test_leaky.py").write_text(LEAKY)
-    command = [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider"]
+    plugins = ("asyncio", "conftest", "no:cacheprovider")
+    command = [sys.executable, "-m", "pytest", *(f"-p{plugin}" for plugin in plugins)]
     run = subprocess.run(  # noqa: S603 - the arguments are ours
         [*command, "-c", str(TESTS.parent / "pyproject.toml"), str(tmp_path)],
-        env=os.environ | {"PYTHONPATH": str(TESTS)},
+        env=os.environ | {"PYTHONPATH": str(TESTS), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,

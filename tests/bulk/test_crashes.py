@@ -171,7 +171,7 @@ async def test_nothing_is_left_out(nursery: Nursery, seed: int, items: int) -> N
 
 @pytest.mark.parametrize(
     "point",
-    ["intent", *(pytest.param(one, marks=pytest.mark.proof) for one in ("request", "outcome"))],
+    [pytest.param(one, marks=pytest.mark.proof) for one in ("intent", "request", "outcome")],
 )
 async def test_a_death_at_each_point(nursery: Nursery, point: str) -> None:
     """What was in flight is in doubt and nothing else; its outcome, once kept, is not lost."""

@@ -15,7 +15,7 @@ PROGRAM = Path(__file__).with_name("memory.py")
     ("count", "with_job"),
     [
         pytest.param(10_000, False, marks=pytest.mark.proof),
-        (10_000, True),
+        (5_000, True),
         pytest.param(200_000, False, marks=pytest.mark.proof),
         pytest.param(100_000, True, marks=pytest.mark.proof),
     ],

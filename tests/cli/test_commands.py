@@ -262,7 +262,12 @@ def test_a_preview_for_programs_says_why(run: Run) -> None:
 
 @needs_dev_full
 @pytest.mark.parametrize(
-    "options", [["preview", "x"], ["preview", "--json", "x"], ["completion", "bash"]]
+    "options",
+    [
+        ["preview", "x"],
+        pytest.param(["preview", "--json", "x"], marks=pytest.mark.proof),
+        pytest.param(["completion", "bash"], marks=pytest.mark.proof),
+    ],
 )
 def test_a_full_disk_is_no_traceback(start: Callable[..., Any], options: list[str]) -> None:
     """What the system says is enough."""

@@ -108,9 +108,8 @@ def test_killed_at_random(  # noqa: PLR0917 - fixtures
     assert 0 < repeated <= in_flight
 
 
-@pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.proof), signal.SIGTERM]
-)
+@pytest.mark.proof  # test_hlr.py stops one in its own process
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped(  # noqa: PLR0917 - fixtures
     hlr: Hlr,
     start: Any,
@@ -139,6 +138,7 @@ def test_stopped(  # noqa: PLR0917 - fixtures
     assert gateway.simulator.counts.lookups == FEW
 
 
+@pytest.mark.proof
 def test_stopped_twice(hlr: Hlr, start: Any, gateway: Any, tripwire: Any, many: Any) -> None:
     """What is out is not waited for the second time."""
     gateway.simulator.gateway.report_delay = 3600

@@ -330,7 +330,12 @@ def _copies(gateway: Any) -> Counter[str]:
 
 @needs_signals
 @pytest.mark.parametrize(
-    ("count", "kills"), [(60, 1), pytest.param(600, 4, marks=pytest.mark.proof)]
+    ("count", "kills"),
+    # `tests/bulk/test_crashes.py` kills the same run without its command.
+    [
+        pytest.param(60, 1, marks=pytest.mark.proof),
+        pytest.param(600, 4, marks=pytest.mark.proof),
+    ],
 )
 def test_killed(  # noqa: PLR0917 - fixtures
     command: Callable[..., Any],

@@ -148,7 +148,7 @@ async def test_a_proxy_that_changes_things(app):
 
         async def pass_on(request: web.Request) -> web.Response:
             body = (await request.read()).replace(b"%0A", b"\n")
-            async with httpx.AsyncClient() as http:
+            async with httpx.AsyncClient(verify=False) as http:
                 reply = await http.request(request.method, behind + request.raw_path, content=body)
             return web.Response(status=reply.status_code, text=reply.text)
 

@@ -101,7 +101,7 @@ async def test_timeouts_of_none_wait(gateway, connect, kind) -> None:
 async def test_the_clients_timeouts_hold_for_an_injected_one(gateway, connect) -> None:
     """Not those that it has of its own."""
     gateway.gate.clear()
-    async with httpx.AsyncClient(timeout=1) as http:
+    async with httpx.AsyncClient(verify=False, timeout=1) as http:
         asking = asyncio.create_task(connect(http=http).credits())
         await gateway.until(lambda: gateway.busy)
         await jump(10)
@@ -136,6 +136,7 @@ async def test_a_proxy_gets_the_request_in_absolute_form(gateway, connect, call)
     assert request.headers["host"] == "gateway.example"
 
 
+@pytest.mark.rounds(1)
 async def test_a_fault_behind_a_proxy(gateway, connect, call, fault) -> None:
     """Is as one without: made once, and unknown."""
     client = connect(proxy=gateway.url, endpoints=Endpoints.at(ELSEWHERE), allow_insecure=True)
@@ -206,7 +207,7 @@ async def test_the_environment_names_no_proxy(gateway, connect, monkeypatch, cal
 
 async def test_redirects_are_not_followed_and_cookies_not_kept(gateway, connect, call) -> None:
     """Not even by an injected client that would."""
-    async with httpx.AsyncClient(follow_redirects=True) as http:
+    async with httpx.AsyncClient(verify=False, follow_redirects=True) as http:
         for client in (connect(), connect(http=http)):
             gateway.once(
                 b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /api/dlrpull\r\n"
@@ -277,7 +278,7 @@ def test_allow_insecure(url) -> None:
 
 async def test_an_injected_client_is_not_closed(gateway, connect) -> None:
     """It is the caller's."""
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(verify=False) as http:
         async with connect(http=http) as client:
             await client.credits()
         assert not http.is_closed
@@ -289,11 +290,11 @@ async def test_an_injected_client_is_not_closed(gateway, connect) -> None:
     [
         ("username", {"username": ""}),
         ("username", {"password": ""}),
-        ("http", {"http": httpx.AsyncClient(), "proxy": "http://127.0.0.1:9"}),
+        ("http", {"http": httpx.AsyncClient(verify=False), "proxy": "http://127.0.0.1:9"}),
         (
             "http",
             {
-                "http": httpx.AsyncClient(),
+                "http": httpx.AsyncClient(verify=False),
                 "ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             },
         ),
@@ -305,7 +306,7 @@ async def test_an_injected_client_is_not_closed(gateway, connect) -> None:
         ("ca_file", {"ca_file": Path(__file__).parent}),
         ("ca_file", {"ca_file": "/no/such/file"}),
         ("ca_file", {"ca_file": __file__, "ssl_context": ssl.create_default_context()}),
-        ("http", {"ca_file": __file__, "http": httpx.AsyncClient()}),
+        ("http", {"ca_file": __file__, "http": httpx.AsyncClient(verify=False)}),
     ],
 )
 def test_wrong_options(field, options) -> None:

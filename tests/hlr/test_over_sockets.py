@@ -91,7 +91,7 @@ def check(result: HlrResult, ids: dict[str, str | None]) -> None:
         assert result.lookup_id is None
 
 
-@pytest.mark.parametrize("count", [5_000, pytest.param(50_000, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("count", [1_000, pytest.param(50_000, marks=pytest.mark.proof)])
 async def test_every_number_has_one_right_result(line: Line, count: int) -> None:
     """Many numbers under faults, each with what the simulator knows to be right.
 

@@ -8,6 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from children import start_child_async
 from platforms import STRACE, needs_strace
 
@@ -59,6 +61,7 @@ async def test_on_disk_before_the_answer(tmp_path: Path) -> None:
     assert synced_before_answer(await calls_of(tmp_path, ""))
 
 
+@pytest.mark.proof
 async def test_without_full(tmp_path: Path) -> None:
     """Without ``synchronous=FULL`` it is not."""
     assert not synced_before_answer(await calls_of(tmp_path, "FULL"))

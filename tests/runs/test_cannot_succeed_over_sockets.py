@@ -75,10 +75,21 @@ class Worker:
         return Ending(outcomes, stopped, seconds)
 
 
-@pytest.fixture(
-    # What `hlr` makes of some of these is in the tests of the command, too.
-    params=[*KINDS, "worker", *(pytest.param(name, marks=pytest.mark.proof) for name in COMMANDS)]
-)
+# What `hlr` makes of some of these is in the tests of the command, too.
+RUNS = [*KINDS, "worker"]
+CASES = [
+    pytest.param(
+        kind,
+        trouble,
+        marks=[pytest.mark.proof] * (kind in COMMANDS or RUNS.index(kind) != turn % len(RUNS)),
+    )
+    for turn, trouble in enumerate(TEXTS)
+    for kind in [*RUNS, *COMMANDS]
+]
+"""Each trouble of each kind; all but one kind for each are proofs."""
+
+
+@pytest.fixture
 async def kind(request, tmp_path, monkeypatch) -> AsyncIterator[Kind]:
     """Each kind of runs."""
     known = KINDS | COMMANDS
@@ -114,7 +125,7 @@ async def served(place) -> AsyncIterator:
     await runner.cleanup()
 
 
-@pytest.mark.parametrize("trouble", TEXTS)
+@pytest.mark.parametrize(("kind", "trouble"), CASES, indirect=["kind"])
 async def test_a_run_that_cannot_succeed(  # noqa: PLR0917 - fixtures
     kind, size, served, many, tmp_path, trouble
 ) -> None:

@@ -142,9 +142,13 @@ def nothing_left() -> Iterator[None]:
 
 @contextmanager
 def nothing_to_collect() -> Iterator[None]:
-    """Fail if the collector finds that a loop's exception was not seen; this takes its time."""
+    """Fail if the collector finds that a loop's exception was not seen; this takes its time.
+
+    What is left lives on, and costs no later collection anything.
+    """
     yield
     gc.collect()
+    gc.freeze()
     _complain(unseen.take())
 
 

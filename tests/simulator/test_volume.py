@@ -16,7 +16,7 @@ from infobip_async.simulator.policies import at_home
 QUERIES = 50
 CLIENTS = 5
 
-volumes = pytest.mark.parametrize("count", [5_000, pytest.param(50_000, marks=pytest.mark.proof)])
+volumes = pytest.mark.parametrize("count", [1_000, pytest.param(50_000, marks=pytest.mark.proof)])
 
 
 class Receiver:

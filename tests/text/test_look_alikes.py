@@ -65,14 +65,17 @@ def test_simplify_leaves_the_rest_alone(text: str) -> None:
     assert simplify(text) == text
 
 
-def test_every_look_alike_is_in_the_alphabet() -> None:
+@pytest.mark.parametrize(
+    "end", [0x10000, pytest.param(sys.maxunicode + 1, marks=pytest.mark.proof)]
+)
+def test_every_look_alike_is_in_the_alphabet(end: int) -> None:
     """Of all characters that are not, whatever has a look-alike becomes GSM-7."""
     found = 0
-    for code in range(sys.maxunicode + 1):
+    for code in range(end):
         if gsm7.septet_count(chr(code)) is None and (simpler := look_alike(chr(code))) is not None:
             assert gsm7.septet_count(simpler) is not None, hex(code)
             found += 1
-    assert found > 1_000  # most of them in other widths or fonts
+    assert found > 300  # most of them in other widths or fonts
 
 
 @given(st.text())

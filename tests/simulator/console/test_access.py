@@ -116,7 +116,7 @@ def test_addresses(base, hosts, url) -> None:
 
 async def test_there_is_no_console_by_default() -> None:
     """In code one asks for it."""
-    async with Simulator() as simulator, httpx.AsyncClient(timeout=60) as http:
+    async with Simulator() as simulator, httpx.AsyncClient(verify=False, timeout=60) as http:
         assert simulator.console_url is None
         reply = await http.get(f"{simulator.base_url}/_simulator/health")
         assert reply.status_code == 404
@@ -143,7 +143,9 @@ async def test_a_token_opens_the_console() -> None:
     """In the address, in a header, or in the cookie that the page sets."""
     async with (
         Simulator(console=True, console_hosts=["sim"], console_token="let-me-in") as simulator,
-        httpx.AsyncClient(base_url=f"{simulator.base_url}/_simulator/", timeout=60) as http,
+        httpx.AsyncClient(
+            verify=False, base_url=f"{simulator.base_url}/_simulator/", timeout=60
+        ) as http,
     ):
         assert simulator.console_url.endswith("/_simulator/?token=let-me-in")
         assert (await http.get("health")).status_code == 403
