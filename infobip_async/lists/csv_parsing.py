@@ -148,17 +148,37 @@ class CsvRows:
     def _look_for_rows(self, cells: Sequence[str], begun: int) -> None:
         """Refuse a cell with lines that look like rows, which a stray quotation mark swallows."""
         for cell in cells:
-            for count, text in enumerate(cell.split("\n") if "\n" in cell else ()):
+            lines = cell.split("\n") if "\n" in cell else ()
+            for count, text in enumerate(lines):
                 pieces = text.split(self._delimiter)
                 if count:
                     pieces.append(_LETTER.split(text, maxsplit=1)[0])  # what the line begins with
                 elif len(pieces) == 1:
                     continue
+                what = ""
+                if count and self._has_cells(text, whole=count + 1 < len(lines)):
+                    what = "cells"
                 if any(looks_like_number(piece.strip(' "')) for piece in pieces):
+                    what = "a number"
+                if what:
                     raise LocalProtocolError(
-                        f"a quoted cell of the row in line {begun} has a line with a number, as if"
+                        f"a quoted cell of the row in line {begun} has a line with {what}, as if"
                         " a stray quotation mark took rows for text; multiline=True takes them"
                     )
+
+    def _has_cells(self, text: str, *, whole: bool) -> bool:
+        """Whether a line within a cell has the delimiters of a row, though no number.
+
+        Behind a mark of prose there is a blank, and a decimal comma stands between digits.
+
+        Args:
+            text: the line.
+            whole: whether it ends within the cell, and not with it: then no delimiter is missing.
+        """
+        mark = re.escape(self._delimiter or "")
+        found = len(re.findall(rf"(?<!\d){mark}(?=\S)|{mark}(?=[^\s\d])", text))
+        most = self.table.columns - 1
+        return found == most > 0 if whole else 0 < found <= most
 
 
 @cache
@@ -224,6 +244,11 @@ class TableRows:
     named: bool
     _header: Header | None = attrs.field(default=None, init=False)
     _position: int = attrs.field(default=0, init=False)
+
+    @property
+    def columns(self) -> int:
+        """How many there are; 0 before the first row."""
+        return 0 if self._header is None else len(self._header.names)
 
     def add(self, line: int, cells: list[str]) -> Iterator[ListRow]:
         """Give the row of some cells, unless it is the header, or empty.

@@ -36,6 +36,9 @@ def _refused(text: str, recipient: str | None = "number", **options: object) -> 
         ('name,number\n"Ana\nBeat,385981\nCy",385982\n', "row in line 2 has a line with"),
         ('number,name\n1,"Ana\n+385 98 514 674 is hers"\n', "row in line 2 has a line with"),
         ('"number\n385981,Ana",name\n', "no column|row in line 1 has"),
+        ('number,name\n385981,"Ana\nn/a,Iva"\n385982,Cy\n', "row in line 2 has a line with cells"),
+        ('number,name,x\n385981,"Ana,b\nn/a,,Iva\nn/a,"\n', "row in line 2 has a line with cells"),
+        ('number;name;x\n385981;"Ana\nn/a;Iva";x\n', "row in line 2 has a line with cells"),
     ],
 )
 def test_malformed_quoting_is_refused(text: str, reason: str) -> None:
@@ -48,6 +51,15 @@ def test_lines_that_look_like_rows_can_be_allowed() -> None:
     """Where the list is known to have such texts."""
     (row,) = _list('number,name\n1,"Ana\n385982,Beat"\n', multiline=True)
     assert row.cell("name") == "Ana\n385982,Beat"
+
+
+@pytest.mark.parametrize(
+    "text", ["Hi Ana,\nsee you, Iva", "It costs\n1,50 at most", "Hi,\nBye,\n", "a,b\nc"]
+)
+def test_prose_may_have_lines(text: str) -> None:
+    """Marks with a blank behind them, and decimal commas, delimit no cells."""
+    (row,) = _list(f'number,text\n1,"{text}"\n')
+    assert row.cell("text") == text
 
 
 def test_addresses_may_have_lines() -> None:
@@ -124,7 +136,7 @@ async def test_a_brace_that_stands_alone_is_refused(text: str) -> None:
         ('"3,85983E+11"', {}, "was rounded by a spreadsheet"),
         ("3.8598E+10", {"normalise": True}, "was rounded by a spreadsheet"),
         ("38598514674.0", {}, "is a decimal number"),
-        ("098514674", {"normalise": True}, "has a leading 0: a national number needs its country"),
+        ("098514674", {"normalise": True}, "has a leading 0: a national number needs country="),
         ("n/a", {"country": "HR"}, "is no telephone number"),
         ("+385", {"country": "HR"}, "cannot be: 0 digits"),
         ("098514674 0912345678", {"country": "HR"}, "more than 15"),
