@@ -23,7 +23,8 @@ def reminders(path: Path) -> Iterator[Outgoing]:
             yield Outgoing(TextMessage(text, "Dentist"), row["number"], key=row["id"])
 
 
-async def main(path: Path) -> None:
+async def main(path: Path) -> int:
+    """Send, and give the exit code: 0 where everyone was sent their text."""
     job = path.with_suffix(".job")
     outcomes: Counter[SendOutcome] = Counter()
     async with InfobipClient.from_env() as client:
@@ -36,8 +37,11 @@ async def main(path: Path) -> None:
         if outcomes[SendOutcome.UNKNOWN]:
             proven = await client.reconcile(job=job)
             print(f"{len(proven)} of the unknown ones were sent after all")
+            outcomes[SendOutcome.SENT] += len(proven)
+            outcomes[SendOutcome.UNKNOWN] -= len(proven)
     print(", ".join(f"{count} {outcome.value}" for outcome, count in outcomes.items()))
+    return 0 if outcomes.total() == outcomes[SendOutcome.SENT] else 1
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    sys.exit(asyncio.run(main(Path(sys.argv[1]))))

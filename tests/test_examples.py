@@ -92,7 +92,7 @@ async def test_send_list(
     )
     simulator.faults.add(Fault.CUT_BEFORE_REPLY, times=1)
     main = load("send_list").main
-    await main(people)
+    assert await main(people) == 1  # one has no good number
     assert "1 of the unknown ones were sent after all" in capsys.readouterr().out
     await main(people)
     out = capsys.readouterr().out
@@ -101,6 +101,9 @@ async def test_send_list(
     assert sorted(message.text or "" for message in simulator.messages) == [
         f"{name}, see you tomorrow!" for name in ("Ana", "Beat", "Dan")
     ]
+    people.write_text("id,number,name\n1,38598514674,Ana\n")
+    people.with_suffix(".job").unlink()
+    assert await main(people) == 0
 
 
 async def test_receive(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:

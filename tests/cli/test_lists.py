@@ -140,9 +140,11 @@ def test_excluded_numbers_get_nothing(send: Run, gateway: Any, tmp_path: Path) -
     assert _sent(gateway) == [("41793026727", "Hi")]
     assert [row["outcome"] for row in _rows(result.stdout)] == ["excluded", "refused", "sent"]
     assert "excluded  1 number" in result.stderr
+    assert result.exit_code == 6  # one was refused
+    assert send("number\n38598514674\n41793026727\n", "--exclude", stop).exit_code == 0
     stop.write_text("stop: 098\n")
     assert send(PEOPLE, "--exclude", stop).exit_code == 2
-    assert len(_sent(gateway)) == 1
+    assert len(_sent(gateway)) == 2
 
 
 def test_a_spreadsheet_is_sent_to(run: Run, gateway: Any, tmp_path: Path) -> None:

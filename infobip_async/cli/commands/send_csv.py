@@ -54,7 +54,6 @@ _IF_ALONE: Final = {
     SendOutcome.REFUSED: 3,
     SendOutcome.NOT_SENT: 4,
     SendOutcome.UNKNOWN: 5,
-    SendOutcome.EXCLUDED: 0,
 }
 
 
@@ -360,10 +359,10 @@ class CsvSend:
         if runner.resumed:
             earlier = counted(runner.resumed, "outcome is", "outcomes are")
             self.confirmation.verbosity.say(f"{earlier} of an earlier run")
-        several = len(outcomes) > 1
-        alone = next(iter(outcomes), SendOutcome.SENT.value)
+        asked_for = {*outcomes} - {SendOutcome.EXCLUDED.value}  # an exclusion is no failure
+        alone = next(iter(asked_for), SendOutcome.SENT.value)
         done = any(outcomes[one.value] for one in (SendOutcome.SENT, SendOutcome.UNKNOWN))
-        code = PARTLY if several else _IF_ALONE[SendOutcome(alone)]
+        code = PARTLY if len(asked_for) > 1 else _IF_ALONE[SendOutcome(alone)]
         leave(
             runner,
             job=(self.options.job or self.storing.deliveries) is not None,
