@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infobip_async import InfobipError, TextMessage
+from infobip_async.cli.exit_codes import spelled
 from infobip_async.cli.tables import counted, visible
 from infobip_async.cli.verbosity import Verbosity
 from infobip_async.lists import NumberList, Survey
@@ -102,7 +103,7 @@ def _remarks(found: Survey) -> Iterator[tuple[str, str]]:
         lines = ", ".join(map(str, refused.lines))
         more = ", ..." if refused.count > len(refused.lines) else ""
         where = f"{'line' if refused.count == 1 else 'lines'} {lines}{more}"
-        yield "not sent", f"{counted(refused.count, 'number')}: {reason} ({where})"
+        yield "not sent", f"{counted(refused.count, 'number')}: {spelled(reason)} ({where})"
     if found.excluded:
         yield "excluded", counted(found.excluded, "number")
     if found.repeated:

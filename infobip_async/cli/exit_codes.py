@@ -3,8 +3,9 @@
 import asyncio
 import errno
 import signal
+import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import Any, Final, NoReturn, ParamSpec
@@ -37,20 +38,34 @@ _SPELLINGS: Final = {
     'on_unknown="repeat"': "--on-unknown repeat",
     'recipient="1"': "--column 1",
     "multiline=True": "--multiline",
+    "country=": "--country",
     "max_parts": "--max-parts",
     "max_numbers": "--max-numbers",
 }
 """How the options of the library are called here."""
+_WAYS_OUT: Final[Mapping[int, str]] = {
+    errno.EADDRINUSE: "stop what uses it, or give another port",
+    errno.EADDRNOTAVAIL: "give an address of this machine, or 0.0.0.0 for all of them",
+    socket.EAI_NONAME: "give a host that has an address",
+    errno.EACCES: "it is not allowed to this user",
+    errno.ENOSPC: "make room, and start again",
+}
+"""What a person can do where the system refuses something."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 SIGNALLED: Final = 128
 """Exit code of a program that a signal ended, less the signal's number."""
 
 
-def told(error: InfobipError) -> str:
-    """Say what went wrong to the person who gave the list: with the number or text at fault."""
-    what = str(error)
+def spelled(what: str) -> str:
+    """Name options as the command line does."""
     for option, here in _SPELLINGS.items():
         what = what.replace(option, here)
+    return what
+
+
+def told(error: InfobipError) -> str:
+    """Say what went wrong to the person who gave the list: with the number or text at fault."""
+    what = spelled(str(error))
     value = getattr(_behind(error), "value", None)
     return what if value is None else f"{what}: {value!r}"
 
@@ -85,10 +100,17 @@ def exit_codes() -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.EPIPE:  # whoever read our output has gone: click ends quietly
             raise
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(_told_of_system(error)) from None
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         sys.exit(SIGNALLED + signal.SIGINT)
+
+
+def _told_of_system(error: OSError) -> str:
+    """Say what the system refuses, of which file, and what there is to do."""
+    what = error.strerror or str(error)
+    way_out = _WAYS_OUT.get(error.errno or 0, "")
+    return ": ".join(filter(None, (error.filename and str(error.filename), what, way_out)))
 
 
 def runs(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:

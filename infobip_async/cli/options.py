@@ -1,8 +1,10 @@
 """What options are made of: several as one argument of a command, and checks of their values."""
 
 import math
+import os
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -11,6 +13,25 @@ import click
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
+
+
+class StoredFile(click.Path):
+    """A file that something was stored in: an empty one is of nobody yet, and is not made ours."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False)
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401 - click's signature
+        """Take a file that is not empty."""
+        path = super().convert(value, param, ctx)
+        if Path(os.fsdecode(path)).stat().st_size == 0:
+            self.fail(f"File {value!r} is empty.", param, ctx)
+        return path
 
 
 def options_of(

@@ -70,7 +70,7 @@ def _fault_of(msisdn: str) -> str:
     if not _DIGITS.fullmatch(msisdn):
         return "has characters other than the digits 0 to 9"
     if msisdn.startswith("0"):
-        return "has a leading 0: write the calling code of the country in its place"
+        return "has a leading 0: write the calling code in its place, or read it with country="
     return f"has {len(msisdn)} digits, more than {_MAX_DIGITS}"
 
 

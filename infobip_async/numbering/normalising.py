@@ -188,7 +188,7 @@ def _refuse(number: str, digits: str) -> NoReturn:
     if len(digits) > _MAX_DIGITS:
         raise _fault(number, f"has {len(digits)} digits, more than {_MAX_DIGITS}")
     if digits.startswith("0"):
-        raise _fault(number, "has a leading 0: a national number needs its country")
+        raise _fault(number, "has a leading 0: a national number needs country=")
     plan = _plan_of(digits)
     if plan is None or plan.national(digits.removeprefix(plan.code)) is not None:
         raise _fault(number, "begins with no calling code that is in use")

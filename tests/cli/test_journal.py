@@ -38,6 +38,17 @@ def using(path: Path, work: Callable[[SqliteJournal], Awaitable[Any]]) -> Any:
     return asyncio.run(use())
 
 
+@pytest.mark.parametrize("command", ["journal", "deliveries"])
+def test_an_empty_file_is_not_made_ours(run: Run, tmp_path: Path, command: str) -> None:
+    """Who only looks at it leaves it as it is, with its mode."""
+    path = tmp_path / "empty"
+    path.touch(0o644)
+    result = run(command, "list", path)
+    assert result.exit_code == 2
+    assert "is empty" in result.stderr
+    assert path.read_bytes() == b""
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A journal with something of everything."""

@@ -137,6 +137,7 @@ def test_a_port_that_is_taken_is_named(run: Run) -> None:
             result = run(command, "--bind", f"127.0.0.1:{port}")
             assert result.exit_code == 1
             assert str(port) in result.stderr
+            assert "give another port" in result.stderr
 
 
 @needs_signals

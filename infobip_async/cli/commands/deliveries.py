@@ -14,10 +14,11 @@ from infobip_async.cli.account import Account, account_options
 from infobip_async.cli.event_json import as_json
 from infobip_async.cli.exit_codes import cancelled_by_signals, runs
 from infobip_async.cli.following import Following, follow_options, how_to_go_on, shown
+from infobip_async.cli.options import StoredFile
 from infobip_async.cli.output import Form, RowWriter, check_output, open_output
 from infobip_async.cli.verbosity import Verbosity, verbosity_options
 
-_file = click.argument("file", type=click.Path(exists=True, dir_okay=False))
+_file = click.argument("file", type=StoredFile())
 _COLUMNS: Final = (
     *("key", "run", "message_id", "msisdn", "outcome", "status", "is_final", "delivered"),
     *("done_at", "reason"),

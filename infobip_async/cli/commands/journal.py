@@ -11,11 +11,12 @@ import click
 
 from infobip_async.cli.event_json import as_json
 from infobip_async.cli.exit_codes import PARTLY, runs
+from infobip_async.cli.options import StoredFile
 from infobip_async.journal import SetAside, SqliteJournal, StoredPush, salvage
 
 Decision = Callable[[SqliteJournal, Iterable[str] | None], Awaitable[int]]
 
-_file = click.argument("file", type=click.Path(exists=True, dir_okay=False))
+_file = click.argument("file", type=StoredFile())
 
 
 @click.group("journal")

@@ -58,6 +58,7 @@ class _Filter:
     @classmethod
     def of(cls, given: Given) -> "_Filter":
         to, sender, status = map(given.text, ("to", "from", "status"))
+        to = to and to.strip().removeprefix("+")  # a + in a query is a blank
         return cls(
             to, sender, status, (given.text("contains") or "").casefold(), given.text("show")
         )

@@ -42,6 +42,8 @@ async def test_a_message_is_listed(client, get) -> None:
         ({"limit": 1}, ["two"]),
         ({"limit": 1, "offset": 1}, ["one"]),
         ({"to": "38591", "contains": "one"}, []),
+        ({"to": "+38591"}, ["two"]),
+        ({"to": " 38591"}, ["two"]),
     ],
 )
 async def test_messages_are_found(client, get, query, found) -> None:
