@@ -109,6 +109,23 @@ def test_the_picture_names_modules_that_exist() -> None:
     assert lost == []
 
 
+# --- ways ---
+
+
+@pytest.mark.proof
+def test_a_push_enters_few_modules_before_it_is_acknowledged() -> None:
+    """At most ten on the event loop; the table is that of docs/architecture.md."""
+    script = ROOT.parent / "tests" / "benchmarks" / "rooms.py"
+    run = subprocess.run(  # noqa: S603 - our own interpreter and code
+        [sys.executable, script], capture_output=True, text=True, check=True
+    )
+    found = re.findall(
+        r"^(.+?) +\d+ rooms +\d+ modules, +(\d+) on the event loop", run.stdout, re.MULTILINE
+    )
+    assert dict(found).keys() > {"a push", "send", "an item of send_many", "a number of stream"}
+    assert int(dict(found)["a push with a journal, to its 200"]) <= 10
+
+
 # --- sizes ---
 
 

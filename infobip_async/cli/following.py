@@ -16,13 +16,7 @@ from infobip_async import (
 )
 from infobip_async.cli.exit_codes import PARTLY
 from infobip_async.cli.options import POSITIVE, options_of
-from infobip_async.cli.receiving import (
-    announce,
-    public_url_option,
-    read_address,
-    receiving,
-    secret_option,
-)
+from infobip_async.cli.receiving import Receiver, announce, receiver_options
 from infobip_async.cli.tables import counted, ranking
 from infobip_async.cli.verbosity import Verbosity
 
@@ -34,12 +28,9 @@ _POLL_SECONDS: Final = 10.0
 
 
 @attrs.frozen(kw_only=True)
-class Following:
+class Following(Receiver):
     """Where reports come from, and how long they are waited for."""
 
-    receive: tuple[str, int] | None
-    public_url: str | None
-    secret: str | None
     poll: bool
     follow_timeout: float | None
 
@@ -61,10 +52,7 @@ class Following:
             store = SqliteDeliveryStore(file)
             deliveries = await stack.enter_async_context(Deliveries(client, router, store=store))
             if self.receive is not None:
-                receiver = receiving(
-                    router, self.receive, secret=self.secret, public=self.public_url
-                )
-                announce(await stack.enter_async_context(receiver))
+                announce(await stack.enter_async_context(self.listen(router)))
             if self.poll:
                 await stack.enter_async_context(_polling(deliveries))
             yield deliveries
@@ -126,14 +114,7 @@ def tell(counts: DeliveryCounts, verbosity: Verbosity) -> None:
 follow_options: Final = options_of(
     Following,
     "following",
-    click.option(
-        "--receive",
-        callback=read_address,
-        metavar="HOST:PORT",
-        help="Receive delivery reports here, and wait until each message is final.",
-    ),
-    public_url_option,
-    secret_option,
+    *receiver_options("Receive delivery reports here, and wait until each message is final."),
     click.option("--poll", is_flag=True, help="Likewise, but pull the reports."),
     click.option(
         "--follow-timeout",

@@ -2,12 +2,14 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+import attrs
 import click
 
 from infobip_async import CallbackUrls, Router
+from infobip_async.cli.options import Decorator
 
 if TYPE_CHECKING:
     from infobip_async.journal import Journal
@@ -62,6 +64,42 @@ async def receiving(
     app = webhook_app(router, secret=secret, journal=journal)
     async with listening(app, *address) as base_url:
         yield callback_urls(public or base_url, secret=secret)
+
+
+@attrs.frozen(kw_only=True)
+class Receiver:
+    """Where pushes come in."""
+
+    receive: tuple[str, int] | None
+    public_url: str | None
+    secret: str | None = attrs.field(repr=False)
+
+    def listen(
+        self, router: Router, journal: "Journal | None" = None
+    ) -> AbstractAsyncContextManager[CallbackUrls]:
+        """Receive pushes, where an address is given for that; see `receiving`."""
+        assert self.receive is not None  # noqa: S101 - whoever calls this has looked
+        return receiving(
+            router, self.receive, secret=self.secret, public=self.public_url, journal=journal
+        )
+
+
+def receiver_options(what: str, *, default: str | None = None) -> tuple[Decorator, ...]:
+    """Make the options of a `Receiver`, for `options_of`.
+
+    Args:
+        what: says what comes in there.
+        default: address.
+    """
+    address = click.option(
+        "--receive",
+        callback=read_address,
+        default=default,
+        show_default=default is not None,
+        metavar="HOST:PORT",
+        help=what,
+    )
+    return address, public_url_option, secret_option
 
 
 def announce(urls: CallbackUrls) -> None:

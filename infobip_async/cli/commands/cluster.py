@@ -14,14 +14,10 @@ from infobip_async import HlrResult, LocalProtocolError, OnUnknown, Router
 from infobip_async.cli.account import Account, account_options
 from infobip_async.cli.exit_codes import cancelled_by_signals, runs
 from infobip_async.cli.list_options import ListOptions, list_options
+from infobip_async.cli.options import options_of
 from infobip_async.cli.output import Form, Output, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
-from infobip_async.cli.receiving import (
-    public_url_option,
-    read_address,
-    receiving,
-    secret_option,
-)
+from infobip_async.cli.receiving import Receiver, receiver_options
 from infobip_async.cli.run_options import (
     concurrency_option,
     report_timeout_option,
@@ -174,14 +170,9 @@ def _placed(one: JobResult) -> HlrResult:
 
 @command.command("work")
 @_job_options
-@click.option(
-    "--receive",
-    callback=read_address,
-    metavar="HOST:PORT",
-    help="Where to listen for the reports of all workers.",
+@options_of(
+    Receiver, "receiver", *receiver_options("Where to listen for the reports of all workers.")
 )
-@public_url_option
-@secret_option
 @concurrency_option
 @report_timeout_option
 @unreachable_timeout_option
@@ -200,9 +191,7 @@ async def work(
     account: Account,
     cluster: str,
     job: str,
-    receive: tuple[str, int] | None,
-    public_url: str | None,
-    secret: str | None,
+    receiver: Receiver,
     concurrency: int,
     report_timeout: float,
     unreachable_timeout: float,
@@ -220,12 +209,9 @@ async def work(
             client = await stack.enter_async_context(account.client())
             await stack.enter_async_context(ReportFeed(cluster, router))
             shared = await stack.enter_async_context(HlrJob(cluster, job))
-            if receive is not None:
+            if receiver.receive is not None:
                 journal = NatsJournal(cluster, handles=False)
-                receiver = receiving(
-                    Router(), receive, secret=secret, public=public_url, journal=journal
-                )
-                urls = await stack.enter_async_context(receiver)
+                urls = await stack.enter_async_context(receiver.listen(Router(), journal))
                 click.echo(f"Enter in the account's profile page: {urls.hlr_reports}", err=True)
             done = await shared.work(
                 client,

@@ -29,12 +29,7 @@ from infobip_async.cli.list_options import ListOptions, list_options
 from infobip_async.cli.options import options_of
 from infobip_async.cli.output import Form, Output, check_files, check_output, open_output
 from infobip_async.cli.progress import ProgressBar
-from infobip_async.cli.receiving import (
-    public_url_option,
-    read_address,
-    receiving,
-    secret_option,
-)
+from infobip_async.cli.receiving import Receiver, receiver_options
 from infobip_async.cli.run_options import report_timeout_option, run_options
 from infobip_async.cli.runner import LAST_WAIT, Runner, leave
 from infobip_async.cli.tables import counted
@@ -44,31 +39,6 @@ from infobip_async.numbering import NumberRanges
 
 if TYPE_CHECKING:
     from infobip_async import InfobipClient
-
-
-@attrs.frozen(kw_only=True)
-class Receiver:
-    """Where the reports come in."""
-
-    receive: tuple[str, int]
-    public_url: str | None
-    secret: str | None = attrs.field(repr=False)
-
-
-_receiver_options = options_of(
-    Receiver,
-    "receiver",
-    click.option(
-        "--receive",
-        callback=read_address,
-        default="127.0.0.1:8080",
-        show_default=True,
-        metavar="HOST:PORT",
-        help="Where to listen for the reports.",
-    ),
-    public_url_option,
-    secret_option,
-)
 
 
 @attrs.frozen(kw_only=True)
@@ -203,12 +173,11 @@ async def _look_up(
     router, others = Router(), _Refusals(runner.bar)
     router.on(DeliveryReport)(others.refuse)
     router.on(InboundSms)(others.refuse)
-    address, secret, public = receiver.receive, receiver.secret, receiver.public_url
     with others.unlogged():
         async with (
             # The lookups wait for what is out, unless it is left at once.
             account.client(stop_timeout=0) as client,
-            receiving(router, address, secret=secret, public=public) as urls,
+            receiver.listen(router) as urls,
             settings.lookups(client, router) as lookups,
             aclosing(people.numbers()) as numbers,
         ):
@@ -237,7 +206,11 @@ async def _look_up(
     help="Write what each report means, or just the report.",
 )
 @click.option("--ranges", is_flag=True, help="Judge what is ported; needs the extra phonenumbers.")
-@_receiver_options
+@options_of(
+    Receiver,
+    "receiver",
+    *receiver_options("Where to listen for the reports.", default="127.0.0.1:8080"),
+)
 @_settings_options
 @list_options
 @account_options
