@@ -389,7 +389,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return KINDS[request.param]
 
 
-SIZES = [Size(250, 10, 200), pytest.param(Size(4_000, 100, 2_000), marks=pytest.mark.proof)]
+SIZES = [Size(250, 10, 200), pytest.param(Size(2_000, 50, 1_000), marks=pytest.mark.proof)]
 
 
 @pytest.fixture(params=SIZES, ids=lambda size: f"{size.count} items")
