@@ -203,7 +203,8 @@ def _content(fields: Mapping[str, bytes], coding: int | None, esm_class: int) ->
     text, digits = fields.get("text", b""), form.text(fields.get("bin", b"")).strip()
     if digits and (not text or text.lower() in _LEFT):
         return _content_of_bin(digits, fields.get("datacoding", b""), coding, headed=headed)
-    if coding is None and _UCS_2_NAMES.search(form.text(fields.get("datacoding", b""))):
+    named = form.text(fields.get("datacoding", b""))
+    if (coding is None and _UCS_2_NAMES.search(named)) or (not named and charset.is_script(text)):
         coding = _CODING_OF[charset.UTF_16_BE]
     content = _content_of_text(text, coding or 0, headed=headed)
     if not digits:

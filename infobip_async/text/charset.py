@@ -38,6 +38,8 @@ _LONGEST_CHARACTER: Final = 4  # of UTF-8, in octets
 _LOW: Final = bytes(range(0x20))
 _ASCII: Final = bytes(range(0x80))
 _CONTINUATIONS: Final = frozenset(bytes([octet]) for octet in range(0x80, 0xC0))
+_LATIN_BLOCKS: Final = (0x00, 0x20)  # with spaces, line ends and digits; dashes and quotes
+_FEWEST: Final = 4
 _LETTERS: Final = b" ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # Control characters that nobody types, other than tabs and line ends.
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -145,6 +147,22 @@ def is_wide(octets: bytes) -> bool:
     """Whether octets are UTF-16 beyond doubt: most of its characters begin with a low octet."""
     even = octets[::2]
     return len(octets) % 2 == 0 and _count(even, _LOW) * 2 > len(even)
+
+
+def is_script(octets: bytes) -> bool:
+    """Whether octets that may be any text are UTF-16 in one script beyond doubt.
+
+    Four characters or more are, if most of them are of one block of low characters, and the others
+    Latin or punctuation: a text with the same control character in every other place makes no sense
+    in UTF-8, in Windows-1252 and in the GSM alphabet.
+    """
+    firsts = octets[::2]
+    blocks = set(firsts).difference(_LATIN_BLOCKS)
+    if len(octets) % 2 or len(firsts) < _FEWEST or len(blocks) != 1 or min(blocks) >= len(_LOW):
+        return False
+    if firsts.count(min(blocks)) * 2 <= len(firsts):
+        return False
+    return "".join(octets.decode(UTF_16_BE).split()).isprintable()
 
 
 def _replacing(octets: bytes, charset: str) -> Reading:

@@ -4,6 +4,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -459,6 +460,29 @@ def test_a_text_of_data_coding_8(wire: str, text: str, charset: str | None) -> N
     sms = read(f"text={wire}&datacoding=8")
     assert (sms.text, sms.guessed_charset) == (text, charset)
     assert sms.damaged == ("\ufffd" in text)
+
+
+@pytest.mark.parametrize("text", ["Привет, 2 \u2013 да!", "สวัสดี\nครับ", "नमस्ते", "שלום", "мама"])
+def test_utf_16_without_a_data_coding(text: str) -> None:
+    """It is told where nothing else can be meant: four characters or more, in one script."""
+    sms = read(f"text={quote(text.encode('utf-16-be'))}")
+    assert (sms.text, sms.guessed_charset, sms.data_coding) == (text, "utf-16-be", 0)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        "мам".encode("utf-16-be"),
+        "日本語日本語".encode("utf-16-be"),
+        b"\x04a\x05b\x04c\x05d",
+        b"\x04abc\x04def",
+        b"\x051\x050\x052\x053",
+        b"\x04a\x04b\x04c\x04de",
+    ],
+)
+def test_what_may_be_utf_16_and_may_be_not(octets: bytes) -> None:
+    """It stays what it would be without a doubt."""
+    assert read(f"text={quote(octets)}").guessed_charset != "utf-16-be"
 
 
 def test_a_text_in_the_charset_that_its_data_coding_names() -> None:

@@ -32,7 +32,9 @@ def _python(*argv: str) -> list[str]:
 
 COMMANDS: dict[str, Callable[[int, int], Sequence[str]]] = {
     "run_receiver": lambda port, _: _python("program.py", str(port), "ours"),
-    "run_app": lambda port, _: _python("program.py", str(port)),
+    "run_app": lambda port, workers: _python(
+        "program.py", str(port), *(["shared"] if workers > 1 else [])
+    ),
     "gunicorn-aiohttp": lambda port, workers: _gunicorn(
         port, workers, "aiohttp.GunicornWebWorker", "program:aiohttp"
     ),
@@ -72,6 +74,9 @@ COMMANDS: dict[str, Callable[[int, int], Sequence[str]]] = {
     ),
 }
 """The command of each server, by its port and its number of workers."""
+
+KEEP = 'for _ in $(seq ${TIMES:-1}); do (while :; do "$@"; done) & done; wait'
+"""Starts a server again whenever it has ended, as a service manager does."""
 
 
 def _gunicorn(port: int, workers: int, kind: str, app: str) -> list[str]:
@@ -186,16 +191,24 @@ def start(tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def start(
-            name: str, *, workers: int = 1, journal: bool = False, files: int = 1024
+            name: str,
+            *,
+            workers: int = 1,
+            journal: bool = False,
+            files: int = 1024,
+            kept: bool = False,
         ) -> Server:
             port = stack.enter_context(reserved_port())
             (tmp_path / "events").touch()
             given = {"SECRET": SECRET, "EVENTS": str(tmp_path / "events"), "PYTHONPATH": str(HERE)}
             if journal:
                 given["JOURNAL"] = str(tmp_path / "journal")
+            script = f"ulimit -n {files}; " + ('exec "$@"' if not kept else KEEP)
+            if name == "run_app":  # it has no workers of its own
+                given["TIMES"] = str(workers)
             log = stack.enter_context((tmp_path / "log").open("wb"))
             process = start_child(
-                ["sh", "-c", f'ulimit -n {files}; exec "$@"', "", *COMMANDS[name](port, workers)],
+                ["sh", "-c", script, "", *COMMANDS[name](port, workers)],
                 env=os.environ | given,
                 stdout=log,
                 stderr=log,

@@ -82,6 +82,7 @@ if __name__ == "__main__":
     if sys.argv[2:] == ["ours"]:
         asyncio.run(ours(int(sys.argv[1])))
     else:
-        web.run_app(aiohttp(), host="127.0.0.1", port=int(sys.argv[1]))
+        shared = sys.argv[2:] == ["shared"]
+        web.run_app(aiohttp(), host="127.0.0.1", port=int(sys.argv[1]), reuse_port=shared)
 elif "SECRET" in os.environ:
     _receiver = asgi()

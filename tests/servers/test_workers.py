@@ -1,15 +1,22 @@
 """Several workers on one journal: whatever one of them acknowledges is handled, once in all."""
 
+import asyncio
 import os
 import random
 import signal
 import sys
+import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import attrs
 import pytest
+
+from infobip_async import SqliteJournal
 
 pytestmark = [
     pytest.mark.proof,
@@ -18,6 +25,9 @@ pytestmark = [
 
 SECRET = "MARKED-secret.of_the-webhook"
 PATIENCE = 60.0
+SENDERS = 4
+KILLS = int(os.environ.get("INFOBIP_TEST_KILLS", "10"))
+"""Of workers, for each set-up; a hundred take a minute or several for each."""
 
 
 def push(server, name: str) -> bool:
@@ -73,20 +83,93 @@ def test_each_push_is_handled_once(start, name, workers):
     server.stop()
 
 
-@pytest.mark.parametrize("name", ["gunicorn-aiohttp", "gunicorn-uvicorn"])
-def test_workers_that_are_killed(start, name, capsys):
-    """Nothing that was acknowledged is lost; what a death doubles is counted."""
-    server, chance = start(name, workers=4, journal=True), random.Random(7)
-    names = {f"report-{number}" for number in range(300)}
-    for number, each in enumerate(sorted(names)):
-        push_until_acknowledged(server, each)
-        if number % 15 == 0:
-            with suppress(ProcessLookupError):
-                os.kill(chance.choice(workers_of(server)), signal.SIGKILL)
+def leaves_of(server) -> list[int]:
+    """The workers: processes below the server without any below them, and no helpers."""
+    below = workers_of(server)
+    parents = {_parent(pid) for pid in below}
+    return [pid for pid in below if pid not in parents and not _is_helper(pid)]
+
+
+def _parent(pid: int) -> int:
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+    return 0
+
+
+def _is_helper(pid: int) -> bool:
+    with suppress(OSError):
+        return b"resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return True
+
+
+@attrs.define
+class Sender:
+    """Pushes one report after the other, and each until it is acknowledged."""
+
+    server: object
+    number: int
+    acknowledged: list[str] = attrs.field(factory=list)
+    ended: threading.Event = attrs.field(factory=threading.Event)
+
+    def run(self) -> None:
+        """Push until the end."""
+        while not self.ended.is_set():
+            name = f"report-{self.number}-{len(self.acknowledged)}"
+            push_until_acknowledged(self.server, name)
+            self.acknowledged.append(name)
+
+
+@contextmanager
+def sending(server) -> Iterator[Callable[[], Sequence[str]]]:
+    """Push from several sides at once, and give what was acknowledged so far."""
+    senders = [Sender(server, number) for number in range(SENDERS)]
+    with ThreadPoolExecutor(SENDERS) as pool:
+        runs = [pool.submit(sender.run) for sender in senders]
+        try:
+            yield lambda: [name for sender in senders for name in tuple(sender.acknowledged)]
+        finally:
+            for sender in senders:
+                sender.ended.set()
+        for run in runs:
+            run.result()
+
+
+def kill_workers(server, acknowledged: Callable[[], Sequence[str]], chance: random.Random) -> None:
+    """Kill one of the workers, each time when pushes have come through again."""
+    for _ in range(KILLS):
+        before, end = len(acknowledged()), time.monotonic() + PATIENCE
+        while len(acknowledged()) < before + SENDERS or not (workers := leaves_of(server)):
+            assert time.monotonic() < end, server.log()[-5000:]
+            time.sleep(0.01)
+        time.sleep(chance.random() * 0.05)
+        with suppress(ProcessLookupError):
+            os.kill(chance.choice(workers), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize(
+    "name", ["gunicorn-aiohttp", "gunicorn-uvicorn", "uvicorn-httptools", "hypercorn", "run_app"]
+)
+def test_workers_that_are_killed(start, name, workers, capsys):
+    """Nothing that was acknowledged is lost or a dead letter; what a death doubles is counted."""
+    server = start(name, workers=workers, journal=True, kept=True)
+    with sending(server) as acknowledged:
+        kill_workers(server, acknowledged, random.Random(7))
+    names = set(acknowledged())
 
     times = handled(server, names)
-    doubled = sum(count - 1 for count in times.values())
-    with capsys.disabled():  # the figure is the point
-        sys.stdout.write(f"\n{name}: 300 acknowledged, {len(times)} handled, {doubled} doubled\n")
-    assert set(times) == names
-    assert doubled <= 20
+    lost, doubled = len(names - set(times)), sum(count - 1 for count in times.values())
+    dead = asyncio.run(dead_letters(server.folder / "journal"))
+    with capsys.disabled():  # the figures are the point
+        sys.stdout.write(
+            f"\n{name}, {workers} workers, {KILLS} kills: {len(names)} acknowledged,"
+            f" {len(set(times) & names)} handled, {doubled} doubled, {lost} lost, {dead} dead\n"
+        )
+    assert (lost, dead) == (0, 0)
+    assert doubled <= SENDERS * KILLS
+
+
+async def dead_letters(path: Path) -> int:
+    """Count them, beside the workers."""
+    async with SqliteJournal(path) as journal:
+        return (await journal.counts()).dead
