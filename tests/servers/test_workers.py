@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -57,15 +57,26 @@ def handled(server, names: set[str]) -> Counter:
 
 
 def workers_of(server) -> list[int]:
-    """The processes that serve: those below the one that was started, and its other helpers."""
-    found, parents = [], {server.process.pid}
-    for status in sorted(Path("/proc").glob("[0-9]*/stat"), key=lambda path: int(path.parts[2])):
+    """The processes that serve: those below the server without any below them, and no helpers."""
+    children = defaultdict(list)
+    for status in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             pid, _, rest = status.read_text().partition(" (")
-            if int(rest.rpartition(") ")[2].split()[1]) in parents:
-                parents.add(int(pid))
-                found.append(int(pid))
+            children[int(rest.rpartition(") ")[2].split()[1])].append(int(pid))
+    found, left = [], [server.process.pid]
+    while left:
+        below = children[left.pop()]
+        left += below
+        found += [pid for pid in below if not children[pid] and _serves(pid)]
     return found
+
+
+def _serves(pid: int) -> bool:
+    """Whether a process is alive, and neither a shell nor a helper of Python's."""
+    command = b""
+    with suppress(OSError):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    return bool(command) and not command.startswith(b"sh\0") and b"resource_tracker" not in command
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -81,25 +92,6 @@ def test_each_push_is_handled_once(start, name, workers):
 
     assert handled(server, names) == Counter(names)
     server.stop()
-
-
-def leaves_of(server) -> list[int]:
-    """The workers: processes below the server without any below them, and no helpers."""
-    below = workers_of(server)
-    parents = {_parent(pid) for pid in below}
-    return [pid for pid in below if pid not in parents and not _is_helper(pid)]
-
-
-def _parent(pid: int) -> int:
-    with suppress(OSError):
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
-    return 0
-
-
-def _is_helper(pid: int) -> bool:
-    with suppress(OSError):
-        return b"resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return True
 
 
 @attrs.define
@@ -138,7 +130,7 @@ def kill_workers(server, acknowledged: Callable[[], Sequence[str]], chance: rand
     """Kill one of the workers, each time when pushes have come through again."""
     for _ in range(KILLS):
         before, end = len(acknowledged()), time.monotonic() + PATIENCE
-        while len(acknowledged()) < before + SENDERS or not (workers := leaves_of(server)):
+        while len(acknowledged()) < before + SENDERS or not (workers := workers_of(server)):
             assert time.monotonic() < end, server.log()[-5000:]
             time.sleep(0.01)
         time.sleep(chance.random() * 0.05)
