@@ -90,6 +90,7 @@ async def test_faults_tell_nothing(  # noqa: PLR0917 - a matrix
     assert any(MARK in request.raw.decode() for request in gateway.received) or gateway.partial
 
 
+@pytest.mark.rounds(1)
 async def test_good_replies_tell_nothing(gateway, marked, calls, oddity, ear) -> None:
     """Nor does the client, when it is shown."""
     gateway.fault = oddity

@@ -115,8 +115,19 @@ PREFIXES = {
 }
 
 
-@pytest.mark.parametrize("unit", PUSHES.values(), ids=PUSHES)
-@pytest.mark.parametrize(("kind", "prefix"), PREFIXES.values(), ids=PREFIXES)
+@pytest.mark.parametrize(
+    ("kind", "prefix", "unit"),
+    [
+        pytest.param(
+            *PREFIXES[name],
+            PUSHES[unit],
+            id=f"{name}-{unit}",
+            marks=[pytest.mark.proof] * (turn % len(PREFIXES) != place),
+        )
+        for place, name in enumerate(PREFIXES)
+        for turn, unit in enumerate(PUSHES)
+    ],
+)
 def test_reading_a_push_takes_four_times_its_size(
     kind: PushKind, prefix: bytes, unit: bytes
 ) -> None:
