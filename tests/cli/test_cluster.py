@@ -21,6 +21,7 @@ from infobip_async import HlrOutcome, HlrResult
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.jetstream import ConnectOptions, HlrJob, Total
 from infobip_async.jetstream.hlr_messages import ChunkResult
+from platforms import needs_signals
 from tests.jetstream.conftest import LIMIT, Server, found, running_server, until
 
 NUMBERS = [str(385980000000 + number) for number in range(250)]
@@ -154,6 +155,7 @@ def test_what_may_have_been_looked_up_twice_says_so(
     assert gateway.simulator.counts.lookups == 0
 
 
+@needs_signals
 def test_a_stopped_worker_leaves_its_numbers_to_others(
     cluster: Cluster, broker: Server, source: Path, gateway: Any
 ) -> None:

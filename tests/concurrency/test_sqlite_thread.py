@@ -16,6 +16,7 @@ from infobip_async.concurrency import sqlite_file, sqlite_thread
 from infobip_async.concurrency.sqlite_file import FileKind
 from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
+from platforms import needs_free_names, needs_modes
 
 SCHEMA = "create table things (name text primary key)"
 
@@ -289,6 +290,7 @@ async def test_how_safe_it_is(writer):
     assert writer._thread.daemon  # a program can end that has not closed it
 
 
+@needs_modes
 async def test_who_can_read_it(writer, tmp_path):
     """A new file and its log are for their owner alone, whatever the umask is."""
     await writer.do(add("a"))
@@ -296,6 +298,7 @@ async def test_who_can_read_it(writer, tmp_path):
     assert modes == {"file.db": "0o600", "file.db-wal": "0o600"}
 
 
+@needs_modes
 async def test_a_file_that_was_made_before(tmp_path):
     """An empty file becomes ours, and keeps its mode: somebody has chosen it."""
     path = tmp_path / "file.db"
@@ -305,6 +308,7 @@ async def test_a_file_that_was_made_before(tmp_path):
     assert oct(path.stat().st_mode & 0o777) == "0o640"
 
 
+@needs_modes
 async def test_a_link_to_a_file_that_is_not_there(tmp_path):
     """The file is made where the link leads to."""
     (tmp_path / "link.db").symlink_to(tmp_path / "file.db")
@@ -401,9 +405,16 @@ async def test_a_shared_file(tmp_path):
     works = [thread.do(add(f"{n}{m}")) for n, thread in enumerate(threads) for m in range(50)]
     await asyncio.gather(*works)
     assert [len(await things(thread)) for thread in threads] == [200] * 4
-    modes = {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()}
-    assert modes == {"a": "0o600", "a-wal": "0o600", "a-shm": "0o600"}
     await asyncio.gather(*(thread.aclose() for thread in threads))
+
+
+@needs_modes
+async def test_who_can_read_a_shared_file(tmp_path):
+    """As one that is not shared; all three files of it."""
+    async with SqliteThread(tmp_path / "a", FileKind.JOURNAL, SHARED, shared=True) as thread:
+        await thread.do(add("a"))
+        modes = {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()}
+        assert modes == {"a": "0o600", "a-wal": "0o600", "a-shm": "0o600"}
 
 
 async def test_reading_beside_a_writer(tmp_path, monkeypatch):
@@ -431,7 +442,7 @@ def replace(path: Path) -> None:
     path.write_bytes(path.with_name("moved").read_bytes())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
+@needs_free_names
 @pytest.mark.parametrize("take", [remove, replace])
 @pytest.mark.parametrize("shared", [False, True])
 async def test_a_file_that_is_taken_away(tmp_path, take, shared):
@@ -450,7 +461,7 @@ async def test_a_file_that_is_taken_away(tmp_path, take, shared):
                 await again
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be moved there")
+@needs_free_names
 async def test_a_file_that_comes_back(writer, tmp_path):
     """It is used again."""
     (tmp_path / "file.db").rename(tmp_path / "moved")

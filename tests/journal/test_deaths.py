@@ -12,6 +12,7 @@ import pytest
 from infobip_async.journal.notes import Notes
 from infobip_async.journal.suspects import Numbers
 from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms
+from platforms import needs_modes
 
 _copies = count()
 
@@ -257,6 +258,13 @@ def path(tmp_path) -> Path:
     return tmp_path / "notes"
 
 
+@needs_modes
+def test_who_can_read_notes(path):
+    """Their owner alone."""
+    Notes(path, pages=1).open()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_notes_outlive_their_process(path):
     """One page for each worker; a batch takes as many stretches of pushes as it has."""
     notes = Notes(path, pages=3)
@@ -268,7 +276,6 @@ def test_notes_outlive_their_process(path):
     notes.write(3, [(5, 5)])  # without a page
     found = [(7, -1), (1, 4), (1, 5), (1, 6), (2, 8), (1, 7)]
     assert Notes(path, pages=1).open() == found
-    assert path.stat().st_mode & 0o777 == 0o600
     notes.clear()
     notes.close()
     notes.write(0, [(1, 1)])

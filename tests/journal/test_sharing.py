@@ -5,7 +5,6 @@ They are in one process here, as `SqliteJournal` does not know the difference; `
 """
 
 import asyncio
-import sys
 
 import attrs
 import pytest
@@ -17,10 +16,7 @@ from infobip_async.journal import sqlite_tables as tables
 from infobip_async.journal.base import EventState, State
 from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms
 from infobip_async.router import Router
-
-needs_posix = pytest.mark.skipif(
-    sys.platform == "win32", reason="an open file cannot be removed there"
-)
+from platforms import needs_free_names, needs_linux
 
 
 @pytest.fixture
@@ -70,7 +66,7 @@ async def test_another_one_takes_over(bench, other):
     assert sorted(got.ids) == ["a", "b"]
 
 
-@needs_posix
+@needs_free_names
 async def test_a_lock_that_was_removed(bench, other, monkeypatch):
     """Whoever had it lets go, and one of them handles again."""
     monkeypatch.setattr("infobip_async.journal.sharing._SECONDS_BETWEEN_LOOKS_AT_THE_TURN", 0.001)
@@ -215,6 +211,7 @@ async def test_how_much_is_in_work(bench, other):
         assert (await outside.counts()).in_work == 0
 
 
+@needs_linux
 @pytest.mark.parametrize("kind", ["nfs4", "ext4"])
 async def test_a_file_system_of_a_network(bench, tmp_path, monkeypatch, caplog, kind):
     """It is told, as it cannot be relied on."""
@@ -267,7 +264,7 @@ async def test_a_receiver_sweeps(bench):
             pass
 
 
-@needs_posix
+@needs_free_names
 async def test_a_file_that_was_removed(bench):
     """Nothing more is taken, and what was acknowledged before is handled all the same."""
     got = bench.record(DeliveryReport)

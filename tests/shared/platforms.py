@@ -32,6 +32,13 @@ needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 # Signals to other processes, SIGKILL among them; exit statuses of what a signal ended.
 needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
+# Windows tells of every file that all may read and write it.
+needs_modes = pytest.mark.skipif(os.name != "posix", reason="needs modes of files")
+
+needs_free_names = pytest.mark.skipif(
+    os.name != "posix", reason="an open file cannot be moved or removed there"
+)
+
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
 needs_dev_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -9,7 +9,7 @@ import pytest
 from infobip_async import BinaryMessage, Endpoints, InfobipClient, TextMessage
 from infobip_async.simulator import Simulator
 from infobip_async.simulator.handset import shown
-from platforms import needs_linux
+from platforms import needs_modes
 
 LONG = "ž" * 100
 
@@ -125,7 +125,7 @@ async def test_requests_are_recorded(tmp_path, ask) -> None:
     }
 
 
-@needs_linux
+@needs_modes
 async def test_a_record_is_its_owners_alone(tmp_path) -> None:
     """It has numbers and texts."""
     async with Simulator(record=tmp_path / "new"):
