@@ -1,11 +1,10 @@
 """From stored pushes to items: whatever an event raises while it is read is its own fault."""
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Mapping, Sequence
 
 import attrs
 
+from infobip_async.concurrency.big_work import aside
 from infobip_async.errors import RemoteProtocolError
 from infobip_async.journal.base import WHOLE_PUSH, Decode, StoredPush
 from infobip_async.journal.items import Item, digests_of, items_of, ordering_key
@@ -13,11 +12,6 @@ from infobip_async.models.events import Event, InboundSms
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import unreadable
 from infobip_async.text.reassembly import is_part
-
-T = TypeVar("T")
-
-# Bigger bodies are decoded in a thread: 2 MiB can hold rows for more than a second of work.
-_BIG: Final = 64 * 1024
 
 
 @attrs.frozen(eq=False)
@@ -43,18 +37,11 @@ class Reading:
             return items_of(self.stored, sound, repeated, join=join)
 
 
-async def aside(push: RawPush, work: Callable[..., T], *arguments: object) -> T:
-    """Work on a push, in a thread if that takes long."""
-    if len(push.body) > _BIG:
-        return await asyncio.to_thread(work, push, *arguments)
-    return work(push, *arguments)
-
-
 async def read(stored: StoredPush, decode: Decode) -> Reading:
     """Read a push. Without an event that could be read, the push as a whole is the one event."""
     push = stored.push
     try:
-        events = await aside(push, decode)
+        events = await aside(len(push.body), decode, push)
     except RemoteProtocolError as fault:
         return Reading(stored, [(WHOLE_PUSH, unreadable(push, str(fault)))], {})
     except Exception as fault:  # noqa: BLE001 - a fault of the parser costs no report

@@ -21,11 +21,11 @@ from typing import Final, Protocol
 
 import attrs
 
+from infobip_async.concurrency.big_work import aside
 from infobip_async.concurrency.file_lock import FileLock
 from infobip_async.errors import RemoteProtocolError, StorageUnavailableError
 from infobip_async.journal.base import Decode, JournalCounts, Storage
 from infobip_async.journal.levels import Levels
-from infobip_async.journal.reading import aside
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.worker import JournalWorker
 from infobip_async.models.events import HlrReport
@@ -135,7 +135,7 @@ class Turns:
     async def _hand_on(self, push: RawPush) -> None:
         """Give the events of a push to those who listen: lookups, which wait for their reports."""
         try:
-            await self.router.everywhere.dispatch(await aside(push, self.decode))
+            await self.router.everywhere.dispatch(await aside(len(push.body), self.decode, push))
         except RemoteProtocolError:
             pass  # the process with the turn puts the push into quarantine
         except Exception:  # one push must not cost those behind it

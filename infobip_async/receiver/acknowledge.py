@@ -15,10 +15,10 @@ from typing import Final
 
 import attrs
 
+from infobip_async.concurrency.big_work import aside
 from infobip_async.concurrency.tasks import LastingTasks, abandon
 from infobip_async.errors import RemoteProtocolError, StorageUnavailableError
 from infobip_async.journal.base import Journal
-from infobip_async.journal.reading import aside
 from infobip_async.models.events import Event, InboundSms, UnreadableRow
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.protocol.push import PushFormat, decode, unreadable
@@ -62,7 +62,7 @@ class HandleThenAck:
             each of its rows, cannot be read.
         """
         try:
-            events = await self._decode(push)
+            events = await aside(len(push.body), decode, push, self.settings)
             types = set(map(type, events))
             if UnreadableRow in types:
                 rows = sum(isinstance(event, UnreadableRow) for event in events)
@@ -84,9 +84,6 @@ class HandleThenAck:
             return HTTPStatus.BAD_REQUEST
         return HTTPStatus.BAD_REQUEST if types == {UnreadableRow} else HTTPStatus.OK
 
-    async def _decode(self, push: RawPush) -> Sequence[Event]:
-        return await aside(push, decode, self.settings)
-
     async def _dispatch(self, events: Sequence[Event]) -> None:
         messages = [event for event in events if isinstance(event, InboundSms)]
         if not (messages and self.router.joins):
@@ -105,7 +102,7 @@ class HandleThenAck:
         self._sparse_logger.warning("refused a push to %s: %s", push.kind.value, reason)
         self.router.watch.unreadable(1, push.kind.value)
         try:
-            await self.router.dispatch([await aside(push, unreadable, reason)])
+            await self.router.dispatch([await aside(len(push.body), unreadable, push, reason)])
         except Exception:
             self._sparse_logger.exception("handlers failed on an unreadable push")
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import attrs
 
+from infobip_async.concurrency.big_work import aside
 from infobip_async.concurrency.stop_deadline import time_to_stop
 from infobip_async.concurrency.tasks import abandon
 from infobip_async.journal.base import Journal
@@ -43,9 +44,6 @@ _SERVERS: Final = (
 
 _TURN: Final = 64
 """Pieces of a body after which others have their turn: a server may have got them all at once."""
-
-_BIG: Final = 64 * 1024
-"""Octets that are worked on between two awaits; more are worked on in a thread."""
 
 
 @attrs.frozen
@@ -205,9 +203,7 @@ async def _answer_probe(probe: Probe, read: Callable[[], Awaitable[bytes]]) -> s
         if refusal.status is not HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
         body = b""  # something has taken the body away: the answer says so
-    if len(body) > _BIG:
-        return await asyncio.to_thread(probe.answer, body)
-    return probe.answer(body)
+    return await aside(len(body), probe.answer, body)
 
 
 def make_receiver(
