@@ -251,7 +251,7 @@ async def test_nothing_acknowledged_is_lost(
     [
         (6, 1, 1),
         pytest.param(200, 80, 10, marks=pytest.mark.proof),
-        pytest.param(900, 150, 0, marks=pytest.mark.proof),
+        pytest.param(200, 150, 0, marks=pytest.mark.proof),
     ],
 )
 async def test_events_that_kill_their_process(
