@@ -51,6 +51,9 @@ PARSERS: Final[dict[str, tuple[Parser, tuple[bytes, ...]]]] = {
             b"xml=",
             b"<DeliveryReport>",
             b"<DeliveryReport><message ",
+            b"<DeliveryReport>\xc3\xa9",
+            b"<DeliveryReport><message id='\xc3\xa9",
+            b"<Envelope><DeliveryReport>",
             b"--b\r\nContent-a: name=",
         ),
     ),
@@ -96,6 +99,7 @@ UNITS: Final = (
     *(b"</response", b"<?xml ", b"<message id='1' status='S'/>", b"<message><a>1</a></message>"),
     *(b"\n", b"\r\n", b" ", b"\t", b";", b"1;", b"1;a;DELIVRD;;;0\n", b"\xff\n", b"x\n"),
     *(b"0", b"9", b"a1", b"-", b"a-", b".", b'"', b"name=", b"--b\r\n", b"\r\n--b\r\n\r\n"),
+    *(b"\x01", b"&#1;", b"&#", b"&#x0", b"\xef\xbf\xbf", b"\xed\xa0\xbd\xed\xb8\x80", b"\r"),
     *(b"\xff", b"\xc3", b"\xc3\xa9", b"\xed\xa0\xbd", b"\x00", b"\x00a", b"\x1b", b"\x1be"),
 )
 
