@@ -15,8 +15,6 @@ LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
         b'<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + REPORT.replace(b"1", b"&x;"),
         REPORT.replace(b"1", b"&lol;"),
         b"<a>" * 100_000,
-        REPORT.replace(b"1", b"\x00"),
-        REPORT.replace(b"1", b"&#0;"),
         REPORT[:-5],
         REPORT + REPORT,
         b"<html><body>Not found</body></html>",
