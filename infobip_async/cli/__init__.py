@@ -1,6 +1,11 @@
 """The command line, ``infobip-async``; it needs the extra ``cli``."""
 
+import signal
 import sys
+from typing import Final
+
+INTERRUPTED: Final = 128 + signal.SIGINT
+"""Exit code of a program that Ctrl-C ended."""
 
 
 def main() -> None:
@@ -9,6 +14,8 @@ def main() -> None:
         from infobip_async.cli.group import infobip_async  # noqa: PLC0415 - needs the extra
 
         infobip_async(prog_name="infobip-async")
+    except KeyboardInterrupt:  # while the above is loaded; click and the commands see to the rest
+        sys.exit(INTERRUPTED)
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in {"click", "rich"}:
             raise

@@ -8,6 +8,7 @@ from typing import Final, NoReturn
 
 import click
 
+from infobip_async.cli import INTERRUPTED
 from infobip_async.cli.examples import epilog_of
 
 _COMMANDS = (
@@ -43,6 +44,8 @@ class _Lazy(click.Group):
             return None
         try:
             module = import_module(f"infobip_async.cli.commands.{cmd_name}")
+        except KeyboardInterrupt:  # loading takes long enough for a Ctrl-C
+            sys.exit(INTERRUPTED)
         except ModuleNotFoundError as missing:
             if (missing.name or "").partition(".")[0] != "nats":
                 raise

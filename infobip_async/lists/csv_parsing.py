@@ -107,7 +107,10 @@ class CsvRows:
     def _add(self, line: str) -> None:
         """Add a line to the record, which is whole once its quotation marks are even."""
         if "\0" in line:
-            raise LocalProtocolError(f"there is a NUL in line {self._line}")
+            raise LocalProtocolError(
+                f"there is a NUL in line {self._line}: is the text UTF-16? give its encoding",
+                field="encoding",
+            )
         self._record.append(line)
         self._length += len(line)
         if line.count('"') % 2:

@@ -161,6 +161,16 @@ def test_what_the_system_refuses_is_shown() -> None:
         fail()
 
 
+def test_a_ctrl_c_while_a_command_is_loaded(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It leaves as it does later."""
+
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("infobip_async.cli.group.import_module", interrupted)
+    assert run("credits").exit_code == 130
+
+
 def test_a_reader_that_has_gone_is_left_to_click() -> None:
     """Which ends quietly."""
 

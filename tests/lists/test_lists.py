@@ -209,7 +209,7 @@ async def test_messages_of_every_kind_can_be_sent() -> None:
         (b"", {"recipient": "1"}, "Hi", "no column '1': the list is empty"),
         (b"n\nJos\xe9\n", {"recipient": "n"}, "Hi", "the list, line 2 is not utf-8"),
         (b'n\n1\n\n"2', {"recipient": "n"}, "Hi", "a quotation mark in line 4 is not closed"),
-        (b"n\n1\n\0\n", {"recipient": "n"}, "Hi", "there is a NUL in line 3"),
+        (b"n\n1\n\0\n", {"recipient": "n"}, "Hi", "there is a NUL in line 3: is the text UTF-16"),
         (b"385 98-1\n", {"recipient": "1"}, "Hi", "looks like a recipient"),
     ],
 )
