@@ -198,8 +198,9 @@ def _in_utf_8(document: bytes, padding: bytes) -> Iterator[bytes]:
     texts: Iterable[str]
     declared = _DECLARED.match(document)
     if wide := _UTF_16.get(document[:2]):
-        end = len(document.rstrip(padding + b"\0")) if padding else len(document) - 1
-        texts = charset.pieces(document[: end + 1 & ~1], wide)  # whole characters
+        end = len(document.rstrip(padding + b"\0") if padding else document)
+        whole = min(end + 1, len(document)) & ~1  # the last character, and no half of one
+        texts = charset.pieces(document[:whole], wide)
     elif document.isascii() and b"encoding" not in document[:_PROLOG].lower():
         yield document.rstrip(padding)
         return

@@ -151,6 +151,8 @@ BODIES = {
     "a declaration": (DECLARATION + REPORT).encode(),
     "a byte order mark": REPORT.encode("utf-8-sig"),
     "UTF-16": REPORT.encode("utf-16"),
+    "UTF-16, half a character behind": REPORT.encode("utf-16") + b"\xff",
+    "UTF-16BE, white space behind": f"{REPORT}\r\n ".encode("utf-16-be"),
     "capitals": REPORT.replace("DeliveryReport", "DELIVERYREPORT")
     .replace("message id", "Message ID")
     .replace("status", "Status")
