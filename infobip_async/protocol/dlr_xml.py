@@ -53,7 +53,8 @@ class _Rows:
     _enveloped: bool = False
 
     def start(self, level: int, name: str, attributes: safe_xml.Attributes) -> None:
-        name = name.rpartition(":")[2]  # behind the prefix of a namespace
+        if ":" in name:  # the prefix of a namespace
+            name = name.rpartition(":")[2]
         below = level - self._root
         if not self._root or below < 1:
             self._begin_report(level, name.lower())
