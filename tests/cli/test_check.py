@@ -21,7 +21,9 @@ def test_a_running_receiver(start: Callable[..., Any], run: Run, gateway: Any) -
     assert receiver.stderr.readline().startswith("Enter")
     result = run("check", "--public-url", f"http://127.0.0.1:{gateway.port}")
     receiver.send_signal(signal.SIGTERM)
-    assert receiver.communicate()[0] == ""
+    stdout, stderr = receiver.communicate()
+    assert (receiver.returncode, stdout) == (0, "")
+    assert "Traceback" not in stderr
     assert result.exit_code == 0
     assert [line.split()[0] for line in result.stdout.splitlines()] == [
         *("dlr", "dlr", "hlr", "inbound", "inbound")

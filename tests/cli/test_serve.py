@@ -143,7 +143,11 @@ def test_a_port_that_is_taken_is_named(run: Run) -> None:
 @needs_signals
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGTERM, 0), pytest.param(signal.SIGINT, 130, marks=pytest.mark.proof)],
+    # `test_check.py` stops one, too.
+    [
+        pytest.param(signal.SIGTERM, 0, marks=pytest.mark.proof),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.proof),
+    ],
 )
 def test_serve_stops(
     start: Callable[..., Any], run: Run, gateway: Any, number: signal.Signals, code: int

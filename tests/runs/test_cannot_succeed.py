@@ -4,6 +4,7 @@ And the same job, with the right address, does the rest: once each, but for what
 """
 
 import asyncio
+import itertools
 import re
 
 import attrs
@@ -136,11 +137,18 @@ def most_in_doubt(size) -> int:
     return 8 * 2 * size.batch + 5
 
 
+USUAL = {("refused", FOR_EVER), ("502", 5), ("cut", FOR_EVER), ("HTML 200", 5)}
+
+
 @pytest.mark.parametrize(
-    "seconds",
-    [5, FOR_EVER, *(pytest.param(one, marks=pytest.mark.proof) for one in (0.05, 29, 290))],
+    ("death", "seconds"),
+    [
+        pytest.param(*case, marks=[pytest.mark.proof] * (case not in USUAL))
+        for case in itertools.product(
+            ["refused", "502", "cut", "HTML 200"], [5, FOR_EVER, 0.05, 29, 290]
+        )
+    ],
 )
-@pytest.mark.parametrize("death", ["refused", "502", "cut", "HTML 200"])
 async def test_a_gateway_that_dies_in_mid_run(  # noqa: PLR0917 - a matrix
     kind, size, place, many, job, death, seconds
 ) -> None:
