@@ -19,7 +19,7 @@ from infobip_async.client.connections import make_sender, proxy_of
 from infobip_async.client.environment import complete_options
 from infobip_async.client.in_flight import InFlight
 from infobip_async.client.outcomes import Outcomes
-from infobip_async.client.pulled_reports import ReportQueue
+from infobip_async.client.reports import ReportQueue
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models.events import DeliveryReport, UnreadableRow
 from infobip_async.models.messages import Message, Recipients

@@ -17,8 +17,8 @@ from typing import Final
 
 import attrs
 
+from infobip_async.concurrency.batching import Batcher
 from infobip_async.concurrency.tasks import TaskSet
-from infobip_async.concurrency.write_batching import Batcher
 from infobip_async.deliveries.records import Delivery, StoredDelivery
 from infobip_async.deliveries.store import Changed, DeliveryQuery, DeliveryStore
 from infobip_async.errors import StorageUnavailableError

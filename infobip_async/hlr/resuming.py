@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from infobip_async.concurrency.write_batching import Batcher
+from infobip_async.concurrency.batching import Batcher
 from infobip_async.errors import InfobipError
 from infobip_async.hlr.job import HlrJobFile, OpenLookup, Record
 from infobip_async.hlr.pending import MAX_BATCH, Batch

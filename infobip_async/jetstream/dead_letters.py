@@ -7,7 +7,7 @@ import attrs
 from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
-from infobip_async.jetstream import push_messages
+from infobip_async.jetstream import messages
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.storage import NatsStorage
 from infobip_async.journal.base import SetAside, State, place_of, set_aside_id
@@ -53,12 +53,12 @@ class SetAsidePush:
     @property
     def push(self) -> RawPush:
         """The push."""
-        return push_messages.decode(self.subject, self.payload, self.headers)
+        return messages.decode(self.subject, self.payload, self.headers)
 
     @property
     def numbers(self) -> frozenset[int]:
         """The numbers of the events."""
-        return frozenset(map(int, self.headers[push_messages.WANTED].split(",")))
+        return frozenset(map(int, self.headers[messages.WANTED].split(",")))
 
     def events(self) -> list[SetAside]:
         """The events, in the order of the push."""
@@ -68,9 +68,9 @@ class SetAsidePush:
                 set_aside_id(self.sequence, number),
                 push,
                 number,
-                int(headers[push_messages.ATTEMPTS]),
-                headers.get(push_messages.REASON, ""),
-                float(headers[push_messages.AT]),
+                int(headers[messages.ATTEMPTS]),
+                headers.get(messages.REASON, ""),
+                float(headers[messages.AT]),
             )
             for number in sorted(self.numbers)
         ]
@@ -91,7 +91,7 @@ class DeadLetters:
     """
 
     connection: Connection
-    subjects: push_messages.StreamSubjects
+    subjects: messages.StreamSubjects
     storage: NatsStorage
 
     async def events(self, state: State) -> AsyncGenerator[SetAside, None]:
@@ -164,12 +164,12 @@ class DeadLetters:
         # The message goes last: if this is interrupted, nothing is lost. The ids of messages
         # keep a second attempt from storing anything twice.
         if rest := found.numbers - taken:
-            numbers = push_messages.join_numbers(rest)
+            numbers = messages.join_numbers(rest)
             await self.connection.store(
                 stream,
                 found.subject,
                 found.payload,
-                headers=found.headers | {push_messages.WANTED: numbers},
+                headers=found.headers | {messages.WANTED: numbers},
                 message_id=f"rest {sequence} {numbers}",
             )
         await decision(found, taken)

@@ -33,8 +33,8 @@ from infobip_async.deliveries.store import Change, Changed, DeliveryQuery
 from infobip_async.errors import LocalProtocolError
 from infobip_async.jetstream.connection import ConflictError, Connection
 from infobip_async.jetstream.consumers import OrderedConsumer
+from infobip_async.jetstream.messages import check_name
 from infobip_async.jetstream.options import Servers, connect_options
-from infobip_async.jetstream.push_messages import check_name
 
 _LEADS_TO: Final = b">"
 _CHANGED: Final = "Infobip-Changed"

@@ -24,7 +24,7 @@ from nats.aio.msg import Msg
 
 from infobip_async.concurrency.tasks import LastingTasks
 from infobip_async.errors import RemoteProtocolError
-from infobip_async.jetstream import push_messages
+from infobip_async.jetstream import messages
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.consumers import OrderedConsumer
 from infobip_async.jetstream.journal import DEDUP_WINDOW, declare_pushes
@@ -60,7 +60,7 @@ class ReportFeed:
     def __init__(self, servers: Servers, router: Router, *, stream: str = "infobip") -> None:
         self.dispatched: int = 0
         self._router = router
-        self._subjects = push_messages.StreamSubjects(stream)
+        self._subjects = messages.StreamSubjects(stream)
         self._connection = Connection(connect_options(servers), self._declare)
         subject = self._subjects.push(PushKind.HLR_REPORTS)
         self._consumer = OrderedConsumer(self._connection, stream, subject)
@@ -93,7 +93,7 @@ class ReportFeed:
 
     async def _dispatch(self, message: Msg) -> None:
         try:
-            push = push_messages.decode(message.subject, message.data, message.headers)
+            push = messages.decode(message.subject, message.data, message.headers)
             events = decode(push, PushFormat())
             self.dispatched += len(events)
             await self._router.dispatch(events)

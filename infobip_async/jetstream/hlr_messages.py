@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import attrs
 
 from infobip_async.hlr.results import HlrOutcome, HlrResult, facts_of, report_of
-from infobip_async.jetstream.push_messages import check_name
+from infobip_async.jetstream.messages import check_name
 
 MAX_CHUNK: Final = 5_000
 """Most numbers of a chunk: its results have to fit into one message of the broker."""

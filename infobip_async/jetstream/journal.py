@@ -71,8 +71,8 @@ from infobip_async.concurrency.tasks import LastingTasks
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.dead_letters import DeadLetters
+from infobip_async.jetstream.messages import StreamSubjects
 from infobip_async.jetstream.options import Servers, connect_options
-from infobip_async.jetstream.push_messages import StreamSubjects
 from infobip_async.jetstream.storage import CONSUMER, NatsStorage
 from infobip_async.journal.base import Decode, JournalCounts, SetAside, State
 from infobip_async.journal.levels import SECONDS_BETWEEN_COUNTS, Levels

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError
 
 from infobip_async.errors import StorageUnavailableError
-from infobip_async.jetstream import push_messages
+from infobip_async.jetstream import messages
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.lease import Lease
 from infobip_async.journal.base import WHOLE_PUSH, EventState, RowDigests, State, StoredPush
@@ -48,7 +48,7 @@ class NatsStorage:
     """
 
     connection: Connection
-    subjects: push_messages.StreamSubjects
+    subjects: messages.StreamSubjects
     account: str
     ack_wait: float
     max_deliveries: int
@@ -76,19 +76,19 @@ class NatsStorage:
 
     async def put(self, push: RawPush) -> None:
         """Store a push in the stream."""
-        await self._put(push, push_messages.message_id(self.account, push))
+        await self._put(push, messages.message_id(self.account, push))
 
     async def _put(
         self, push: RawPush, message_id: str, wanted: frozenset[int] = frozenset()
     ) -> None:
-        payload = push_messages.encode(push)
+        payload = messages.encode(push)
         # The broker ends the connection of a client that sends more.
         if len(payload) + _RESERVED_OCTETS > self.connection.client.max_payload:
             size = f"{len(payload)} octets; see max_payload of the broker"
             raise StorageUnavailableError(f"a push is too big: {size}")
-        headers = push_messages.headers_of(push)
+        headers = messages.headers_of(push)
         if wanted:
-            headers[push_messages.WANTED] = push_messages.join_numbers(wanted)
+            headers[messages.WANTED] = messages.join_numbers(wanted)
         subject = self.subjects.push(push.kind)
         await self.connection.store(
             self.subjects.stream, subject, payload, headers=headers, message_id=message_id
@@ -148,14 +148,14 @@ class NatsStorage:
     async def _store_set_aside(
         self, message: Msg, state: State, events: Sequence[EventState]
     ) -> None:
-        numbers = push_messages.join_numbers(one.number for one in events)
+        numbers = messages.join_numbers(one.number for one in events)
         push = _push(message)
         headers = {
-            **push_messages.headers_of(push),
-            push_messages.WANTED: numbers,
-            push_messages.ATTEMPTS: str(events[0].attempts),
-            push_messages.REASON: push_messages.one_line(events[0].reason),
-            push_messages.AT: repr(events[0].at),
+            **messages.headers_of(push),
+            messages.WANTED: numbers,
+            messages.ATTEMPTS: str(events[0].attempts),
+            messages.REASON: messages.one_line(events[0].reason),
+            messages.AT: repr(events[0].at),
         }
         await self.connection.store(
             self.subjects.set_aside_stream,
@@ -175,7 +175,7 @@ class NatsStorage:
             wanted: the numbers of these events.
             sequence: of the message in the stream of what is set aside.
         """
-        await self._put(push, f"again {sequence} {push_messages.join_numbers(wanted)}", wanted)
+        await self._put(push, f"again {sequence} {messages.join_numbers(wanted)}", wanted)
 
     async def arrival(self, sequence: int) -> float | None:
         """When the first push from a sequence number on arrived; None where there is none."""
@@ -246,11 +246,11 @@ def _sequence(message: Msg) -> int:
 
 
 def _push(message: Msg) -> RawPush:
-    return push_messages.decode(message.subject, message.data, message.headers)
+    return messages.decode(message.subject, message.data, message.headers)
 
 
 def _stored(message: Msg) -> StoredPush:
-    wanted = push_messages.split_numbers((message.headers or {}).get(push_messages.WANTED))
+    wanted = messages.split_numbers((message.headers or {}).get(messages.WANTED))
     # What the broker has given out again and again may have killed its workers.
     suspected = message.metadata.num_delivered > _TIMES_WITH_OTHERS
     sequence = _sequence(message)

@@ -7,8 +7,8 @@ import attrs
 from infobip_async.journal.attempts import describe, kind_of
 from infobip_async.journal.base import EventState, State
 from infobip_async.journal.items import Item
+from infobip_async.journal.parts import StoredParts
 from infobip_async.journal.settings import HandlerSettings
-from infobip_async.journal.stored_parts import StoredParts
 from infobip_async.models.events import UnreadableRow
 from infobip_async.redaction import SparseLogger, logger_of_faults
 from infobip_async.telemetry.watching import Watch

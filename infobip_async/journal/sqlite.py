@@ -8,11 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Self
 
+from infobip_async.concurrency.batching import Batcher
 from infobip_async.concurrency.file_lock import FileLock
 from infobip_async.concurrency.sqlite_file import FileKind, network_of
 from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.concurrency.tasks import LastingTasks
-from infobip_async.concurrency.write_batching import Batcher
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal import sqlite_set_aside, sqlite_tables
 from infobip_async.journal.base import (

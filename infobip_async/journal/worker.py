@@ -36,10 +36,10 @@ from typing import Final, Self, TypeVar
 
 import attrs
 
+from infobip_async.concurrency.batching import Batcher
 from infobip_async.concurrency.keyed_queue import KeyedQueue, WorkQueue
 from infobip_async.concurrency.stop_deadline import time_to_stop
 from infobip_async.concurrency.tasks import LastingTasks, TaskSet, abandon
-from infobip_async.concurrency.write_batching import Batcher
 from infobip_async.journal.attempts import Attempts
 from infobip_async.journal.base import (
     WHOLE_PUSH,
@@ -52,9 +52,9 @@ from infobip_async.journal.base import (
 )
 from infobip_async.journal.items import Item, states_of_done
 from infobip_async.journal.outcomes import Outcomes
+from infobip_async.journal.parts import StoredParts
 from infobip_async.journal.reading import Reading, read
 from infobip_async.journal.settings import HandlerSettings
-from infobip_async.journal.stored_parts import StoredParts
 from infobip_async.journal.suspects import Numbers, Suspects
 from infobip_async.models.events import DeliveryReport, Event, HlrReport, InboundSms, UnreadableRow
 from infobip_async.redaction import SparseLogger, logger_of_faults

@@ -1,6 +1,6 @@
 """Parts of inbound messages that nothing but memory holds, joined for handlers of whole messages.
 
-Parts of messages from a journal are joined in `infobip_async.journal.stored_parts`: there they are
+Parts of messages from a journal are joined in `infobip_async.journal.parts`: there they are
 on disk, and are handled again one by one. Both go by `infobip_async.text.reassembly`, which says
 which parts belong together and when a message is given up.
 """

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
-from infobip_async.concurrency.write_batching import Batcher
+from infobip_async.concurrency.batching import Batcher
 from infobip_async.errors import InfobipError, LocalProtocolError
 from infobip_async.runs.flow_control import FlowControl
 

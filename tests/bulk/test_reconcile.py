@@ -13,7 +13,7 @@ from infobip_async import (
 from infobip_async.bulk.groups import Entry
 from infobip_async.bulk.items import Outgoing
 from infobip_async.bulk.job import SendJob, settle_doubts
-from infobip_async.client.pulled_reports import IDS_AT_ONCE, ReportQueue
+from infobip_async.client.reports import IDS_AT_ONCE, ReportQueue
 from infobip_async.models.messages import Recipient
 from infobip_async.protocol.exchange import Credentials
 

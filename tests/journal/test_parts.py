@@ -8,7 +8,7 @@ import pytest
 from infobip_async.journal import HandlerSettings, SqliteJournal, StoredPush
 from infobip_async.journal.base import State
 from infobip_async.journal.items import Item
-from infobip_async.journal.stored_parts import StoredParts
+from infobip_async.journal.parts import StoredParts
 from infobip_async.models.events import InboundSms
 from infobip_async.protocol.inbound_sms import decode_push
 from infobip_async.text.reassembly import Reassembler

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infobip_async.journal import items, reading, stored_parts
+from infobip_async.journal import items, parts, reading
 from infobip_async.models.events import DeliveryReport, Event, InboundSms, UnreadableRow
 from infobip_async.text import reassembly
 
@@ -55,7 +55,7 @@ async def test_a_part_that_cannot_be_added(bench, monkeypatch):
     """It is in quarantine, and the next message of its sender is handled."""
     whole = bench.record(InboundSms, whole=True)
     with monkeypatch.context() as patch:
-        patch.setattr(stored_parts.Reassembler, "collect", {}.__getitem__)
+        patch.setattr(parts.Reassembler, "collect", {}.__getitem__)
         journal = await bench.start()
         await journal.put(bench.part(1, 2, "part 1, "))
         await bench.emptied(journal)

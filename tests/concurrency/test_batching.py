@@ -5,8 +5,8 @@ import asyncio
 import attrs
 import pytest
 
+from infobip_async.concurrency.batching import Batcher
 from infobip_async.concurrency.keyed_queue import KeyedQueue, WorkQueue
-from infobip_async.concurrency.write_batching import Batcher
 from infobip_async.errors import StorageUnavailableError
 
 
