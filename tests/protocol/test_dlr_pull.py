@@ -95,7 +95,7 @@ def test_an_id_that_the_list_cannot_carry_is_refused(bad: str) -> None:
     with pytest.raises(LocalProtocolError) as caught:
         encode_request(URL, LOGIN, ["id-1", bad])
     assert (caught.value.field, caught.value.section) == ("message_ids", "3.2")
-    assert repr(bad) in str(caught.value)
+    assert caught.value.value == bad
 
 
 def test_no_repr_shows_the_password() -> None:
