@@ -1,4 +1,4 @@
-"""One worker's calls of handlers, with every way in which they can end, or not end."""
+"""One worker's calls of handlers, with every way in which they can end; and when the next comes."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -8,6 +8,7 @@ import attrs
 
 from infobip_async.concurrency.reusable_timeout import ReusableTimeout
 from infobip_async.journal.items import Item
+from infobip_async.journal.settings import HandlerSettings
 from infobip_async.models.events import InboundSms
 from infobip_async.router import Router
 
@@ -85,6 +86,12 @@ class Attempts:
     def close(self) -> None:
         """Cancel the timer."""
         self._limit.close()
+
+
+def delay_after(attempts: int, settings: HandlerSettings) -> float:
+    """Give the seconds until the next attempt after so many."""
+    doubled = settings.first_delay * 2.0 ** min(attempts - 1, 64)
+    return min(doubled, settings.longest_delay) * (1 - settings.chance() / 2)
 
 
 def describe(fault: BaseException) -> str:

@@ -56,8 +56,3 @@ class HandlerSettings:
     clock: Callable[[], float] = attrs.field(default=time.time, repr=False)
     sleep: Callable[[float], Awaitable[None]] = attrs.field(default=asyncio.sleep, repr=False)
     chance: Callable[[], float] = attrs.field(default=random.random, repr=False)
-
-    def delay(self, attempts: int) -> float:
-        """Give the seconds until the next attempt after so many."""
-        doubled = self.first_delay * 2.0 ** min(attempts - 1, 64)
-        return min(doubled, self.longest_delay) * (1 - self.chance() / 2)

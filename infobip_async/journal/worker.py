@@ -40,7 +40,7 @@ from infobip_async.concurrency.batching import Batcher
 from infobip_async.concurrency.keyed_queue import KeyedQueue, WorkQueue
 from infobip_async.concurrency.stop_deadline import time_to_stop
 from infobip_async.concurrency.tasks import LastingTasks, TaskSet, abandon
-from infobip_async.journal.attempts import Attempts
+from infobip_async.journal.attempts import Attempts, delay_after
 from infobip_async.journal.base import (
     WHOLE_PUSH,
     Decode,
@@ -223,7 +223,7 @@ class JournalWorker:
 
     async def _suspect_again(self, item: Item) -> None:
         """Handle an event alone once more, if the process lives for long enough."""
-        await self._settings.sleep(self._settings.delay(_AS_OF_ATTEMPTS + item.deaths))
+        await self._settings.sleep(delay_after(_AS_OF_ATTEMPTS + item.deaths, self._settings))
         self._suspects.put(item)
 
     def _finish(self, item: Item) -> None:
@@ -359,7 +359,7 @@ class JournalWorker:
                 one.queue.give_back()
 
     async def _try_again(self, item: Item) -> None:
-        await self._settings.sleep(self._settings.delay(item.attempts))
+        await self._settings.sleep(delay_after(item.attempts, self._settings))
         self._put(item)
 
     # --- parts of messages ---

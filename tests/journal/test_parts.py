@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from infobip_async.journal import HandlerSettings, SqliteJournal, StoredPush
+from infobip_async.journal.attempts import delay_after
 from infobip_async.journal.base import State
 from infobip_async.journal.items import Item
 from infobip_async.journal.parts import StoredParts
@@ -288,7 +289,7 @@ def test_a_part_that_is_given_up_is_not_waited_for(bench):
 def test_a_longer_time_than_the_attempts_take():
     """By default no part is tried again for as long as others wait for it."""
     handling = HandlerSettings(chance=lambda: 0.0)
-    total = sum(handling.delay(attempt) for attempt in range(1, handling.attempts))
+    total = sum(delay_after(attempt, handling) for attempt in range(1, handling.attempts))
     assert total + handling.attempts * handling.time_limit < Reassembler().timeout
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from infobip_async.errors import LocalProtocolError
 from infobip_async.journal import HandlerSettings, SqliteJournal, StoredPush, worker
+from infobip_async.journal.attempts import delay_after
 from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms, UnreadableRow
 from infobip_async.protocol import dlr_xml
 from infobip_async.router import Router
@@ -142,8 +143,8 @@ def test_delays_are_jittered():
     """By up to a half, downwards, so that each is longer than the one before at its longest."""
     lowest = HandlerSettings(chance=lambda: 1.0, longest_delay=60.0)
     highest = HandlerSettings(chance=lambda: 0.0, longest_delay=60.0)
-    assert [lowest.delay(n) for n in (1, 2, 3, 9, 5_000)] == [0.5, 1.0, 2.0, 30.0, 30.0]
-    assert [highest.delay(n) for n in (1, 2, 3, 9, 5_000)] == [1.0, 2.0, 4.0, 60.0, 60.0]
+    assert [delay_after(n, lowest) for n in (1, 2, 3, 9, 5_000)] == [0.5, 1.0, 2.0, 30.0, 30.0]
+    assert [delay_after(n, highest) for n in (1, 2, 3, 9, 5_000)] == [1.0, 2.0, 4.0, 60.0, 60.0]
 
 
 @pytest.mark.parametrize("field", ["concurrency", "in_flight", "attempts", "window", "time_limit"])
