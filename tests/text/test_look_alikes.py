@@ -66,16 +66,17 @@ def test_simplify_leaves_the_rest_alone(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "end", [0x10000, pytest.param(sys.maxunicode + 1, marks=pytest.mark.proof)]
+    ("end", "least"),
+    [(0x10000, 300), pytest.param(sys.maxunicode + 1, 1_000, marks=pytest.mark.proof)],
 )
-def test_every_look_alike_is_in_the_alphabet(end: int) -> None:
+def test_every_look_alike_is_in_the_alphabet(end: int, least: int) -> None:
     """Of all characters that are not, whatever has a look-alike becomes GSM-7."""
     found = 0
     for code in range(end):
         if gsm7.septet_count(chr(code)) is None and (simpler := look_alike(chr(code))) is not None:
             assert gsm7.septet_count(simpler) is not None, hex(code)
             found += 1
-    assert found > 300  # most of them in other widths or fonts
+    assert found > least  # most of them in other widths or fonts
 
 
 @given(st.text())
