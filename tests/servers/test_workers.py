@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -57,18 +57,16 @@ def handled(server, names: set[str]) -> Counter:
 
 
 def workers_of(server) -> list[int]:
-    """The processes that serve: those below the server without any below them, and no helpers."""
-    children = defaultdict(list)
+    """The processes that serve: those of its session without any below them, and no helpers."""
+    found, parents = [], set()
     for status in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             pid, _, rest = status.read_text().partition(" (")
-            children[int(rest.rpartition(") ")[2].split()[1])].append(int(pid))
-    found, left = [], [server.process.pid]
-    while left:
-        below = children[left.pop()]
-        left += below
-        found += [pid for pid in below if not children[pid] and _serves(pid)]
-    return found
+            _, parent, _, session = rest.rpartition(") ")[2].split()[:4]
+            if int(session) == server.process.pid:  # workers outlive some servers
+                found.append(int(pid))
+                parents.add(int(parent))
+    return [pid for pid in found if pid not in parents and _serves(pid)]
 
 
 def _serves(pid: int) -> bool:
