@@ -4,6 +4,7 @@
 (`NotSentError`), or some may have (`OutcomeUnknownError`).
 """
 
+import asyncio
 import os
 import socket
 import ssl
@@ -25,6 +26,9 @@ from infobip_async.redaction import exchange_of_ours
 
 MAX_REPLY: Final = 64 * 1024 * 1024
 """The most octets of a reply that are read: ten times the reply to 100,000 HLR numbers."""
+
+_BODY_TIMES: Final = 10
+"""How many times as long as the wait for its next octet a whole body may take."""
 
 _REFUSAL: Final = "the proxy refuses to connect to the gateway"
 _REFUSALS: Final[Mapping[int, str]] = {
@@ -90,6 +94,12 @@ class HttpSender:
     connect_retries: int = 0
     proxied: bool = False
 
+    @property
+    def _most_seconds(self) -> float | None:
+        """The time of a body: one that trickles in must not hold its connection for ever."""
+        read = self.timeouts.get("read")
+        return None if read is None else _BODY_TIMES * read
+
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send a request and read the whole reply.
 
@@ -114,7 +124,8 @@ class HttpSender:
         try:
             response = await self.dispatch(built)
             try:
-                body = await _read(response)
+                async with asyncio.timeout(self._most_seconds):
+                    body = await _read(response)
                 return HttpReply(response.status_code, body, delimited=_delimited(response))
             finally:
                 await response.aclose()

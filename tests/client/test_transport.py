@@ -247,3 +247,19 @@ async def test_it_can_be_given_to_a_client_of_httpx(gateway, transport) -> None:
         for _ in range(2):
             assert (await http.get(f"{gateway.url}/command.aspx")).text == "7.16"
     assert gateway.connections == 1
+
+
+async def test_a_reply_that_never_ends_does_not_hold_its_slot() -> None:
+    """Each octet comes in time, and another one behind it: the outcome is unknown."""
+
+    async def trickle():
+        while True:
+            await asyncio.sleep(0)
+            yield b"<"
+
+    async def dispatch(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=trickle())
+
+    sender = HttpSender(httpx.Request, dispatch, {"read": 0.01})
+    with pytest.raises(OutcomeUnknownError, match="TimeoutError"):
+        await sender.send(HttpRequest("GET", "http://gateway.invalid/"))
