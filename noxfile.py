@@ -24,6 +24,9 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 # One process per core; whoever is done takes over tests of another.
 PARALLEL = ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")
 
+# One more than there are cores: proofs wait for processes that start, and for time to pass.
+BESIDE = ("-n", str((os.cpu_count() or 1) + 1))
+
 # Tests start many interpreters, which need not compile what another one has compiled; images for
 # containers often forbid to keep that.
 KEEP_COMPILED = {"PYTHONDONTWRITEBYTECODE": None}
@@ -149,7 +152,7 @@ for each in PYTHONS:
 def proofs(session: nox.Session) -> None:
     """Run what takes its time: kills at random, volumes, memory, every fault at every place."""
     install(session, "test")
-    run_tests(session, "-m", "proof", success_codes=(0, 1))
+    run_tests(session, "-m", "proof", *BESIDE, success_codes=(0, 1))
     # Proofs kill at random, beside each other. What has failed is tried once more, alone; the log
     # has both.
     again = ("--lf", "--lfnf=none", "-m", "proof")

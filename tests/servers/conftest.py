@@ -19,8 +19,8 @@ from children import start_child
 from ports import reserved_port
 
 SECRET = "MARKED-secret.of_the-webhook"
-PATIENCE = 60.0
-"""Seconds that a busy machine may take for what takes none."""
+PATIENCE = 90.0
+"""Seconds that a busy machine may take for what takes none; more than servers wait for clients."""
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent

@@ -1,6 +1,7 @@
 """One receiver, any server: the same requests get the same answers, but for a table."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -148,8 +149,13 @@ def server(request, start):
 
 def test_answers(server):
     """Status, body and our headers are the same, and so is what was handled."""
-    replies = {name: server.send(octets) for name, (octets, _) in CASES.items()}
-    code, different = server.stop(), DIFFERENT[server.name]
+    different = DIFFERENT[server.name]
+    slow = {name: CASES[name][0] for name, status in different.items() if status == 0}
+    with ThreadPoolExecutor() as pool:  # where the server takes a minute to hang up
+        waiting = {name: pool.submit(server.send, octets) for name, octets in slow.items()}
+        replies = {name: server.send(CASES[name][0]) for name in CASES if name not in slow}
+        replies |= {name: reply.result() for name, reply in waiting.items()}
+    code = server.stop()
 
     assert {name: replies[name].status for name in different} == different
     for name, (_, answer) in CASES.items():
