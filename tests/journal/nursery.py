@@ -112,7 +112,8 @@ async def receive(order: dict[str, Any]) -> None:
     router.on(DeliveryReport)(handle)
     router.on(HlrReport)(handle)
     router.on(InboundSms, whole=True)(handle)
-    settings = HandlerSettings(in_flight=order["in_flight"], first_delay=0.005, longest_delay=0.05)
+    delays = {"first_delay": order["delay"], "longest_delay": 10 * order["delay"]}
+    settings = HandlerSettings(in_flight=order["in_flight"], **delays)
     journal = SqliteJournal(order["path"], settings=settings)
     runner = web.AppRunner(webhook_app(router, secret=SECRET, journal=journal))
     await runner.setup()

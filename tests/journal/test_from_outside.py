@@ -30,7 +30,7 @@ async def calls_of(folder: Path, without: str) -> list[str]:
         stdout=asyncio.subprocess.PIPE,
     )
     order = {"path": str(folder / "posts.db"), "handled": str(folder / "handled"), "seed": 0}
-    order |= {"in_flight": 1, "point": "", "without": without, "idle": True}
+    order |= {"in_flight": 1, "delay": 0.005, "point": "", "without": without, "idle": True}
     process.stdin.write(json.dumps(order).encode() + b"\n")
     told = dict([(await process.stdout.readline()).decode().split() for _ in range(2)])
     reader, writer = await asyncio.open_connection("127.0.0.1", int(told["port"]))
