@@ -240,7 +240,9 @@ def _longest_task(events: list[dict]) -> float:
     tasks = [
         event["tdur"] / 1000
         for event in events
-        if event["name"].endswith("RunTask") and (event["pid"], event["tid"]) in pages
+        if event["name"].endswith("RunTask")
+        and (event["pid"], event["tid"]) in pages
+        and "tdur" in event  # one that the end of the trace cut off has none
     ]
     assert len(tasks) > 10
     return max(tasks)
