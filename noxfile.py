@@ -170,6 +170,7 @@ def coverage(session: nox.Session) -> None:
         session.install("-q", "coverage[toml]>=7.10")
     else:
         install(session, "test")
+        session.run("coverage", "erase")  # what an interrupted run has left is of other lines
         run_tests(session, env={MEASURED: "1"})
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
