@@ -20,10 +20,6 @@ class Bell:
         self._rung.set()
         self._rung = asyncio.Event()
 
-    async def wait(self) -> None:
-        """Wait for the next change."""
-        await self._rung.wait()
-
     async def until(self, look: Callable[[], T | None], timeout: float) -> T | None:  # noqa: ASYNC109 - a limit, not an error
         """Look now and after every change, until there is something to be seen.
 
@@ -34,7 +30,7 @@ class Bell:
         try:
             async with asyncio.timeout(timeout):
                 while (seen := look()) is None:
-                    await self.wait()
+                    await self._rung.wait()
         except TimeoutError:
             return None
         return seen

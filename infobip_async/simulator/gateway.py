@@ -79,7 +79,7 @@ class Gateway:
     """
 
     delivery: Callable[[str], DeliveryStatus | str] = policies.delivered
-    hlr: Callable[[str], HlrAnswer] = policies.at_home
+    hlr: Callable[[str], HlrAnswer] = policies.in_network
     callbacks: CallbackUrls | None = None
     not_covered: Sequence[str] = ()
     message_price: Decimal = Decimal(1)
@@ -100,13 +100,8 @@ class Gateway:
     )
     _query_numbers: "count[int]" = attrs.field(init=False, factory=lambda: count(1), repr=False)
 
-    @messages.default
-    def _no_messages(self) -> deque[SentMessage]:
-        return deque(maxlen=self.keep)
-
-    @lookups.default
-    def _no_lookups(self) -> deque[Lookup]:
-        return deque(maxlen=self.keep)
+    def __attrs_post_init__(self) -> None:
+        self.messages, self.lookups = deque(maxlen=self.keep), deque(maxlen=self.keep)
 
     def open_account(self, username: str, password: str, balance: Decimal) -> Account:
         """Open an account; it replaces one of the same name.

@@ -50,17 +50,10 @@ def usual_extras(message: SentMessage, price: Decimal = Decimal("0.01")) -> Mapp
     }
 
 
-def at_home(msisdn: str) -> HlrAnswer:
-    """Find every number in a network of its own country; others are unreachable.
-
-    The IMSI has the code of the country's first known network and ends in the number's digits;
-    the MSC's address begins as the number does.
-    """
-    return in_network(msisdn)
-
-
 def in_network(msisdn: str, network: str | None = None, roaming: str | None = None) -> HlrAnswer:
-    """Find a number in a network.
+    """Find a number in a network, of its own country by default.
+
+    The IMSI ends in the number's digits, and the MSC's address begins as the number does.
 
     Args:
         msisdn: the number.

@@ -71,21 +71,12 @@ class Pusher:
     _awake: int = attrs.field(init=False, default=0)  # tasks that do not sleep on the clock
     _quiet: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
 
-    @attempts.default
-    def _none_yet(self) -> deque[PushAttempt]:
-        return deque(maxlen=self.keep)
-
-    @_connections.default
-    def _pool(self) -> httpcore.AsyncConnectionPool:
-        return httpcore.AsyncConnectionPool(
+    def __attrs_post_init__(self) -> None:
+        self.attempts = deque(maxlen=self.keep)
+        self._connections = httpcore.AsyncConnectionPool(
             max_connections=self.concurrency, keepalive_expiry=_KEEPALIVE
         )
-
-    @_slots.default
-    def _as_many_as_connections(self) -> asyncio.Semaphore:
-        return asyncio.Semaphore(self.concurrency)
-
-    def __attrs_post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.concurrency)
         self._tasks, self._repeating = TaskSet(self._rest), TaskSet(self._rest)
         self._quiet.set()
 

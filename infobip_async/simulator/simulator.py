@@ -89,7 +89,7 @@ class Simulator:
         port: int = 0,
         clock: Clock | None = None,
         delivery: Callable[[str], DeliveryStatus | str] = policies.delivered,
-        hlr: Callable[[str], HlrAnswer] = policies.at_home,
+        hlr: Callable[[str], HlrAnswer] = policies.in_network,
         report_delay: float = 0.0,
         keep: int | None = None,
         concurrency: int = 4,

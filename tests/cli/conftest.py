@@ -90,7 +90,7 @@ class Gateway:
 
     simulator: Simulator = attrs.field(init=False)
     port: int
-    answer: Callable[[str], HlrAnswer] = policies.at_home
+    answer: Callable[[str], HlrAnswer] = policies.in_network
     _loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.new_event_loop, init=False)
     _ready: threading.Event = attrs.field(factory=threading.Event, init=False)
     _done: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
@@ -173,7 +173,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
 def tripwire(gateway: Gateway) -> Tripwire:
     """Behind the gateway, for messages and for lookups."""
     tripwire = Tripwire()
-    gateway.answer = tripwire.before(policies.at_home)
+    gateway.answer = tripwire.before(policies.in_network)
     gateway.simulator.gateway.delivery = tripwire.before(policies.delivered)
     return tripwire
 

@@ -315,7 +315,7 @@ def test_a_signal_stops_it(
     def answer(msisdn: str) -> Any:
         for one in signals:
             os.kill(os.getpid(), one)
-        return policies.at_home(msisdn)
+        return policies.in_network(msisdn)
 
     gateway.answer = answer
     args = ("-", "--job", tmp_path / "job.db", "--batch-size", 1, "--concurrency", 1)
@@ -339,7 +339,7 @@ def test_two_signals_end_it_at_once(
 
     def answer(msisdn: str) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
-        return policies.at_home(msisdn)
+        return policies.in_network(msisdn)
 
     def tell(bar: ProgressBar, signals: int) -> None:
         say(bar, signals)
@@ -420,7 +420,7 @@ def test_other_posts_are_left_to_the_gateway(hlr: Hlr, source: Path, gateway: An
         except urllib.error.HTTPError as error:
             with error:
                 answers.append(error.code)
-        return policies.at_home(number)
+        return policies.in_network(number)
 
     gateway.answer = answer
     assert hlr(source).exit_code == 0

@@ -240,7 +240,7 @@ def test_delivery_reports_at_the_port_take_one_line(
         with pytest.raises(urllib.error.HTTPError, match="500") as refused:
             urllib.request.urlopen(gateway.urls().delivery_reports, body)  # noqa: S310 - on loopback
         refused.value.close()
-        return policies.at_home(number)
+        return policies.in_network(number)
 
     gateway.answer = answer
     result = hlr("\n".join(NUMBERS))

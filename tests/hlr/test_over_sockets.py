@@ -19,7 +19,7 @@ from infobip_async import (
     Router,
 )
 from infobip_async.simulator import Fault, Simulator
-from infobip_async.simulator.policies import at_home
+from infobip_async.simulator.policies import in_network
 from infobip_async.webhook import callback_urls, webhook_app
 from jumping import jump, until
 
@@ -79,7 +79,7 @@ def expected(simulator: Simulator) -> dict[str, HlrOutcome]:
 def check(result: HlrResult, ids: dict[str, str | None]) -> None:
     """A result is its number's own."""
     if result.outcome is HlrOutcome.REPORTED:
-        home = at_home(result.destination)
+        home = in_network(result.destination)
         assert result.report is not None
         assert result.lookup_id == result.report.lookup_id == ids[result.destination]
         assert result.report.destination == result.destination
@@ -143,7 +143,7 @@ async def test_lookup(line: Line) -> None:
     async with HlrLookups(line.client, line.router) as lookups:
         result = await lookups.lookup("38598514674")
         assert result.report is not None
-        assert result.report.imsi == at_home("38598514674").imsi
+        assert result.report.imsi == in_network("38598514674").imsi
         line.simulator.faults.add(Fault.LOST_REPORT)
         silent = asyncio.create_task(lookups.lookup("38598514674", timeout=600))
         await until(lambda: not lookups._queries._running and lookups.stats.in_flight)

@@ -28,7 +28,7 @@ from infobip_async.jetstream.lease import Lease
 from infobip_async.models.events import HlrReport, HlrStatus
 from infobip_async.models.receipts import HlrSubmission
 from infobip_async.router import Router
-from infobip_async.simulator.policies import at_home
+from infobip_async.simulator.policies import in_network
 from tests.jetstream.conftest import FIRST, LIMIT, found, until
 
 NUMBERS = [str(FIRST + number) for number in range(10)]
@@ -314,5 +314,5 @@ async def test_a_job_under_kills(server, programs, gateway_on_sockets, scale: in
     print(f"{say}, {time.monotonic() - began:.1f} s")  # noqa: T201 - the figure
     assert [one.position for one in found] == list(range(count))
     assert all(one.result.outcome is HlrOutcome.REPORTED for one in found)
-    assert all(one.result.report.imsi == at_home(one.result.destination).imsi for one in found)
+    assert all(one.result.report.imsi == in_network(one.result.destination).imsi for one in found)
     assert twice <= flagged

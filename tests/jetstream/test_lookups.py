@@ -13,7 +13,7 @@ from infobip_async.jetstream import ConnectOptions, NatsJournal, ReportFeed
 from infobip_async.journal import SpoolJournal, SqliteJournal
 from infobip_async.protocol.exchange import CallbackUrls
 from infobip_async.simulator import Simulator
-from infobip_async.simulator.policies import at_home
+from infobip_async.simulator.policies import in_network
 from infobip_async.webhook import callback_urls, webhook_app
 from tests.jetstream.conftest import FIRST, LIMIT, Server, until
 
@@ -49,7 +49,7 @@ async def test_reports_find_the_client_that_asked(
                 await until(lambda: not feed._connection.ready)
                 await server.start()
     assert sorted(one.destination for one in found) == numbers
-    assert all(one.report.imsi == at_home(one.destination).imsi for one in found)
+    assert all(one.report.imsi == in_network(one.destination).imsi for one in found)
 
 
 @pytest.mark.proof
@@ -76,7 +76,7 @@ async def test_reports_find_the_process_that_asked(
     for first, client in zip(firsts, clients, strict=True):
         *results, end = client.lines
         assert end == "end"
-        expected = {str(first + i): at_home(str(first + i)).imsi for i in range(count)}
+        expected = {str(first + i): in_network(str(first + i)).imsi for i in range(count)}
         assert len(results) == count
         for line in results:
             number, outcome, imsi = line.split()

@@ -10,7 +10,7 @@ from infobip_async.numbering.countries import countries_of
 from infobip_async.numbering.tables import bundled_tables
 from infobip_async.protocol.exchange import HttpRequest
 from infobip_async.simulator import Gateway, HlrAnswer, Operation
-from infobip_async.simulator.policies import UNREACHABLE, at_home
+from infobip_async.simulator.policies import UNREACHABLE, in_network
 from infobip_async.simulator.records import Exchange
 
 PATH = "/api/hlr/query.aspx"
@@ -111,7 +111,7 @@ def test_credits_run_out_within_a_query(gateway: Gateway) -> None:
 @pytest.mark.parametrize("msisdn", ["38598514674", "41793026727", "14155552671", "4477001234567"])
 def test_a_number_is_at_home_by_default(msisdn: str) -> None:
     """The IMSI is of a network of the number's country, and its own; so is the MSC."""
-    answer = at_home(msisdn)
+    answer = in_network(msisdn)
     imsi = answer.imsi or ""
     assert re.fullmatch("[0-9]{15}", imsi)
     assert bundled_tables().countries[imsi[:3]] in countries_of(msisdn)
@@ -119,23 +119,23 @@ def test_a_number_is_at_home_by_default(msisdn: str) -> None:
     assert imsi.endswith(msisdn[-9:])
     assert answer.serving_msc == f"{msisdn[:5]}0501"
     assert (answer.status, answer.error_code) == (HlrStatus.DELIVRD, "0")
-    assert at_home(msisdn) == answer
+    assert in_network(msisdn) == answer
 
 
 def test_a_place_without_networks_is_served_by_another() -> None:
     """Guernsey's numbers are in the networks of the United Kingdom."""
     assert countries_of("447911123456") == ("GG",)
-    assert (at_home("447911123456").imsi or "")[:3] in {"234", "235"}
+    assert (in_network("447911123456").imsi or "")[:3] in {"234", "235"}
 
 
 def test_a_short_number_has_an_imsi_of_15_digits_too() -> None:
     """What the number lacks is filled up."""
-    assert re.fullmatch("[0-9]{15}", at_home("38598").imsi or "")
+    assert re.fullmatch("[0-9]{15}", in_network("38598").imsi or "")
 
 
 def test_a_number_of_no_country_is_unreachable() -> None:
     """As in the document's own example: UNDELIV, empty fields, and an error code."""
-    assert at_home("99912345678") is UNREACHABLE
+    assert in_network("99912345678") is UNREACHABLE
 
 
 def test_only_the_latest_are_kept_on_request() -> None:

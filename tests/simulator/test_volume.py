@@ -11,7 +11,7 @@ from aiohttp import web
 
 from infobip_async.protocol.exchange import CallbackUrls
 from infobip_async.simulator import Fault, Simulator
-from infobip_async.simulator.policies import at_home
+from infobip_async.simulator.policies import in_network
 
 QUERIES = 50
 CLIENTS = 5
@@ -85,7 +85,7 @@ async def test_every_number_is_reported_once(connect, count: int) -> None:
         for row in receiver.rows:
             msisdn, lookup_id, status, imsi, msc, error = row.split(";")
             answers[lookup_id] = msisdn
-            expected = at_home(msisdn)
+            expected = in_network(msisdn)
             assert (status, imsi, msc, error) == (
                 "DELIVRD",
                 expected.imsi,

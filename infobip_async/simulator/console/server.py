@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Final
@@ -13,6 +13,7 @@ import attrs
 from aiohttp import web
 
 from infobip_async.errors import LocalProtocolError
+from infobip_async.simulator.app import CONSOLE_PREFIX as PREFIX
 from infobip_async.simulator.console import actions, queries
 from infobip_async.simulator.console.description import description
 from infobip_async.simulator.console.fields import Given, Json, Refusal, bad, read_json
@@ -20,7 +21,6 @@ from infobip_async.simulator.console.guard import COOKIE, Guard
 from infobip_async.simulator.console.routes import Desk, Route
 
 ROUTES: Final = (*queries.ROUTES, *actions.ROUTES)
-PREFIX: Final = "/_simulator/"
 _MOST_OCTETS: Final = 256 << 10
 """Of the body of a request to the API."""
 
@@ -136,20 +136,17 @@ class Console:
         await response.prepare(request)
         seen = -1
         while True:
-            if seen == self.desk.recorder.revision and not await self._change():
+            revision = await self.desk.bell.until(partial(self._newer_than, seen), _ALIVE)
+            if revision is None:
                 await response.write(b": still here\n\n")
                 continue
-            seen = self.desk.recorder.revision
+            seen = revision
             await response.write(f"data: {seen}\n\n".encode())
             await asyncio.sleep(_PAUSE)
 
-    async def _change(self) -> bool:
-        try:
-            async with asyncio.timeout(_ALIVE):
-                await self.desk.bell.wait()
-        except TimeoutError:
-            return False
-        return True
+    def _newer_than(self, seen: int) -> int | None:
+        revision = self.desk.recorder.revision
+        return None if revision == seen else revision
 
 
 def _only(method: str, request: web.BaseRequest) -> None:
