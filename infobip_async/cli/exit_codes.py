@@ -5,7 +5,7 @@ import errno
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import Any, Final, NoReturn, ParamSpec
@@ -32,6 +32,8 @@ _EXIT_CODES: Final[tuple[tuple[type[InfobipError], int], ...]] = (
     (NotSentError, 4),
     (OutcomeUnknownError, 5),
 )
+_IF_ALONE: Final = {"reported": 0, "sent": 0, "refused": 3, "not sent": 4, "unknown": 5}
+"""Exit codes of runs with one outcome alone, by its value."""
 _SPELLINGS: Final = {
     "allow_insecure=True": "--allow-insecure",
     "header=False": "--no-header",
@@ -54,6 +56,17 @@ _WAYS_OUT: Final[Mapping[int, str]] = {
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 SIGNALLED: Final = 128
 """Exit code of a program that a signal ended, less the signal's number."""
+
+
+def code_of(outcomes: Collection[str]) -> int:
+    """The exit code of a run that came to its end.
+
+    Args:
+        outcomes: of its items, by their values, each once.
+    """
+    if len(outcomes) > 1:
+        return PARTLY
+    return next((_IF_ALONE.get(outcome, PARTLY) for outcome in outcomes), 0)
 
 
 def spelled(what: str) -> str:

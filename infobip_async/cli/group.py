@@ -12,22 +12,8 @@ from infobip_async.cli import INTERRUPTED
 from infobip_async.cli.examples import epilog_of
 
 _COMMANDS = (
-    *(
-        "check",
-        "cluster",
-        "completion",
-        "credits",
-        "deliveries",
-        "demo",
-        "forget",
-        "hlr",
-        "journal",
-        "preview",
-        "reports",
-        "send",
-        "serve",
-    ),
-    "simulate",
+    *("check", "cluster", "completion", "credits", "deliveries", "demo", "forget", "hlr"),
+    *("journal", "preview", "reports", "send", "serve", "simulate"),
 )
 
 

@@ -11,22 +11,13 @@ from infobip_async.cli.options import options_of
 from infobip_async.lists import ListRow, NumberList, read_list
 
 
-def check_encoding(_: object, __: object, encoding: str | None) -> str | None:
-    """Take an encoding of text that Python knows, as click's callback."""
+def _check(_: object, option: click.Parameter, value: str | None) -> str | None:
+    """Take an encoding or a country with which a list can be read, as click's callback."""
     try:
-        read_list(io.BytesIO(), encoding=encoding)
+        read_list(io.BytesIO(), **{str(option.name): value})  # type: ignore[arg-type]
     except LocalProtocolError as fault:
         raise click.BadParameter(str(fault)) from None
-    return encoding
-
-
-def check_country(_: object, __: object, country: str | None) -> str | None:
-    """Take a country whose national numbers can be read, as click's callback."""
-    try:
-        read_list(io.BytesIO(), country=country)
-    except LocalProtocolError as fault:
-        raise click.BadParameter(str(fault)) from None
-    return country
+    return value
 
 
 @attrs.frozen(kw_only=True)
@@ -86,7 +77,7 @@ list_options: Final = options_of(
     "reading",
     click.option(
         "--encoding",
-        callback=check_encoding,
+        callback=_check,
         is_eager=True,  # before the file is opened
         help="Of the text, such as cp1252; UTF-16 by its mark, else UTF-8.",
     ),
@@ -98,7 +89,7 @@ list_options: Final = options_of(
     click.option("--normalise", is_flag=True, help="Take +, 00, blanks and punctuation away."),
     click.option(
         "--country",
-        callback=check_country,
+        callback=_check,
         help="Normalise, and read national numbers as of this country, such as HR.",
     ),
     click.option(

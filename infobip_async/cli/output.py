@@ -11,19 +11,30 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Final, Generic, Literal, TextIO, TypeVar
+from typing import Final, Generic, Literal, TextIO, TypeVar, get_args
 
 import attrs
 import click
 
 from infobip_async import HlrResult
 from infobip_async.cli.list_options import ListOptions, check_kept
+from infobip_async.cli.options import Command
 from infobip_async.cli.summary import Summary
 from infobip_async.lists import ListNumber
 from infobip_async.numbering import NumberRanges, interpret
 
 Form = Literal["csv", "jsonl"]
 """CSV with a header, or a JSON object on each line."""
+
+
+def output_options(command: Command) -> Command:
+    """Give a command the file that it writes to, as ``output``, and its form, as ``form``."""
+    form = click.option(
+        "--format", "form", type=click.Choice(get_args(Form)), default="csv", show_default=True
+    )
+    file = click.Path(dir_okay=False)
+    return click.option("-o", "--output", type=file, help="Write to this file.")(form(command))
+
 
 _COLUMNS: Final = (
     *("position", "destination", "outcome", "lookup_id", "status"),

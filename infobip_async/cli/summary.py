@@ -9,18 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from infobip_async import HlrOutcome, HlrResult
-from infobip_async.cli.exit_codes import PARTLY
+from infobip_async.cli.exit_codes import code_of
 from infobip_async.cli.tables import MOST, bar, ranking, table
 from infobip_async.numbering import Answer, Interpretation, countries_of
 
 _UNKNOWN: Final = "unknown"
 _LOOKED_UP: Final = (HlrOutcome.REPORTED, HlrOutcome.TIMED_OUT, HlrOutcome.UNKNOWN)
-_IF_ALONE: Final = {
-    HlrOutcome.REPORTED: 0,
-    HlrOutcome.REFUSED: 3,
-    HlrOutcome.NOT_SENT: 4,
-    HlrOutcome.UNKNOWN: 5,
-}
 
 
 @attrs.define
@@ -74,9 +68,7 @@ class Summary:
     @property
     def exit_code(self) -> int:
         """How the run ended: 0 where every number was reported, 6 where some were."""
-        if len(self.outcomes) == 1:
-            return _IF_ALONE.get(next(iter(self.outcomes)), PARTLY)
-        return PARTLY if self.outcomes else 0
+        return code_of({outcome.value for outcome in self.outcomes})
 
     def show(self, console: Console) -> None:
         """Print it, with bars."""

@@ -15,7 +15,7 @@ from infobip_async.cli.account import Account, account_options
 from infobip_async.cli.exit_codes import cancelled_by_signals, runs
 from infobip_async.cli.list_options import ListOptions, list_options
 from infobip_async.cli.options import options_of
-from infobip_async.cli.output import Form, Output, check_output, open_output
+from infobip_async.cli.output import Form, Output, check_output, open_output, output_options
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.receiving import Receiver, receiver_options
 from infobip_async.cli.run_options import (
@@ -114,10 +114,7 @@ async def _counted(
 
 @command.command("results")
 @_job_options
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file.")
-@click.option(
-    "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True
-)
+@output_options
 @runs
 async def results(*, cluster: str, job: str, output: str | None, form: Form) -> None:
     """Write all results of a job as they come, until the job is done.

@@ -15,7 +15,7 @@ from infobip_async.cli.event_json import as_json
 from infobip_async.cli.exit_codes import cancelled_by_signals, runs
 from infobip_async.cli.following import Following, follow_options, how_to_go_on, shown
 from infobip_async.cli.options import StoredFile
-from infobip_async.cli.output import Form, RowWriter, check_output, open_output
+from infobip_async.cli.output import Form, RowWriter, check_output, open_output, output_options
 from infobip_async.cli.verbosity import Verbosity, verbosity_options
 
 _file = click.argument("file", type=StoredFile())
@@ -69,10 +69,7 @@ async def list_(file: str, *, pending: bool, run: str | None) -> None:
 @command.command("export")
 @_file
 @click.option("--run", help="Only those of this run.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file.")
-@click.option(
-    "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True
-)
+@output_options
 @runs
 async def export(file: str, run: str | None, output: str | None, form: Form) -> None:
     """Write a row for each message, the oldest first."""

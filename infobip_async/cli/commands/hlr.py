@@ -27,7 +27,14 @@ from infobip_async.cli.account import Account, account_options
 from infobip_async.cli.exit_codes import runs
 from infobip_async.cli.list_options import ListOptions, list_options
 from infobip_async.cli.options import options_of
-from infobip_async.cli.output import Form, Output, check_files, check_output, open_output
+from infobip_async.cli.output import (
+    Form,
+    Output,
+    check_files,
+    check_output,
+    open_output,
+    output_options,
+)
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.receiving import Receiver, receiver_options
 from infobip_async.cli.run_options import report_timeout_option, run_options
@@ -190,10 +197,7 @@ async def _look_up(
 @click.command("hlr")
 @click.argument("file", type=click.File("rb"))
 @click.option("--column", help="The column of a CSV, by name or by number from 1.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file.")
-@click.option(
-    "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True
-)
+@output_options
 @click.option(
     "--job",
     type=click.Path(dir_okay=False),

@@ -28,11 +28,18 @@ from infobip_async import (
 from infobip_async.cli.account import Account
 from infobip_async.cli.confirm_send import Confirmation
 from infobip_async.cli.event_json import as_json
-from infobip_async.cli.exit_codes import PARTLY, told
+from infobip_async.cli.exit_codes import code_of, told
 from infobip_async.cli.following import Following, Storing, how_to_go_on
 from infobip_async.cli.list_options import ListOptions, check_kept
 from infobip_async.cli.options import options_of
-from infobip_async.cli.output import Form, RowWriter, check_files, check_output, open_output
+from infobip_async.cli.output import (
+    Form,
+    RowWriter,
+    check_files,
+    check_output,
+    open_output,
+    output_options,
+)
 from infobip_async.cli.progress import ProgressBar
 from infobip_async.cli.run_options import read_credits, run_options
 from infobip_async.cli.runner import LAST_WAIT, Runner, leave
@@ -49,12 +56,6 @@ _OF_CSV: Final = (
     *("min_credits", "between", "between_zone", "output"),
 )
 """Options that do nothing for a message to numbers that are arguments."""
-_IF_ALONE: Final = {
-    SendOutcome.SENT: 0,
-    SendOutcome.REFUSED: 3,
-    SendOutcome.NOT_SENT: 4,
-    SendOutcome.UNKNOWN: 5,
-}
 
 
 @attrs.frozen(kw_only=True)
@@ -199,10 +200,7 @@ options: Final = options_of(
         help="Before, pull reports on what the job does not know the outcome of.",
     ),
     *run_options("parts", "Recipients of one text per request.", batch_size=100),
-    click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file."),
-    click.option(
-        "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True
-    ),
+    output_options,
 )
 
 
@@ -360,14 +358,12 @@ class CsvSend:
             earlier = counted(runner.resumed, "outcome is", "outcomes are")
             self.confirmation.verbosity.say(f"{earlier} of an earlier run")
         asked_for = {*outcomes} - {SendOutcome.EXCLUDED.value}  # an exclusion is no failure
-        alone = next(iter(asked_for), SendOutcome.SENT.value)
         done = any(outcomes[one.value] for one in (SendOutcome.SENT, SendOutcome.UNKNOWN))
-        code = PARTLY if len(asked_for) > 1 else _IF_ALONE[SendOutcome(alone)]
         leave(
             runner,
             job=(self.options.job or self.storing.deliveries) is not None,
             done=done,
-            code=code,
+            code=code_of(asked_for),
         )
 
 
