@@ -52,7 +52,7 @@ class InfobipClient:
         http: an ``httpx.AsyncClient`` of yours, with its own connections; it is not closed here.
         concurrency: requests at once; further calls wait for their turn.
         connect_timeout: seconds to connect and to agree on TLS; None waits for ever.
-        read_timeout: seconds without an octet of the reply; its body may take ten times as long.
+        read_timeout: seconds without an octet of a reply, which may take ten times that in all.
         write_timeout: seconds in which no octet of the request is accepted.
         connect_retries: retries of a request that failed before any byte was sent.
         proxy: URL of an HTTP proxy, with its login; those of the environment are not used.
@@ -110,7 +110,7 @@ class InfobipClient:
             raise LocalProtocolError(fault, field="proxy")
         timeouts = {"connect": connect_timeout, "read": read_timeout, "write": write_timeout}
         sender, self._transport = make_sender(
-            http, timeouts, through, ssl_context, ca_file, retries=connect_retries, most=concurrency
+            http, timeouts, through, ssl_context, ca_file, retries=connect_retries
         )
         self._outcomes = Outcomes(sender, InFlight(concurrency), watch(telemetry))
         self._stop_timeout = stop_timeout

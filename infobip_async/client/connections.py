@@ -3,199 +3,23 @@
 `SlotTransport` keeps idle connections in a free list. httpx's own pool walks all its requests for
 each request, and a request that is cancelled in it can cost its slot for good. Here the cost of a
 request does not grow with concurrency, and a cancelled request costs at most its own connection.
-
-`SocketNetwork` is httpcore's network interface over asyncio's own transports. httpcore's backend
-buffers unsolicited bytes, and the next request takes them for its reply. Here they make the
-connection unusable. An exchange also gets a quarter cheaper.
 """
 
-import asyncio
-import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, cast
 
 import attrs
 import httpcore
 import httpx
-from aiohappyeyeballs import start_connection
 
+from infobip_async.client.sockets import SocketNetwork, SocketStream
 from infobip_async.client.transport import HttpSender
 from infobip_async.errors import LocalProtocolError, NotSentError
 from infobip_async.protocol.exchange import fault_of_url
 
-_NEXT_ADDRESS: Final = 0.25
-"""Seconds after which the next address of a host is tried beside the first (RFC 8305)."""
-
-
-class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
-    """One connection.
-
-    Attributes:
-        answered: whether anything arrived since the last octets were written. If nothing did,
-            a reply that is read is a leftover of an earlier exchange.
-    """
-
-    _transport: asyncio.Transport
-
-    def __init__(self, connected: socket.socket) -> None:
-        self.answered: bool = False
-        self._socket = connected
-        self._received: list[bytes] = []
-        self._arrived = asyncio.Event()
-        self._drained = asyncio.Event()
-        self._ended = False
-        self._fault: Exception | None = None
-
-    # --- called by asyncio ---
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport, or the one over it after a TLS handshake."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
-        # So `write` lasts until the kernel has taken everything, and its timeout means that.
-        self._transport.set_write_buffer_limits(high=1)
-        self._drained.set()
-
-    def data_received(self, data: bytes) -> None:
-        """Keep what arrived."""
-        self.answered = True
-        self._received.append(data)
-        self._arrived.set()
-        if len(self._received) > 1:  # nobody reads: the rest stays in the kernel
-            self._transport.pause_reading()
-
-    def eof_received(self) -> None:
-        """Take the end of what the peer sends; asyncio then closes the connection."""
-        self.connection_lost(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Wake the reader and the writer."""
-        self._ended = True
-        self._fault = self._fault or exc
-        self._arrived.set()
-        self._drained.set()
-
-    def pause_writing(self) -> None:
-        """Have the writer wait: the kernel takes no more for now."""
-        self._drained.clear()
-
-    def resume_writing(self) -> None:
-        """Wake the writer: the kernel has taken everything."""
-        self._drained.set()
-
-    # --- called by httpcore ---
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109 - httpcore's
-        """Wait for octets, and give all that have arrived; none when the peer has closed."""
-        if not self._transport.is_reading():
-            self._transport.resume_reading()
-        await _within(timeout, self._arrived, httpcore.ReadTimeout)
-        received = b"".join(self._received)
-        self._received.clear()
-        if not self._ended:
-            self._arrived.clear()
-        elif self._fault and not received:
-            # A fault is not an end: a reply without a length would pass for complete.
-            raise httpcore.ReadError from self._fault
-        return received
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's
-        """Write octets, and wait until the kernel has taken them."""
-        self.answered = False
-        if not self._ended:
-            self._transport.write(buffer)
-            await _within(timeout, self._drained, httpcore.WriteTimeout)
-        if self._ended:
-            raise httpcore.WriteError
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
-    ) -> httpcore.AsyncNetworkStream:
-        """Start TLS; if that fails, the connection is closed."""
-        loop = asyncio.get_running_loop()
-        if self._received:
-            # They are not authentic: anybody on the way could put the beginning of a reply there.
-            self._transport.abort()
-            raise httpcore.ConnectError("octets in front of the handshake")
-        try:
-            async with asyncio.timeout(timeout):
-                secured = await loop.start_tls(
-                    self._transport, self, ssl_context, server_hostname=server_hostname
-                )
-        except TimeoutError:
-            raise httpcore.ConnectTimeout from None
-        except OSError as fault:  # errors of ssl are OSErrors
-            raise httpcore.ConnectError(fault) from fault
-        if secured is None:
-            raise httpcore.ConnectError("closed at the end of the handshake")
-        self.connection_made(secured)
-        return self
-
-    async def aclose(self) -> None:
-        """Close the connection at once."""
-        self._transport.abort()
-        await asyncio.sleep(0)  # asyncio closes the socket in its next round
-
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's
-        """Answer a question of httpcore's about the connection."""
-        if info == "is_readable":  # asked before the connection is used again: then it is dead
-            return self._ended or bool(self._received) or self._is_readable()
-        return self._transport.get_extra_info(info)
-
-    def _is_readable(self) -> bool:
-        """Whether octets or the end have arrived that asyncio has not told of yet."""
-        try:
-            self._socket.recv(1, socket.MSG_PEEK)
-        except OSError as fault:
-            return not isinstance(fault, BlockingIOError)
-        return True
-
-
-async def _within(seconds: float | None, event: asyncio.Event, late: type[Exception]) -> None:
-    if event.is_set():
-        return
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        raise late from None
-
-
-class SocketNetwork(httpcore.AsyncNetworkBackend):
-    """Opens connections."""
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
-        local_address: str | None = None,  # noqa: ARG002 - never given
-        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - never given
-    ) -> httpcore.AsyncNetworkStream:
-        """Connect to a host, over whichever of its addresses answers first."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(timeout):
-                addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-                connected = await start_connection(
-                    addresses, happy_eyeballs_delay=_NEXT_ADDRESS, interleave=1
-                )
-                _, stream = await loop.create_connection(
-                    lambda: SocketStream(connected), sock=connected
-                )
-        except TimeoutError:
-            raise httpcore.ConnectTimeout from None
-        except OSError as fault:
-            raise httpcore.ConnectError from fault
-        return stream
-
-
-_Free = list[httpcore.AsyncHTTPConnection]
+_Free = list[httpcore.AsyncConnectionInterface]
 
 
 @attrs.define
@@ -223,12 +47,15 @@ class SlotTransport(httpx.AsyncBaseTransport):
     exceptions.
 
     Attributes:
-        ssl_context: for https; certifi's certificates where it is None.
+        ssl_context: for https, to the gateway and to the proxy; certifi's certificates where it is
+            None.
+        proxy: where connections lead to; None for the gateway itself.
         keepalive_expiry: seconds that an idle connection is kept. It is below what servers allow,
             so that none closes a connection just when it is used again.
     """
 
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
+    proxy: httpx.Proxy | None = attrs.field(default=None, repr=False)  # has a password
     keepalive_expiry: float = 5.0
     _network: SocketNetwork = attrs.field(init=False, factory=SocketNetwork, repr=False)
     _free: dict[tuple[bytes, bytes, int | None], _Free] = attrs.field(
@@ -255,14 +82,14 @@ class SlotTransport(httpx.AsyncBaseTransport):
                     extensions=request.extensions,
                 )
             )
-            _check_order(response)
+            _begin_body(response)
         except BaseException:  # a cancellation, too: what the reply would be is still to come
             await connection.aclose()
             raise
         body = _SlotStream(response, partial(self._give_back, free, connection))
         return httpx.Response(response.status, headers=response.headers, stream=body)
 
-    async def _idle(self, free: _Free) -> httpcore.AsyncHTTPConnection | None:
+    async def _idle(self, free: _Free) -> httpcore.AsyncConnectionInterface | None:
         while free:
             connection = free.pop()  # the one used last is the least likely to have expired
             if connection.is_available() and not connection.has_expired():
@@ -270,17 +97,31 @@ class SlotTransport(httpx.AsyncBaseTransport):
             await connection.aclose()
         return None
 
-    def _new(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
-        if origin.scheme == b"https" and self.ssl_context is None:
+    def _new(self, origin: httpcore.Origin) -> httpcore.AsyncConnectionInterface:
+        to_proxy = self.proxy is not None and self.proxy.url.scheme == "https"
+        if self.ssl_context is None and (to_proxy or origin.scheme == b"https"):
             self.ssl_context = httpx.create_ssl_context(trust_env=False)
-        return httpcore.AsyncHTTPConnection(
-            origin,
+        if self.proxy is None:
+            return httpcore.AsyncHTTPConnection(
+                origin,
+                ssl_context=self.ssl_context,
+                keepalive_expiry=self.keepalive_expiry,
+                network_backend=self._network,
+            )
+        url = self.proxy.url
+        pool = httpcore.AsyncHTTPProxy(  # only makes the connection, and does not keep it
+            httpcore.URL(
+                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+            ),
+            proxy_auth=self.proxy.raw_auth,
             ssl_context=self.ssl_context,
+            proxy_ssl_context=self.ssl_context if to_proxy else None,
             keepalive_expiry=self.keepalive_expiry,
             network_backend=self._network,
         )
+        return pool.create_connection(origin)
 
-    async def _give_back(self, free: _Free, connection: httpcore.AsyncHTTPConnection) -> None:
+    async def _give_back(self, free: _Free, connection: httpcore.AsyncConnectionInterface) -> None:
         if connection.is_available():
             free.append(connection)
         else:
@@ -296,11 +137,16 @@ class SlotTransport(httpx.AsyncBaseTransport):
                 await free.pop().aclose()
 
 
-def _check_order(response: httpcore.Response) -> None:
-    """Refuse a reply that was there before the request: it belongs to another exchange."""
+def _begin_body(response: httpcore.Response) -> None:
+    """Have no more read than the body, and refuse a reply that was there before the request."""
     stream = response.extensions.get("network_stream")
-    if isinstance(stream, SocketStream) and not stream.answered:
+    if not isinstance(stream, SocketStream):
+        return
+    if not stream.answered:  # it belongs to another exchange
         raise httpcore.RemoteProtocolError("the reply was there before the request")
+    headers = httpx.Headers(response.headers)
+    if "Transfer-Encoding" not in headers and (length := headers.get("Content-Length")):
+        stream.body_left = int(length)  # h11 has checked it
 
 
 async def _send(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
@@ -318,19 +164,16 @@ def make_sender(
     ca_file: str | Path | None,
     *,
     retries: int,
-    most: int,
 ) -> tuple[HttpSender, httpx.AsyncBaseTransport | None]:
     """Make the sender of a client's requests, and its transport.
 
     Args:
-        http: the caller's own; None for a `SlotTransport`, or with a proxy for httpx's own
-            transport, which knows how to use one.
+        http: the caller's own; None for a `SlotTransport`.
         timeouts: of `HttpSender`.
         proxy: of `proxy_of`.
         ssl_context: for https, to the gateway and to the proxy.
         ca_file: a file with the certificates to trust, in place of `ssl_context`.
         retries: `connect_retries` of `HttpSender`.
-        most: requests at once.
 
     Returns:
         The sender, and the transport that is to be closed with the client.
@@ -339,9 +182,8 @@ def make_sender(
         LocalProtocolError: a number is too small; `http` is given, and so is a setting that it
             brings itself; or `ca_file` cannot be read.
     """
-    if most < 1 or retries < 0:
-        field = "concurrency" if most < 1 else "connect_retries"
-        raise LocalProtocolError("is too small", field=field)
+    if retries < 0:
+        raise LocalProtocolError("is too small", field="connect_retries")
     timeouts = {**timeouts, "pool": None}  # a request starts only when there is room for it
     if http is not None:
         if proxy or ssl_context or ca_file:
@@ -351,16 +193,7 @@ def make_sender(
         return HttpSender(http.build_request, partial(_send, http), timeouts, retries), None
     if ca_file is not None:
         ssl_context = _trusting(ca_file, ssl_context)
-    transport: httpx.AsyncBaseTransport = SlotTransport(ssl_context)
-    if proxy is not None:
-        if proxy.url.scheme == "https":
-            proxy.ssl_context = ssl_context
-        transport = httpx.AsyncHTTPTransport(
-            proxy=proxy,
-            verify=ssl_context or True,
-            trust_env=False,
-            limits=httpx.Limits(max_connections=most),
-        )
+    transport = SlotTransport(ssl_context, proxy)
     # Past httpx's client layer, which logs URLs and costs as much as all the rest.
     send = transport.handle_async_request
     sender = HttpSender(httpx.Request, send, timeouts, retries, proxied=proxy is not None)

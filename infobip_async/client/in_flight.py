@@ -23,9 +23,14 @@ class InFlight:
 
     Args:
         limit: exchanges at once; the next one waits, and can be cancelled while it does.
+
+    Raises:
+        LocalProtocolError: the limit lets none out.
     """
 
     def __init__(self, limit: int) -> None:
+        if limit < 1:
+            raise LocalProtocolError("is too small", field="concurrency")
         self._slots = asyncio.Semaphore(limit)
         self._running = TaskSet(self._ended)
         self._loop: asyncio.AbstractEventLoop | None = None

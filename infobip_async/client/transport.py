@@ -8,7 +8,8 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -27,8 +28,14 @@ from infobip_async.redaction import exchange_of_ours
 MAX_REPLY: Final = 64 * 1024 * 1024
 """The most octets of a reply that are read: ten times the reply to 100,000 HLR numbers."""
 
-_BODY_TIMES: Final = 10
-"""How many times as long as the wait for its next octet a whole body may take."""
+_REPLY_TIMES: Final = 10
+"""How many times as long as the wait for its next octet a whole reply may take."""
+
+_UNPACKED_AT_ONCE: Final = 1024 * 1024
+"""Octets that are unpacked before the event loop has its turn."""
+
+_PACKINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
+_GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 
 _REFUSAL: Final = "the proxy refuses to connect to the gateway"
 _REFUSALS: Final[Mapping[int, str]] = {
@@ -44,6 +51,33 @@ _REFUSALS: Final[Mapping[int, str]] = {
 
 
 @attrs.define
+class _ReplyLimit:
+    """Limits the time of a reply, from the end of its request to the end of its body.
+
+    The timeout for the next octet does not: octets may trickle in, and informational replies (1xx)
+    may come one after the other, for ever.
+
+    Attributes:
+        seconds: that a reply may take; None for no limit.
+        timeout: the scope in which the exchange is made.
+    """
+
+    seconds: float | None
+    timeout: asyncio.Timeout = attrs.field(factory=lambda: asyncio.timeout(None))
+
+    def start(self) -> None:
+        if self.seconds is not None:
+            self.timeout.reschedule(asyncio.get_running_loop().time() + self.seconds)
+
+    def clear(self) -> None:
+        self.timeout.reschedule(None)
+
+    @property
+    def started(self) -> bool:
+        return self.timeout.when() is not None
+
+
+@attrs.define
 class _Evidence:
     """What httpcore's trace proves about one request.
 
@@ -51,6 +85,7 @@ class _Evidence:
     and raises a read error later. A transport that traces nothing proves nothing.
     """
 
+    reply_limit: _ReplyLimit
     traced: bool = False
     started: int = 0
     connected: bool = False
@@ -61,6 +96,9 @@ class _Evidence:
         if event.endswith("send_request_headers.started"):
             # The CONNECT for a proxy carries nothing of the request.
             self.started += info["request"].method != b"CONNECT"
+            self.reply_limit.clear()
+        elif event.endswith("receive_response_headers.started"):
+            self.reply_limit.start()
         elif event == "http11.send_request_headers.failed":
             # h11 refuses headers before it writes the first octet of them.
             refused = type(info["exception"]).__name__ == "LocalProtocolError"
@@ -96,9 +134,9 @@ class HttpSender:
 
     @property
     def _most_seconds(self) -> float | None:
-        """The time of a body: one that trickles in must not hold its connection for ever."""
+        """The time of a reply: one that does not end must not hold its connection for ever."""
         read = self.timeouts.get("read")
-        return None if read is None else _BODY_TIMES * read
+        return None if read is None else _REPLY_TIMES * read
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send a request and read the whole reply.
@@ -119,16 +157,21 @@ class HttpSender:
 
     async def _attempt(self, request: HttpRequest) -> HttpReply | GatewayUnreachableError:
         """Try once. A failure is returned, not raised: no traceback must lead to the request."""
-        evidence = _Evidence()
+        limit = _ReplyLimit(self._most_seconds)
+        evidence = _Evidence(limit)
         built = self._built(request, evidence)
+        response = None
         try:
-            response = await self.dispatch(built)
             try:
-                async with asyncio.timeout(self._most_seconds):
+                async with limit.timeout:
+                    response = await self.dispatch(built)
+                    if not limit.started:  # the transport traces nothing
+                        limit.start()
                     body = await _read(response)
                 return HttpReply(response.status_code, body, delimited=_delimited(response))
             finally:
-                await response.aclose()
+                if response is not None:
+                    await response.aclose()
         except NotSentError as fault:
             return fault.with_traceback(None)
         except Exception as fault:  # noqa: BLE001 - the class of a failure proves nothing
@@ -157,12 +200,40 @@ def _delimited(response: httpx.Response) -> bool:
 
 
 async def _read(response: httpx.Response) -> bytes:
+    """Read a body up to the limit, which is of what comes out where it is packed."""
     received = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in _unpacked(response):
         received += chunk
         if len(received) > MAX_REPLY:
             raise OverflowError(f"a reply of more than {MAX_REPLY} octets")
     return bytes(received)
+
+
+async def _unpacked(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Give the octets of a body, a few at a time.
+
+    No packing is asked for, and some gateways and proxies pack all the same. httpx unpacks a whole
+    chunk at once, which can be a thousand times as large then.
+    """
+    packing = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if packing == "identity" or response.is_stream_consumed:
+        async for chunk in response.aiter_bytes():
+            yield chunk
+        return
+    if packing not in _PACKINGS:
+        raise httpx.DecodingError("the packing of the reply is not known")
+    unpacking = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        async for chunk in response.aiter_raw():
+            rest = chunk
+            while rest:
+                yield unpacking.decompress(rest, _UNPACKED_AT_ONCE)
+                rest = unpacking.unconsumed_tail
+                await asyncio.sleep(0)
+    except zlib.error as fault:
+        raise httpx.DecodingError(str(fault)) from fault
+    if not unpacking.eof or unpacking.unused_data:
+        raise httpx.DecodingError("the packed reply does not end where its body ends")
 
 
 def _failure(fault: Exception, evidence: _Evidence, *, proxied: bool) -> GatewayUnreachableError:

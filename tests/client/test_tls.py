@@ -16,7 +16,7 @@ from infobip_async import (
     NotSentError,
     OutcomeUnknownError,
 )
-from infobip_async.client.connections import SocketNetwork, SocketStream
+from infobip_async.client.sockets import SocketNetwork, SocketStream
 from jumping import PATIENCE, turns, until
 from platforms import OPENSSL, needs_openssl
 
@@ -87,6 +87,17 @@ async def test_the_certificates_of_a_file_are_trusted_behind_a_proxy(
     endpoints = Endpoints.at("https://gateway.example")
     client = connect(proxy=url, endpoints=endpoints, ca_file=certificate)
     assert str(await client.credits()) == "7.16"
+
+
+async def test_a_tunnel_leads_through_a_proxy_with_tls_of_its_own(
+    secured, connect, certificate
+) -> None:
+    """One handshake inside the other, once for several calls."""
+    endpoints = Endpoints.at("https://gateway.example")
+    client = connect(proxy=secured.url, endpoints=endpoints, ca_file=certificate)
+    for _ in range(2):
+        assert str(await client.credits()) == "7.16"
+    assert secured.connections == 1
 
 
 async def test_a_file_for_all_programs(secured, monkeypatch, certificate) -> None:

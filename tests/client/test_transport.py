@@ -4,15 +4,18 @@ import asyncio
 import gc
 import gzip
 import socket
+import tracemalloc
+import zlib
 
 import httpx
 import pytest
 
-from infobip_async import Endpoints, OutcomeUnknownError, Recipient, TextMessage
+from infobip_async import Endpoints, NotSentError, OutcomeUnknownError, Recipient, TextMessage
 from infobip_async.client.connections import SlotTransport
 from infobip_async.client.transport import HttpSender
 from infobip_async.protocol.exchange import HttpRequest
-from jumping import turns
+from jumping import jump, turns
+from tests.client.conftest import chunked, http
 
 TEXT = TextMessage("Hello", "Friend")
 NUMBER = "385911234567"
@@ -95,18 +98,53 @@ async def test_a_connection_that_was_idle_too_long_is_not_used(
     await gateway.until(lambda: gateway.open == 1)
 
 
+@pytest.mark.parametrize("proxied", [False, True], ids=["direct", "by proxy"])
+@pytest.mark.parametrize(
+    "octets",
+    [
+        2 * REPLY,
+        2 * chunked(REPLY[-41:]),
+        REPLY + b"\r\n",
+        REPLY + b"junk",
+        REPLY.replace(b"\r\n", b"\n") + REPLY,
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" + 2 * REPLY,
+    ],
+    ids=["two", "two in chunks", "line feed", "junk", "bare line feeds", "informational"],
+)
 async def test_what_comes_behind_a_reply_does_not_answer_the_next_request(
-    gateway, connect, calls
+    gateway, connect, calls, octets, proxied
 ) -> None:
-    """Two replies to one request: the second one is nobody's."""
+    """It is found before the next request is written, which goes over another connection."""
+    send = calls["send"].make
+    elsewhere = {"endpoints": Endpoints.at("http://gateway.example"), "allow_insecure": True}
+    client = connect(proxy=gateway.url, **elsewhere) if proxied else connect()
+    gateway.once(octets, "keep")
+    assert (await send(client)).accepted == 1
+    assert (await send(client)).accepted == 2
+    assert (await send(client)).accepted == 2
+    assert gateway.connections == 2
+    assert len(gateway.received) == 3
+
+
+async def test_a_reply_behind_one_without_a_body_is_nobodys(gateway, connect, calls) -> None:
+    """The head tells that there is none."""
     send = calls["send"].make
     client = connect()
-    gateway.once(2 * REPLY, "keep")
-    assert (await send(client)).accepted == 1
-    with pytest.raises(OutcomeUnknownError, match="RemoteProtocolError"):
+    gateway.once(b"HTTP/1.1 204 No Content\r\n\r\n" + REPLY, "keep")
+    with pytest.raises(OutcomeUnknownError, match="no readable status"):
         await send(client)
     assert (await send(client)).accepted == 2
     assert gateway.connections == 2
+
+
+async def test_blank_lines_in_a_body_do_not_end_it(gateway, connect) -> None:
+    """Nor does the length in its head, where the body comes in chunks."""
+    client = connect()
+    blank = b"<DeliveryReport>\r\n\r\n\n\n</DeliveryReport>\n\n"
+    for body in (http(blank), chunked(blank)):
+        gateway.once(body.replace(b"\r\nTransfer", b"\r\nX-Content-Length: 1\r\nTransfer"), "keep")
+        assert await client.pull_reports() == ()
+    assert gateway.connections == 1
 
 
 async def test_what_comes_unasked_spoils_the_connection(gateway, connect, calls) -> None:
@@ -203,15 +241,49 @@ async def test_a_reply_of_the_limit_is_read(gateway, connect, monkeypatch) -> No
 
 
 async def test_a_zip_bomb_is_not_unpacked_to_its_end(gateway, connect, monkeypatch) -> None:
-    """The limit is of what is unpacked."""
+    """The limit is of what is unpacked, and holds for each piece of it."""
     monkeypatch.setattr("infobip_async.client.transport.MAX_REPLY", 1_000_000)
-    packed = gzip.compress(bytes(30_000_000))
-    whole = httpx.Response(200, headers={"Content-Encoding": "gzip"}, content=packed)
-    sender = HttpSender(
-        httpx.Request, httpx.MockTransport(lambda _: whole).handle_async_request, {}
-    )
-    with pytest.raises(OutcomeUnknownError, match="OverflowError"):
-        await sender.send(HttpRequest("GET", gateway.url))
+    gateway.once(http(gzip.compress(bytes(100_000_000)), "Content-Encoding: gzip"), "keep")
+    client = connect()
+    tracemalloc.start()
+    try:
+        with pytest.raises(OutcomeUnknownError, match="OverflowError"):
+            await client.credits()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 20_000_000
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP", "deflate", "identity"])
+async def test_a_reply_that_is_packed_is_read(gateway, connect, encoding) -> None:
+    """Though nobody asked for that; in pieces, if it is long."""
+    body = b" " * 3_000_000 + b"7.16"
+    pack = {"identity": bytes, "deflate": zlib.compress}.get(encoding, gzip.compress)
+    gateway.once(http(pack(body), f"Content-Encoding: {encoding}"), "keep")
+    client = connect()
+    assert str(await client.credits()) == "7.16"
+    assert str(await client.credits()) == "7.16"
+    assert gateway.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("br", b"7.16"),
+        ("gzip", gzip.compress(b"7.16")[:-1]),
+        ("gzip", gzip.compress(b"7.16") + b"7"),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"7.16"))),
+    ],
+    ids=["unknown", "cut short", "goes on", "twice"],
+)
+async def test_a_packed_reply_is_read_as_a_whole_or_not_at_all(
+    gateway, connect, encoding, body
+) -> None:
+    """A part of it could pass for an answer."""
+    gateway.once(http(body, f"Content-Encoding: {encoding}"), "keep")
+    with pytest.raises(OutcomeUnknownError, match="DecodingError"):
+        await connect().credits()
 
 
 async def test_a_reply_is_closed_whatever_is_wrong_with_it(gateway) -> None:
@@ -263,3 +335,42 @@ async def test_a_reply_that_never_ends_does_not_hold_its_slot() -> None:
     sender = HttpSender(httpx.Request, dispatch, {"read": 0.01})
     with pytest.raises(OutcomeUnknownError, match="TimeoutError"):
         await sender.send(HttpRequest("GET", "http://gateway.invalid/"))
+
+
+@pytest.mark.parametrize("tunnelled", [False, True], ids=["direct", "by proxy"])
+async def test_informational_replies_without_end_do_not_hold_a_slot(
+    connect, calls, tunnelled
+) -> None:
+    """A reply that never begins ends as one that never ends; and in front of a tunnel, too."""
+    closed = asyncio.Event()
+
+    async def inform(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while not writer.is_closing():
+            writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            await jump(5)
+        writer.close()
+        closed.set()
+
+    async with await asyncio.start_server(inform, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        direct = {"endpoints": Endpoints.at(url)}
+        proxied = {"proxy": url, "endpoints": Endpoints.at("https://gateway.example")}
+        client = connect(**(proxied if tunnelled else direct), connect_retries=0)
+        expected = NotSentError if tunnelled else OutcomeUnknownError
+        with pytest.raises(expected, match="TimeoutError"):
+            await calls["send"].make(client)
+        await closed.wait()
+
+
+async def test_the_time_of_a_reply_does_not_begin_with_its_request(gateway) -> None:
+    """A slow network may take its time to get the request."""
+
+    async def dispatch(request: httpx.Request) -> httpx.Response:
+        trace = request.extensions["trace"]
+        await trace("http11.send_request_headers.started", {"request": request})
+        await jump(1000)
+        await trace("http11.receive_response_headers.started", {})
+        return httpx.Response(200, content=b"7.16")
+
+    sender = HttpSender(httpx.Request, dispatch, {"read": 60.0})
+    assert (await sender.send(HttpRequest("GET", gateway.url))).body == b"7.16"
