@@ -30,10 +30,8 @@ from infobip_async.models.receipts import SendReceipt
 from infobip_async.protocol.send_xml import MAX_RECIPIENTS
 from infobip_async.runs.flow_control import ClosedError, FlowControl
 from infobip_async.runs.outcomes import NOT_MADE, concerns_account, outcome_of
-from infobip_async.runs.run import Run
 from infobip_async.runs.screening import Screening, check_source
 from infobip_async.runs.settings import RunSettings
-from infobip_async.telemetry.watching import Watch
 
 if TYPE_CHECKING:
     import asyncio
@@ -113,7 +111,7 @@ class BulkSend:
         )
         limiter = RateLimiter(settings.rate)
         ask_balance = None if settings.min_credits is None else client.credits
-        self.flow: FlowControl = FlowControl.of(
+        self.flow: FlowControl = FlowControl(
             settings, limiter, ask_balance, self.window.stop_reading
         )
         self.outcomes: Counter[str] = Counter()
@@ -134,10 +132,6 @@ class BulkSend:
         self._positions = itertools.count()
         self._rows = 0
         self._fault: BaseException | None = None
-
-    def run(self, watch: Watch | None = None) -> Run[SendResult]:
-        """The run, to be iterated over."""
-        return Run(self, watch, "send_many")
 
     async def open(self) -> None:
         """Open the job."""

@@ -284,7 +284,8 @@ class InfobipClient:
             on_unknown=on_unknown,
             stop_timeout=stop_timeout,
         )
-        return BulkSend(self, source, settings, exclude, job).run(self._outcomes.watch)
+        engine = BulkSend(self, source, settings, exclude, job)
+        return Run(engine, self._outcomes.watch, "send_many")
 
     def make_message_id(self) -> str:
         """Make a unique message id."""
@@ -395,5 +396,4 @@ class InfobipClient:
         url = self._endpoints.hlr_query
         encode = partial(hlr_query.encode_request, url, self._credentials, several, method=method)
         decode = partial(hlr_query.decode_reply, destinations=several)
-        (rows,) = await self._outcomes.submit("submit_hlr", len(several), [encode], decode)
-        return rows
+        return (await self._outcomes.submit("submit_hlr", len(several), [encode], decode))[0]

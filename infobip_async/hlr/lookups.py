@@ -105,7 +105,8 @@ class HlrLookups:
         self._report_grace = report_grace
         self._deadlines = Deadlines(LookupTable(loop_time, report_grace, early_limit))
         # Who looks one number up is told at once that the gateway is away.
-        self._flow = FlowControl(concurrency, self._limiter, 0, lenient=True)
+        told_at_once = attrs.evolve(self._settings, unreachable_timeout=0)
+        self._flow = FlowControl(told_at_once, self._limiter, lenient=True)
         self._queries = Queries(client, self._deadlines, self._flow)
         self._singles = SingleLookups(self._queries, largest, batch_age)
         self._streams: WeakSet[Stream] = WeakSet()
@@ -252,7 +253,7 @@ class HlrLookups:
         settings.check(largest_batch=MAX_BATCH, most="max_numbers")
         stream = Stream(self._client, self._deadlines, self._limiter, numbers, settings)
         self._streams.add(stream)
-        return stream.run(self._router.watch)
+        return Run(stream, self._router.watch, "stream")
 
     def _check_open(self) -> None:
         if not self._entered or self._flow.closed:

@@ -22,10 +22,8 @@ from infobip_async.hlr.resuming import Resuming
 from infobip_async.models.events import HlrStatus
 from infobip_async.numbering.msisdn import check_lookup_destination, check_lookup_destinations
 from infobip_async.runs.flow_control import FlowControl
-from infobip_async.runs.run import Run
 from infobip_async.runs.screening import check_source
 from infobip_async.runs.settings import RunSettings
-from infobip_async.telemetry.watching import Watch
 
 Numbers = Iterable[str] | AsyncIterable[str]
 """Any source of numbers, of any length."""
@@ -90,7 +88,7 @@ class Stream:
             enough=min(batch_size, (settings.window + 1) // 2),
         )
         ask_balance = None if settings.min_credits is None else _account(client).credits
-        self.flow: FlowControl = FlowControl.of(
+        self.flow: FlowControl = FlowControl(
             settings, limiter, ask_balance, self.window.stop_reading, opaque=True
         )
         self._job = job = (
@@ -121,10 +119,6 @@ class Stream:
         known = _account(client)
         forget = None if self._job is None else self._job.forget
         return CreditCheck(known, self.flow, self.window, forget, self.fail)
-
-    def run(self, watch: Watch) -> Run[HlrResult]:
-        """The run, to be iterated over."""
-        return Run(self, watch, "stream")
 
     @property
     def outcomes(self) -> Counter[str]:

@@ -19,7 +19,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from decimal import Decimal
-from typing import Final, Self
+from typing import Final
 
 import attrs
 
@@ -28,7 +28,6 @@ from infobip_async.concurrency.rate import RateLimiter
 from infobip_async.concurrency.tasks import Interrupt
 from infobip_async.errors import GatewayRefusedError, InfobipError, NotSentError
 from infobip_async.runs.budget import Budget
-from infobip_async.runs.hours import Hours
 from infobip_async.runs.outcomes import Answer, answer_of, concerns_account, is_final
 from infobip_async.runs.settings import RunSettings
 
@@ -59,30 +58,26 @@ class FlowControl:
     """Lets the requests of a run out, one after the other or side by side.
 
     Attributes:
-        concurrency: requests in flight at most.
-        limiter: spaces them out; several gates can share one.
-        unreachable_timeout: seconds that a gateway which cannot be connected to is waited for.
-        budget: the units and credits that may be used up.
+        settings: of the run.
+        limiter: spaces the requests out; several runs can share one.
         ask_balance: asks the gateway for the credits that are left, for the budget.
         closing: is called once, when nothing goes out any more.
         opaque: whether a refusal does not say if it concerns the account or the items.
-        hours: in which requests go out; None for all day.
         lenient: whether a request that fails says nothing of the next one, as where each has a
             caller of its own who is told at once.
+        budget: the units and credits that may be used up.
         fault: the error that ended the run; None before, or if the caller stopped the run.
         requests: how many went out.
         units: how many parts or numbers went out, those that came to nothing included.
     """
 
-    concurrency: int
+    settings: RunSettings = attrs.field(repr=False)
     limiter: RateLimiter
-    unreachable_timeout: float
-    budget: Budget = attrs.field(factory=Budget)
     ask_balance: Callable[[], Awaitable[Decimal]] | None = attrs.field(default=None, repr=False)
     closing: Callable[[], None] = attrs.field(default=_nothing, repr=False)
     opaque: bool = False
-    hours: Hours | None = attrs.field(default=None, repr=False)
     lenient: bool = False
+    budget: Budget = attrs.field(init=False)
     fault: InfobipError | None = attrs.field(default=None, init=False)
     requests: int = attrs.field(default=0, init=False)
     units: int = attrs.field(default=0, init=False)
@@ -97,32 +92,11 @@ class FlowControl:
     _asking: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._breaker = Breaker(self.unreachable_timeout)
-        self._slots = asyncio.Semaphore(self.concurrency)
+        self.budget = Budget(self.settings.most, self.settings.min_credits)
+        self._breaker = Breaker(self.settings.unreachable_timeout)
+        self._slots = asyncio.Semaphore(self.settings.concurrency)
         if self.lenient:
             self._breaker.answered()
-
-    @classmethod
-    def of(
-        cls,
-        settings: RunSettings,
-        limiter: RateLimiter,
-        ask_balance: Callable[[], Awaitable[Decimal]] | None,
-        closing: Callable[[], None],
-        *,
-        opaque: bool = False,
-    ) -> Self:
-        """Make the flow control of a run; the arguments are attributes of the class."""
-        return cls(
-            settings.concurrency,
-            limiter,
-            settings.unreachable_timeout,
-            Budget(settings.most, settings.min_credits),
-            ask_balance=ask_balance,
-            closing=closing,
-            opaque=opaque,
-            hours=settings.hours,
-        )
 
     @property
     def closed(self) -> bool:
@@ -143,7 +117,8 @@ class FlowControl:
     @property
     def paused(self) -> bool:
         """Whether nothing goes out now, since it is not the hour for that."""
-        return self.hours is not None and not self.closed and self.hours.seconds_until_open() > 0
+        hours = self.settings.hours
+        return hours is not None and not self.closed and hours.seconds_until_open() > 0
 
     async def enter(self, items: int, units: int = 1) -> int:
         """Wait until a request may go out. Call `leave` when the request is over.
@@ -189,7 +164,8 @@ class FlowControl:
 
     async def _in_hours(self) -> None:
         """Wait for the hours in which requests go out."""
-        while self.hours is not None and (seconds := self.hours.seconds_until_open()):
+        hours = self.settings.hours
+        while hours is not None and (seconds := hours.seconds_until_open()):
             self._breaker.rest()
             # The clock on the wall may be put right, or this machine sleep meanwhile.
             await asyncio.sleep(min(seconds, _LOOK))

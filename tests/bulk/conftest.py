@@ -106,7 +106,7 @@ def bulk(gateway: Gateway):
     """Make a bulk send with small settings."""
 
     def make(source: Source, *, exclude=None, job=None, **settings: object) -> Run[SendResult]:
-        return BulkSend(gateway, source, attrs.evolve(DEFAULT, **settings), exclude, job).run()
+        return Run(BulkSend(gateway, source, attrs.evolve(DEFAULT, **settings), exclude, job))
 
     return make
 

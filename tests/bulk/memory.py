@@ -15,6 +15,7 @@ from pathlib import Path
 
 from infobip_async import Message, PartReceipt, Recipient, SendReceipt, TextMessage
 from infobip_async.bulk.run import BulkSend
+from infobip_async.runs.run import Run
 from infobip_async.runs.settings import RunSettings
 
 
@@ -52,7 +53,7 @@ async def peak(count: int, job: Path | None) -> int:
     try:
         settings = RunSettings(batch_size=100, batch_age=0.05, window=500)
         taken = 0
-        async for _ in BulkSend(Forgetful(), source, settings, job=job).run():
+        async for _ in Run(BulkSend(Forgetful(), source, settings, job=job)):
             taken += 1
         assert taken == count
         return tracemalloc.get_traced_memory()[1]

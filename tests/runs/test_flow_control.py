@@ -21,9 +21,9 @@ from infobip_async import (
 )
 from infobip_async.concurrency.rate import RateLimiter
 from infobip_async.concurrency.tasks import cancel
-from infobip_async.runs.budget import Budget
 from infobip_async.runs.flow_control import ClosedError, FlowControl
 from infobip_async.runs.hours import Hours
+from infobip_async.runs.settings import RunSettings
 
 AWAY = NotSentError("away")
 LOST = OutcomeUnknownError("lost")
@@ -98,14 +98,22 @@ def line() -> Callable[..., Line]:
         most: int | None = None,
         min_credits: int | None = None,
         concurrency: int = 4,
+        hours: Hours | None = None,
         **options: object,
     ) -> Line:
-        limit = None if min_credits is None else Decimal(min_credits)
-        flow = FlowControl(
+        settings = RunSettings(
+            batch_size=10,
+            batch_age=0.0,
             concurrency=concurrency,
-            limiter=RateLimiter(rate),
-            unreachable_timeout=20,
-            budget=Budget(most, limit),
+            window=100,
+            most=most,
+            min_credits=None if min_credits is None else Decimal(min_credits),
+            unreachable_timeout=20.0,
+            hours=hours,
+        )
+        flow = FlowControl(
+            settings,
+            RateLimiter(rate),
             ask_balance=balance,
             **options,  # type: ignore[arg-type]
         )

@@ -12,6 +12,7 @@ from infobip_async.concurrency.window import Window
 from infobip_async.errors import AuthenticationError, OutcomeUnknownError, RunStoppedError
 from infobip_async.runs.flow_control import FlowControl
 from infobip_async.runs.run import Run
+from infobip_async.runs.settings import RunSettings
 
 
 @attrs.define
@@ -26,7 +27,8 @@ class Engine:
 
     def __attrs_post_init__(self) -> None:
         self.window = Window(self.source, self.take, lambda: None, size=10)  # type: ignore[arg-type]
-        self.flow = FlowControl(1, RateLimiter(None), 20, closing=self.window.stop_reading)
+        settings = RunSettings(batch_size=1, batch_age=0.0, concurrency=1, window=10)
+        self.flow = FlowControl(settings, RateLimiter(None), closing=self.window.stop_reading)
 
     def take(self, items) -> None:
         """Give items back."""

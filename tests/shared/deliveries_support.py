@@ -15,6 +15,7 @@ from infobip_async import (
     TextMessage,
 )
 from infobip_async.bulk.run import BulkSend
+from infobip_async.runs.run import Run
 from infobip_async.runs.settings import RunSettings
 
 HELLO = TextMessage("Hello", sender="Friend")
@@ -56,7 +57,7 @@ class Client:
         """As the client does, with requests of two."""
         exclude = options.pop("exclude", None)
         settings = RunSettings(batch_size=2, batch_age=0.01, window=100, **options)
-        return BulkSend(self, source, settings, exclude, job).run()
+        return Run(BulkSend(self, source, settings, exclude, job))
 
     async def send(self, _: Message, recipients: Sequence[Recipient]) -> SendReceipt:
         """Carry a request out."""
