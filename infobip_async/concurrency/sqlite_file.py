@@ -112,8 +112,8 @@ class SqliteFile:
         first = self._inode is None
         if first:
             self._create()
-        else:
-            self.check_place()  # another file would have other rows under the same ids
+        elif (lost := self.lost()) is not None:
+            raise lost  # another file would have other rows under the same ids
         timeout = _TURN_TIMEOUT if self.shared else _LOCK_TIMEOUT
         self._connection = connection = sqlite3.connect(
             self.path, timeout=timeout, isolation_level=None, check_same_thread=False
@@ -174,18 +174,17 @@ class SqliteFile:
             f"{self.path} is not {self.kind.title}, but {found}", field="path"
         )
 
-    def check_place(self) -> None:
-        """See whether the path still leads to the file that was opened.
+    def lost(self) -> StorageUnavailableError | None:
+        """Say why the file is not to be used, where the path leads to it no more.
 
-        Raises:
-            StorageUnavailableError: it does not. What is written to the file would be found by
-                nobody.
+        What is written to such a file would be found by nobody.
         """
-        if inode_of(self.path) != self._inode:
-            raise StorageUnavailableError(
-                f"{self.path} was moved, removed or replaced while it was in use: put the file"
-                " back, or restart to go on with what is there"
-            )
+        if inode_of(self.path) == self._inode:
+            return None
+        return StorageUnavailableError(
+            f"{self.path} was moved, removed or replaced while it was in use: put the file"
+            " back, or restart to go on with what is there"
+        )
 
     def _look_for_damage(self, connection: sqlite3.Connection) -> None:
         if self.path.stat().st_size <= _CHECKED_OCTETS:

@@ -155,7 +155,7 @@ class SqliteThread:
     def _commit(self, group: Sequence[_Work[Any]]) -> None:
         try:
             connection = self._file.begin(writes=any(work.writes for work in group))
-            lost = self._lost()
+            lost = self._file.lost()
             for work in group:
                 if lost is None or work.anywhere:
                     _attempt(connection, work)
@@ -170,14 +170,6 @@ class SqliteThread:
         for work in group:
             with suppress(RuntimeError):  # its loop was closed meanwhile
                 work.outcome.get_loop().call_soon_threadsafe(work.resolve)
-
-    def _lost(self) -> StorageUnavailableError | None:
-        """Say that the file is no longer where it was, if so."""
-        try:
-            self._file.check_place()
-        except StorageUnavailableError as fault:
-            return fault
-        return None
 
 
 def _attempt(connection: sqlite3.Connection, work: _Work[Any]) -> None:

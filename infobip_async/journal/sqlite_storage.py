@@ -104,7 +104,7 @@ class SqliteStorage:
         for fault in self.faults.values():
             if not isinstance(fault, StorageUnavailableError):
                 raise StorageUnavailableError(f"the journal cannot be used: {type(fault).__name__}")
-        await self._read(sqlite_tables.read_open, self._after, 1)
+        await self._read(partial(sqlite_tables.read_open, after=self._after, limit=1))
 
     async def _do(self, name: str, run: Callable[[sqlite3.Connection], T]) -> T:
         """Do work for the worker, and remember whether it could be done."""
@@ -116,8 +116,8 @@ class SqliteStorage:
         self.faults.pop(name, None)
         return result
 
-    async def _read(self, ask: Callable[..., T], *args: object) -> T:
-        return await self._thread.do(lambda file: ask(file, *args), writes=False, anywhere=True)
+    async def _read(self, ask: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._thread.do(ask, writes=False, anywhere=True)
 
     async def take(self, limit: int) -> Sequence[StoredPush]:
         """Give the next pushes that are not closed; set those aside that cannot be read."""
@@ -155,7 +155,7 @@ class SqliteStorage:
                     await self.news.wait()
                     return
             with suppress(StorageUnavailableError, LocalProtocolError):
-                if await self._read(sqlite_tables.has_open, self._after):
+                if await self._read(partial(sqlite_tables.has_open, after=self._after)):
                     return
 
     async def claim(self, claims: Sequence[RowDigests]) -> Sequence[frozenset[int]]:
@@ -169,8 +169,9 @@ class SqliteStorage:
 
     async def listen(self) -> Sequence[RawPush]:
         """Give the pushes since the last call that this process may wait for."""
-        ask = sqlite_listeners.read_listened_for
-        heard, pushes = await self._read(ask, self._heard, _AT_ONCE)
+        read = sqlite_listeners.read_listened_for
+        ask = partial(read, behind=self._heard, limit=_AT_ONCE)
+        heard, pushes = await self._read(ask)
         await self._tell_heard(heard)
         self._heard = heard
         return pushes
