@@ -115,7 +115,7 @@ class InfobipClient:
         self._outcomes = Outcomes(sender, InFlight(concurrency), watch(telemetry))
         self._stop_timeout = stop_timeout
         url = self._endpoints.dlr_pull
-        self._reports = ReportQueue(self._outcomes, url, self._credentials, zone)
+        self.reports = ReportQueue(self._outcomes, url, self._credentials, zone)
         protect_logs()
 
     @classmethod
@@ -164,7 +164,7 @@ class InfobipClient:
             LocalProtocolError: another event loop has used the client.
         """
         self._outcomes.in_flight.check_loop()
-        self._reports.close()
+        self.reports.close()
         try:
             await self._outcomes.in_flight.drain(self._stop_timeout)
         finally:
@@ -321,11 +321,11 @@ class InfobipClient:
             RemoteProtocolError: the reply cannot be read, and there is no router; its `raw` may be
                 the only copy.
         """
-        return await self._reports.take(message_ids, router)
+        return await self.reports.take(message_ids, router)
 
     def take_unreadable_reports(self) -> tuple[UnreadableRow, ...]:
         """Take the last 10,000 pulled rows that could not be read, and that no handler got."""
-        return self._reports.take_unreadable()
+        return self.reports.take_unreadable()
 
     async def reconcile(
         self,
@@ -353,10 +353,10 @@ class InfobipClient:
             StorageUnavailableError: the job cannot be opened or written.
             ExceptionGroup: of the router's handlers. The next call gives the same reports again.
         """
-        ask = partial(self._reports.reconcile, router=router)
+        ask = partial(self.reports.reconcile, router=router)
         proven = await ask(message_ids)
         if job is not None:
-            with self._reports.kept(proven):
+            with self.reports.kept(proven.values()):
                 await settle_doubts(job, ask, proven)
         return proven
 
@@ -376,7 +376,7 @@ class InfobipClient:
             GatewayRefusedError: the gateway refuses, such as a wrong password.
             RemoteProtocolError: as `pull_reports` raises it.
         """
-        return self._reports.poll(interval, router)
+        return self.reports.poll(interval, router)
 
     async def submit_hlr(
         self, destinations: Iterable[str], *, method: Literal["POST", "GET"] = "POST"

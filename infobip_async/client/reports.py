@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing, contextmanager
 from datetime import tzinfo
 from functools import partial
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 import attrs
 
 from infobip_async.client.outcomes import Outcomes
+from infobip_async.concurrency.tasks import first_of
 from infobip_async.errors import GatewayUnreachableError, RemoteProtocolError
 from infobip_async.models.events import DeliveryReport, UnreadableRow
 from infobip_async.protocol import dlr_pull
@@ -18,6 +19,9 @@ from infobip_async.protocol.exchange import Credentials, HttpReply
 from infobip_async.protocol.form import printable
 from infobip_async.redaction import logger_of_faults, spellings
 from infobip_async.router import Router
+
+Sleep = Callable[[float], Awaitable[object]]
+"""Waits for seconds."""
 
 IDS_AT_ONCE: Final = 50
 """Message ids that `reconcile` asks about in one pull: they stand in its URL."""
@@ -38,6 +42,9 @@ class ReportQueue:
         url: where reports are pulled.
         credentials: of the account.
         zone: the gateway's time zone; without it dates are naive.
+
+    Attributes:
+        waiting: the reports that nobody has taken.
     """
 
     def __init__(
@@ -76,6 +83,9 @@ class ReportQueue:
     def close(self) -> None:
         """End every `poll`, and say how many reports nobody took."""
         self._closing.set()
+        self._tell_of_waiting()
+
+    def _tell_of_waiting(self) -> None:
         if waiting := len(self.waiting):
             _logger.warning("%d delivery reports were pulled and not taken", waiting)
 
@@ -83,20 +93,29 @@ class ReportQueue:
         self, interval: float, router: Router | None
     ) -> AsyncGenerator[DeliveryReport, None]:
         """Pull again and again, and yield what comes, until this is closed."""
+        async with aclosing(self.pulls(interval, router)) as pulls:
+            async for _ in pulls:
+                while self.waiting:
+                    yield self.waiting.popleft()
+
+    async def pulls(
+        self, interval: float, router: Router | None, sleep: Sleep = asyncio.sleep
+    ) -> AsyncGenerator[bool, None]:
+        """Pull again and again until this is closed, and yield each time whether an answer came."""
         while not self._closing.is_set():
+            answered = False
             try:
                 await self.pull(router=router)
+                answered = True
             except (GatewayUnreachableError, RemoteProtocolError) as fault:
                 if isinstance(fault, RemoteProtocolError) and fault.status is None:
                     raise  # its `raw` may be the only copy of reports
                 _logger.warning("delivery reports could not be pulled: %s", fault)
             except ExceptionGroup:
+                answered = True
                 _logger.exception("handlers failed on what cannot be read: they get it again")
-            while self.waiting:
-                yield self.waiting.popleft()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(interval):
-                    await self._closing.wait()
+            yield answered
+            await first_of(self._closing.wait(), sleep(interval))
 
     def _keep(self, reply: HttpReply) -> None:
         for row in dlr_pull.decode_reply(reply, zone=self._zone):
@@ -138,7 +157,7 @@ class ReportQueue:
         """Ask about messages, some at a time, and hand their reports to a router's handlers."""
         wanted = _several(message_ids)
         proven: dict[str, DeliveryReport] = {}
-        with self.kept(proven):
+        with self.kept(proven.values()):
             for start in range(0, len(wanted), IDS_AT_ONCE):
                 reports = await self.take(wanted[start : start + IDS_AT_ONCE], router)
                 proven.update((report.message_id, report) for report in reports)
@@ -147,12 +166,14 @@ class ReportQueue:
         return proven
 
     @contextmanager
-    def kept(self, reports: Mapping[str, DeliveryReport]) -> Iterator[None]:
+    def kept(self, reports: Iterable[DeliveryReport]) -> Iterator[None]:
         """Put reports back into the queue if this call fails: there is no other copy."""
         try:
             yield
         except BaseException:
-            self.waiting.extend(reports.values())
+            self.waiting.extend(reports)
+            if self._closing.is_set():
+                self._tell_of_waiting()
             raise
 
 

@@ -143,6 +143,21 @@ async def cancel(tasks: Iterable["asyncio.Task[Any]"]) -> None:
     await asyncio.gather(*several, return_exceptions=True)
 
 
+async def first_of(*waits: Awaitable[object]) -> None:
+    """Wait until one of several has ended; the coroutines among the others are then cancelled.
+
+    Raises:
+        Exception: what has ended raised it.
+    """
+    futures = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        ended, _ = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await cancel(future for future in futures if future not in waits)
+    for future in ended:
+        future.result()
+
+
 def is_cancelled_from_outside(raised: BaseException) -> bool:
     """Whether an exception is the cancellation of the current task.
 

@@ -1,7 +1,6 @@
 """`Deliveries`: a message and the reports on it as one awaitable, one event, one row of a store."""
 
 import asyncio
-import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Self, get_args
 
 from infobip_async.bulk.items import SendOutcome, SendResult
 from infobip_async.concurrency.stop_deadline import time_to_stop
-from infobip_async.concurrency.tasks import LastingTasks, TaskSet
+from infobip_async.concurrency.tasks import LastingTasks, TaskSet, first_of
 from infobip_async.deliveries.ledger import Ledger, refuse
 from infobip_async.deliveries.polling import Polling
 from infobip_async.deliveries.records import (
@@ -216,8 +215,8 @@ class Deliveries:
         """Pull reports again and again (§3.2), where the gateway has no URL to push them to.
 
         They go to all handlers of the router, and what cannot be read to those of `UnreadableRow`.
-        The gateway gives a report once, so it is held until the store takes it; a handler of yours
-        that fails is not called again.
+        The gateway gives a report once, so it is held until the store takes it, and the client
+        keeps it if the poll is left before; a handler of yours that fails is not called again.
 
         Args:
             interval: seconds between two pulls.
@@ -229,7 +228,7 @@ class Deliveries:
 
     @property
     def _pulls(self) -> Polling:
-        return Polling(self._sender, self._router, self._sleep, self._clock)
+        return Polling(self._sender.reports, self._router, self._sleep)
 
     # --- what is known ---
 
@@ -271,29 +270,36 @@ class Deliveries:
             StorageUnavailableError: the store was away at the end of that time.
         """
         ref = _ref(message_id, key, run)
-        end = math.inf if timeout is None else asyncio.get_running_loop().time() + timeout
+        end: asyncio.Future[object] = asyncio.get_running_loop().create_future()  # never
+        if timeout is not None:
+            end = asyncio.ensure_future(self._sleep(timeout))
+        try:
+            delivery = await self._wait(ref, end)
+        finally:
+            end.cancel()
+        if not delivery.is_final:
+            why = "no final report came in time; it may still come"
+            raise DeliveryTimeoutError(why, delivery=delivery)
+        return delivery
+
+    async def _wait(self, ref: DeliveryRef, end: "asyncio.Future[object]") -> Delivery:
+        """Wait until a message is final, or for the end of a time, or of the context."""
         one = await self._known(ref, end)
         if one.state.is_final:
             return one.view()
         waiter = self._ledger.waiting.begin(one.message_id)
-        final: Delivery | None = None
         try:
             one = await self._known(ref, end)  # its end may have come before the wait began
             if one.state.is_final:
                 return one.view()
-            async with asyncio.timeout_at(None if timeout is None else end):
-                final = await waiter
-        except TimeoutError:
-            one = await self._known(ref, end)
-            final = one.view() if one.state.is_final else None
+            await first_of(waiter, end)
         finally:
             self._ledger.waiting.end(one.message_id, waiter)
-        if final is None:
-            why = "no final report came in time; it may still come"
-            raise DeliveryTimeoutError(why, delivery=one.view())
-        return final
+        if waiter.done():
+            return waiter.result() or one.view()
+        return (await self._known(ref, end)).view()
 
-    async def _known(self, ref: DeliveryRef, end: float) -> StoredDelivery:
+    async def _known(self, ref: DeliveryRef, end: "asyncio.Future[object]") -> StoredDelivery:
         """What is known of a message; a store that is away is asked again until a time."""
         while True:
             try:
@@ -301,10 +307,9 @@ class Deliveries:
                     return one
                 raise LocalProtocolError("no such delivery is known", field="message_id")
             except StorageUnavailableError:
-                left = end - asyncio.get_running_loop().time()
-                if left <= 0 or not self._open:
+                if end.done() or not self._open:
                     raise
-                await asyncio.sleep(min(left, _RETRY_SECONDS))
+                await first_of(end, self._sleep(_RETRY_SECONDS))
 
     def __aiter__(self) -> Changes:
         """Go through all deliveries that change, in this process or another, from now on."""

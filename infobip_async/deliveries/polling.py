@@ -1,7 +1,6 @@
 """Reports that are pulled again and again, and given to the handlers of a router (§3.2)."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +12,7 @@ from infobip_async.redaction import logger_of_faults
 from infobip_async.router import Router
 
 if TYPE_CHECKING:
-    from infobip_async.client.client import InfobipClient
+    from infobip_async.client.reports import ReportQueue, Sleep
 
 _LONGEST_PAUSE: Final = 3600.0
 """Seconds between two tries while the gateway refuses, at most."""
@@ -21,54 +20,69 @@ _LONGEST_PAUSE: Final = 3600.0
 _logger = logger_of_faults("infobip_async.deliveries")
 
 
+def _nothing() -> None:
+    """Tell nobody."""
+
+
 @attrs.frozen
 class Polling:
     """Pulls reports for the handlers of a router.
 
     Attributes:
-        client: pulls.
+        queue: of the client that pulls.
         router: has the handlers, of `UnreadableRow` as well.
         sleep: waits for seconds.
-        clock: gives the time in seconds since the epoch.
     """
 
-    client: "InfobipClient"
+    queue: "ReportQueue"
     router: Router
-    sleep: Callable[[float], Awaitable[None]]
-    clock: Callable[[], float]
+    sleep: "Sleep"
 
-    async def poll(self, interval: float) -> None:
+    async def poll(self, interval: float, answered: Callable[[], None] = _nothing) -> None:
         """Pull until the client is closed.
+
+        A report that the store does not take is held until it does. If the poll is left meanwhile,
+        the next one has it.
+
+        Args:
+            interval: seconds between two pulls.
+            answered: is called for each pull that the gateway answers.
 
         Raises:
             GatewayRefusedError: the gateway refuses, such as a wrong password.
         """
-        reports = self.client.poll_reports(interval=interval, router=self.router)
-        async with aclosing(reports):
-            async for report in reports:
-                while not await self._is_taken(report):  # noqa: ASYNC110 - the store tells nobody
-                    await asyncio.sleep(interval)
+        waiting = self.queue.waiting
+        async with aclosing(self.queue.pulls(interval, self.router, self.sleep)) as pulls:
+            async for has_answer in pulls:
+                if has_answer:
+                    answered()
+                while waiting:
+                    report = waiting.popleft()
+                    with self.queue.kept([report]):
+                        while not await self._is_taken(report):
+                            await self.sleep(interval)
 
     async def keep_on(self, interval: float) -> None:
         """Pull until the client is closed; a refusal is told once, and asked about less often.
 
         A password that is wrong now can be right again, and reports wait at the gateway meanwhile.
         """
-        pause = interval
-        told = False
+        refusals = 0
+
+        def answered() -> None:
+            nonlocal refusals
+            refusals = 0
+
         while True:
-            begun = self.clock()
             try:
-                return await self.poll(interval)
+                return await self.poll(interval, answered)
             except GatewayRefusedError as fault:
                 name = type(fault).__name__
-            if self.clock() - begun >= interval:  # a pull before was answered
-                pause, told = interval, False
-            if not told:
+            if not refusals:
                 _logger.error("the gateway refuses to give reports: %s", name)
-                told = True
-            await self.sleep(pause)
-            pause = min(2 * pause, max(interval, _LONGEST_PAUSE))
+            longest = max(interval, _LONGEST_PAUSE)
+            await self.sleep(min(2.0**refusals * interval, longest))
+            refusals += 1
 
     async def _is_taken(self, report: DeliveryReport) -> bool:
         try:

@@ -5,7 +5,13 @@ import gc
 
 import pytest
 
-from infobip_async.concurrency.tasks import Interrupt, TaskSet, cancel, is_cancelled_from_outside
+from infobip_async.concurrency.tasks import (
+    Interrupt,
+    TaskSet,
+    cancel,
+    first_of,
+    is_cancelled_from_outside,
+)
 from leaks import unseen
 
 
@@ -186,3 +192,33 @@ async def test_a_cancellation_stays_one() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     interrupt.set(ValueError())
+
+
+# --- the first of several ---
+
+
+async def test_the_first_that_ends_ends_the_wait() -> None:
+    """Coroutines beside that are cancelled; futures of others are left alone."""
+    ended: list[float] = []
+    future = asyncio.get_running_loop().create_future()
+    await first_of(asyncio.sleep(3), stubborn(1, ended), future)
+    assert (now(), ended, future.done()) == (4, [4], False)
+
+
+async def test_a_wait_for_the_first_that_is_cancelled_leaves_nothing() -> None:
+    """Its coroutines end with it."""
+    ended: list[float] = []
+    waiting = asyncio.create_task(first_of(stubborn(0, ended)))
+    await asyncio.sleep(1)
+    await cancel([waiting])
+    assert ended == [1]
+
+
+async def test_what_the_first_raises_is_raised() -> None:
+    """It is no end like another."""
+
+    async def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await first_of(fail(), asyncio.sleep(1))

@@ -1,6 +1,7 @@
 """A message and its reports as one awaitable, with a store of each kind."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator
 
 import pytest
@@ -210,6 +211,25 @@ async def test_no_report_in_time(deliveries: Deliveries) -> None:
         await deliveries.wait(delivery.message_id, timeout=0)
     assert isinstance(caught.value, TimeoutError)
     assert caught.value.delivery == delivery
+
+
+async def test_the_time_to_wait_is_that_of_the_clock_given(make) -> None:
+    """As for everything else: no other clock has to go on."""
+    naps: dict[float, asyncio.Event] = defaultdict(asyncio.Event)
+
+    async def sleep(seconds: float) -> None:
+        await naps[seconds].wait()
+
+    async with make(sleep=sleep) as deliveries:
+        (delivery,) = await deliveries.send(HELLO, NUMBER)
+        waiting = asyncio.create_task(deliveries.wait(delivery.message_id, timeout=3600))
+        async with asyncio.timeout(60):
+            while 3600 not in naps:  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0)
+        assert not waiting.done()
+        naps[3600].set()
+        with pytest.raises(DeliveryTimeoutError):
+            await waiting
 
 
 async def test_waiting_for_a_stranger(deliveries: Deliveries) -> None:

@@ -1,39 +1,70 @@
-"""Pulls that go on in the background, though the gateway refuses for a while."""
+"""Pulls that go on though the gateway refuses, or the store is away, for a while."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
-from infobip_async import AuthenticationError, DeliveryReport, DeliveryStatus, Router
+from infobip_async import (
+    AuthenticationError,
+    DeliveryReport,
+    DeliveryStatus,
+    NotSentError,
+    Router,
+    StorageUnavailableError,
+)
+from infobip_async.client.reports import ReportQueue
 from infobip_async.deliveries.polling import Polling
+from infobip_async.protocol.exchange import Credentials, HttpReply
 
 REPORT = DeliveryReport("id-1", DeliveryStatus.DELIVERED, "DELIVERED")
+ROW = b'<message id="id-1" status="DELIVERED"/>'
 
 
 class Gateway:
-    """A client whose polls end as they are told to; time goes by as it sleeps."""
+    """Answers pulls as it is told to: with reports, or a refusal; then the client is closed.
 
-    def __init__(self, *polls: int | None) -> None:
-        self.polls = list(polls)
+    Attributes:
+        pulls: how many reports each pull brings, or the error that it raises.
+        slow: seconds that a refusal takes.
+        pauses: seconds between two pulls.
+    """
+
+    def __init__(self, *pulls: int | Exception, slow: float = 0.0) -> None:
+        self.pulls = list(pulls)
+        self.slow = slow
         self.now = 0.0
         self.pauses: list[float] = []
+        self.queue = ReportQueue(self, "https://gateway.example", Credentials("u", "p"), None)
 
-    async def poll_reports(
-        self, *, interval: float, router: Router
-    ) -> AsyncIterator[DeliveryReport]:
-        """So many reports, one after each interval, then a refusal; None for the end."""
-        assert router.handles(DeliveryReport)
-        reports = self.polls.pop(0)
-        for _ in range(reports or 0):
-            yield REPORT
-            self.now += interval
-        if reports is not None:
-            raise AuthenticationError("no")
+    async def read(
+        self, name: str, encode: Callable[[], object], decode: Callable[[HttpReply], None]
+    ) -> None:
+        """In place of `Outcomes.read`."""
+        assert name == "pull_reports"
+        assert encode()
+        answer = self.pulls.pop(0)
+        if not self.pulls:
+            self.queue.close()
+        if isinstance(answer, Exception):
+            self.now += self.slow
+            raise answer
+        reports = b"<DeliveryReport>%b</DeliveryReport>" % (answer * ROW)
+        decode(HttpReply(200, reports if answer else b"NO_DATA"))
 
     async def sleep(self, seconds: float) -> None:
         """Take no time."""
         self.pauses.append(seconds)
         self.now += seconds
+        await asyncio.sleep(0)
+
+    def polling(self, router: Router) -> Polling:
+        """The polling of this gateway."""
+        return Polling(self.queue, router, self.sleep)
+
+
+NO = AuthenticationError("no")
 
 
 @pytest.fixture
@@ -48,22 +79,76 @@ def seen(router: Router) -> list[DeliveryReport]:
     return seen
 
 
-async def _keep_on(gateway: Gateway, router: Router, interval: float) -> None:
-    await Polling(gateway, router, gateway.sleep, lambda: gateway.now).keep_on(interval)
+@pytest.mark.parametrize("slow", [0.0, 1000.0])
+async def test_a_refusal_is_told_once_and_asked_about_less_often(
+    router, seen, caplog, slow
+) -> None:
+    """Until the gateway answers: then the pauses are short, and the next refusal is told.
 
-
-async def test_a_refusal_is_told_once_and_asked_about_less_often(router, seen, caplog) -> None:
-    """Until the gateway answers: then the pauses are short, and the next refusal is told."""
-    gateway = Gateway(*[0] * 8, 2, 0, None)
-    await _keep_on(gateway, router, 60)
-    assert gateway.pauses == [60, 120, 240, 480, 960, 1920, 3600, 3600, 60, 120]
+    However long a refusal takes to come back.
+    """
+    gateway = Gateway(*[NO] * 8, 1, 0, 1, NO, NO, 0, slow=slow)
+    await gateway.polling(router).keep_on(60)
+    refused = [60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert gateway.pauses[: len(refused)] == refused
+    assert gateway.pauses[len(refused) :][:5] == [60, 60, 60, 60, 120]
     assert seen == [REPORT] * 2
     assert caplog.messages == ["the gateway refuses to give reports: AuthenticationError"] * 2
 
 
+async def test_a_gateway_that_is_away_has_not_answered(router, seen, caplog) -> None:
+    """The refusals before and after that are one."""
+    gateway = Gateway(NO, NotSentError("away"), NO, 0)
+    await gateway.polling(router).keep_on(60)
+    assert [text for text in caplog.messages if "refuses" in text] == [
+        "the gateway refuses to give reports: AuthenticationError"
+    ]
+
+
 async def test_pauses_are_no_shorter_than_the_interval(router, seen, caplog) -> None:
     """However long it is."""
-    gateway = Gateway(0, 0, None)
-    await _keep_on(gateway, router, 7200)
-    assert gateway.pauses == [7200, 7200]
+    gateway = Gateway(NO, NO, 0)
+    await gateway.polling(router).keep_on(7200)
+    assert gateway.pauses[:2] == [7200, 7200]
     assert len(caplog.messages) == 1
+
+
+async def test_a_report_is_held_while_the_store_is_away(router, caplog) -> None:
+    """The gateway gives a report once."""
+    tries = 0
+
+    @router.on(DeliveryReport)
+    async def store(_: DeliveryReport) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise StorageUnavailableError("away")
+
+    gateway = Gateway(1)
+    await gateway.polling(router).poll(60)
+    assert tries == 3
+    assert not gateway.queue.waiting
+    assert gateway.pauses[:2] == [60, 60]
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_a_report_that_is_held_is_not_lost_where_the_poll_is_left(
+    router, caplog, closed
+) -> None:
+    """The client keeps it for the next poll; a client that is closed says that it has it."""
+    away = asyncio.Event()
+
+    @router.on(DeliveryReport)
+    async def store(_: DeliveryReport) -> None:
+        away.set()
+        raise StorageUnavailableError("away")
+
+    gateway = Gateway(2, *[] if closed else [0])
+    work: Coroutine[Any, Any, None] = gateway.polling(router).keep_on(60)
+    polling = asyncio.create_task(work)
+    await away.wait()
+    polling.cancel()
+    await asyncio.gather(polling, return_exceptions=True)
+    assert list(gateway.queue.waiting) == [REPORT] * 2
+    told = "2 delivery reports were pulled and not taken"
+    assert (told in caplog.messages) is closed
