@@ -222,6 +222,10 @@ def logger_of_faults(name: str) -> logging.Logger:
     return logger
 
 
+_SECONDS_OF_SILENCE: Final = 60.0
+"""How long a kind of line is left out after one was logged."""
+
+
 class SparseLogger(logging.LoggerAdapter[logging.Logger]):
     """Logs each kind of line once in a while, with the number of those that were left out.
 
@@ -230,7 +234,6 @@ class SparseLogger(logging.LoggerAdapter[logging.Logger]):
 
     Args:
         logger: gets the lines.
-        seconds: how long a kind of line is left out after one was logged.
         clock: gives seconds.
     """
 
@@ -238,11 +241,9 @@ class SparseLogger(logging.LoggerAdapter[logging.Logger]):
         self,
         logger: logging.Logger,
         *,
-        seconds: float = 60.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         super().__init__(logger)
-        self._seconds = seconds
         self._clock = clock
         self._kinds: dict[str, tuple[float, int]] = {}  # until when, and how many were left out
 
@@ -261,7 +262,7 @@ class SparseLogger(logging.LoggerAdapter[logging.Logger]):
         if now < until:
             self._kinds[kind] = until, left_out + 1
             return
-        self._kinds[kind] = now + self._seconds, 0
+        self._kinds[kind] = now + _SECONDS_OF_SILENCE, 0
         text = f"{kind} ({left_out} more of this kind before)" if left_out else kind
         super().log(level, text, *args, **{"stacklevel": 2, **options})
 

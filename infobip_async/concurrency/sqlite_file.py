@@ -280,6 +280,11 @@ def _is_error(fault: BaseException, codes: set[int]) -> bool:
     return getattr(fault, "sqlite_errorcode", 0) & 0xFF in codes
 
 
+def storable(text: str) -> str:
+    """Escape lone surrogates, which SQLite refuses."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def inode_of(path: Path) -> tuple[int, int] | None:
     """Tell a file from another one at the same path; None if there is none."""
     try:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
-from infobip_async.concurrency.sqlite_file import FileKind
+from infobip_async.concurrency.sqlite_file import FileKind, storable
 from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.deliveries.records import DeliveryKey, DeliveryRef, StoredDelivery
 from infobip_async.deliveries.store import Change, Changed, DeliveryQuery
@@ -234,8 +234,8 @@ def _values(one: StoredDelivery, changed: int) -> tuple[object, ...]:
     return (
         _octets(one.message_id) or None,
         _key(one.key),
-        _printable(one.key.run if one.key else ""),
-        _printable(one.msisdn),
+        storable(one.key.run if one.key else ""),
+        storable(one.msisdn),
         one.created_at,
         one.state.is_final,
         bool(one.outbox),
@@ -244,11 +244,6 @@ def _values(one: StoredDelivery, changed: int) -> tuple[object, ...]:
         changed,
         one.encode(),
     )
-
-
-def _printable(text: str) -> str:
-    """Escape surrogates, which SQLite refuses."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _conditions(query: DeliveryQuery) -> tuple[str, list[object]]:
@@ -264,8 +259,8 @@ def _conditions(query: DeliveryQuery) -> tuple[str, list[object]]:
         values.append(query.created_before)
     if query.run is not None:
         conditions.append("run = ?" + " and run != ''" * bool(query.run))
-        values.append(_printable(query.run))
+        values.append(storable(query.run))
     if query.msisdn is not None:
         conditions.append("msisdn = ?")
-        values.append(_printable(query.msisdn))
+        values.append(storable(query.msisdn))
     return " and ".join(conditions), values

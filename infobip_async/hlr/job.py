@@ -8,13 +8,12 @@ intent alone may have been submitted.
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import attrs
 
-from infobip_async.concurrency.sqlite_file import FileKind
+from infobip_async.concurrency.sqlite_file import FileKind, storable
 from infobip_async.errors import LocalProtocolError
 from infobip_async.hlr.results import HlrOutcome, HlrResult, facts_of, report_of
 from infobip_async.models.receipts import HlrSubmission
@@ -82,13 +81,7 @@ class OpenLookup:
 
 
 class HlrJobFile(JobFile):
-    """Remembers the numbers of a run by their positions, over crashes; see `JobFile`.
-
-    Args:
-        path: the file.
-        account: whose job it is.
-        clock: gives the time in seconds, which must go on over restarts.
-    """
+    """Remembers the numbers of a run by their positions, over crashes; see `JobFile`."""
 
     kind = FileKind.LOOKUP_JOB
     tables = _TABLES
@@ -96,12 +89,6 @@ class HlrJobFile(JobFile):
     without = _FORGET
     last_position = "select max(position) from numbers"
     rows = "numbers"
-
-    def __init__(
-        self, path: str | Path, account: str, clock: Callable[[], float] = time.time
-    ) -> None:
-        super().__init__(path, account)
-        self._clock = clock
 
     async def meet(
         self, items: Sequence[tuple[int, str]]
@@ -134,7 +121,7 @@ class HlrJobFile(JobFile):
         """The lookups of earlier runs whose deadline has not passed, by their deadlines."""
 
         def read(connection: sqlite3.Connection) -> list[OpenLookup]:
-            now = self._clock()
+            now = time.time()
             return [OpenLookup(*row) for row in connection.execute(_OPEN, (now, now))]
 
         return await self._thread.do(read)
@@ -152,7 +139,7 @@ class HlrJobFile(JobFile):
         self, sequences: Sequence[int], rows: Sequence[HlrSubmission], seconds: float
     ) -> None:
         """Write down the ids of lookups, and for how long their reports are waited for."""
-        deadline = self._clock() + seconds
+        deadline = time.time() + seconds
         values = [
             (row.lookup_id, deadline, position)
             for position, row in zip(sequences, rows, strict=True)
@@ -205,5 +192,5 @@ def _record(number: str, row: tuple[Any, ...]) -> Record | None:
 def _text(number: object) -> str:
     """What a file can hold of a number; a caller may give anything, which is refused later."""
     if isinstance(number, str):
-        return number.encode("utf-8", "backslashreplace").decode()
+        return storable(number)
     return repr(number)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import attrs
 
@@ -42,6 +42,7 @@ class HlrClient(Protocol):
         """
 
 
+@runtime_checkable
 class AccountClient(HlrClient, Protocol):
     """A client that knows its account, too."""
 

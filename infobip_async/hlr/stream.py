@@ -114,11 +114,10 @@ class Stream:
         self._next = 0
 
     def _credit_check(self, client: HlrClient) -> CreditCheck | None:
-        if not _knows_account(client):
+        if not isinstance(client, AccountClient):
             return None
-        known = _account(client)
         forget = None if self._job is None else self._job.forget
-        return CreditCheck(known, self.flow, self.window, forget, self.fail)
+        return CreditCheck(client, self.flow, self.window, forget, self.fail)
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -312,15 +311,11 @@ class Stream:
         self.window.emit(result)
 
 
-def _knows_account(client: HlrClient) -> bool:
-    return hasattr(client, "credits") and hasattr(client, "username")
-
-
 def _account(client: HlrClient) -> AccountClient:
     """The client as one that knows its account, which jobs and `min_credits` need."""
-    if not _knows_account(client):
+    if not isinstance(client, AccountClient):
         raise LocalProtocolError("it does not know its account", field="client")
-    return cast("AccountClient", client)
+    return client
 
 
 def _fault_of(number: object) -> LocalProtocolError | None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import attrs
 
+from infobip_async.concurrency.sqlite_file import storable
 from infobip_async.journal.base import (
     EventState,
     RowDigests,
@@ -258,7 +259,7 @@ def record(connection: sqlite3.Connection, states: Sequence[EventState]) -> None
     rows = [
         (
             *(one.push_id, one.number, one.state.value, one.attempts),
-            *(_storable(one.reason), one.at, one.deaths),
+            *(storable(one.reason), one.at, one.deaths),
         )
         for one in states
         if one.state.set_aside or one.push_id not in closed
@@ -289,11 +290,6 @@ def suspect(connection: sqlite3.Connection, places: Iterable[tuple[int, int]]) -
         [(number, push_id) for push_id, number in places],
     )
     return connection.total_changes - before
-
-
-def _storable(text: str) -> str:
-    """Escape surrogates, which SQLite refuses."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def close(connection: sqlite3.Connection, push_ids: Iterable[int]) -> None:

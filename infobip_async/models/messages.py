@@ -9,6 +9,7 @@ from enum import Enum, IntEnum
 from typing import Any
 
 import attrs
+from attrs.validators import optional
 
 from infobip_async.errors import LocalProtocolError
 
@@ -62,7 +63,7 @@ def _member_of(enum: type[IntEnum]) -> Callable[[object, "attrs.Attribute[Any]",
     members = frozenset(enum)
 
     def validate(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        if value is not None and value not in members:
+        if value not in members:
             known = ", ".join(str(int(member)) for member in enum)
             text = f"{value!r} is no {enum.__name__.upper()} of the document ({known})"
             raise LocalProtocolError(text, field=attribute.name, section="2/1.2")
@@ -70,9 +71,8 @@ def _member_of(enum: type[IntEnum]) -> Callable[[object, "attrs.Attribute[Any]",
     return validate
 
 
-_ton = _member_of(Ton)
-
-_npi = _member_of(Npi)
+_ton = optional(_member_of(Ton))
+_npi = optional(_member_of(Npi))
 
 
 @attrs.frozen
