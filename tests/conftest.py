@@ -50,6 +50,26 @@ def pytest_markeval_namespace() -> dict[str, Any]:
     return {"can_trace": platforms.can_trace}
 
 
+@pytest.hookimpl(trylast=True)  # those that are left
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long ones, in each process: all wait for the test that ends last."""
+    long = [item for item in items if _is_long(item)]
+    rest = [item for item in items if not _is_long(item)]
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    size = len(items)
+    items.clear()
+    for number in range(processes):  # pytest-xdist gives each the same share, in this order
+        first = long[number::processes]
+        share = (size - len(items)) // (processes - number) - len(first)
+        items += first + rest[:share]
+        del rest[: max(share, 0)]
+
+
+def _is_long(item: pytest.Item) -> bool:
+    proof = item.get_closest_marker("proof")
+    return proof is not None and bool(proof.kwargs.get("long"))
+
+
 def pytest_collection_finish() -> None:
     """Spare the garbage collector all that lives as long as the tests do."""
     gc.collect()

@@ -19,6 +19,7 @@ import pytest
 from children import start_child_async
 from infobip_async.simulator import Fault, Simulator
 from platforms import needs_fork
+from scale import scaled
 
 pytestmark = needs_fork
 
@@ -143,7 +144,10 @@ async def nursery(tmp_path: Path) -> AsyncIterator[Nursery]:
         await process.wait()
 
 
-SEEDS = [(0, FEWER), *(pytest.param(seed, ITEMS, marks=pytest.mark.proof) for seed in range(6))]
+SEEDS = [
+    (0, FEWER),
+    *(pytest.param(seed, ITEMS, marks=pytest.mark.proof) for seed in range(scaled(3))),
+]
 
 
 @pytest.mark.parametrize(("seed", "items"), SEEDS)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from children import mortal
+from scale import scaled
 
 PROGRAM = Path(__file__).with_name("memory.py")
 
@@ -16,8 +17,8 @@ PROGRAM = Path(__file__).with_name("memory.py")
     [
         pytest.param(10_000, False, marks=pytest.mark.proof),
         (5_000, True),
-        pytest.param(100_000, False, marks=pytest.mark.proof),
-        pytest.param(50_000, True, marks=pytest.mark.proof),
+        pytest.param(scaled(50_000), False, marks=pytest.mark.proof),
+        pytest.param(scaled(30_000), True, marks=pytest.mark.proof),
     ],
 )
 def test_memory_does_not_grow_with_the_source(tmp_path: Path, count: int, with_job: bool) -> None:

@@ -19,6 +19,7 @@ from infobip_async import (
 from infobip_async.concurrency.breaker import Breaker
 from infobip_async.simulator import Fault, Simulator
 from jumping import jump, until
+from scale import scaled
 
 HELLO = TextMessage("Hello", "Friend")
 
@@ -69,7 +70,7 @@ def ids_of(results: list[SendResult], outcome: SendOutcome) -> list[str]:
     return [an_id for one in results if one.outcome is outcome for an_id in one.message_ids]
 
 
-@pytest.mark.parametrize("count", [500, pytest.param(20_000, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("count", [500, pytest.param(scaled(10_000), marks=pytest.mark.proof)])
 async def test_faults_make_no_copies(
     simulator: Simulator, client: InfobipClient, count: int
 ) -> None:

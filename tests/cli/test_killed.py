@@ -1,10 +1,6 @@
-"""A run that is stopped or killed, in a process of its own, and what the same command makes of it.
-
-``INFOBIP_TEST_NUMBERS=100000`` kills it over so many numbers in the proof.
-"""
+"""A run in a process of its own that is stopped or killed, and the same command after it."""
 
 import csv
-import os
 import random
 import signal
 import sqlite3
@@ -17,10 +13,11 @@ from typing import Any
 import pytest
 
 from platforms import needs_signals
+from scale import scaled
 
 pytestmark = needs_signals
 
-MANY = int(os.environ.get("INFOBIP_TEST_NUMBERS", "3000"))
+MANY = scaled(3_000)
 FEW = 300
 Hlr = Callable[..., Any]
 

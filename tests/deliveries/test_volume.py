@@ -1,6 +1,5 @@
 """A list sent with a store, against what the simulator itself has counted."""
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from infobip_async import (
 )
 from infobip_async.simulator import Fault, Simulator
 from infobip_async.webhook import callback_urls, listening, webhook_app
+from scale import scaled
 
 SECRET = "long-random-string"
-PEOPLE = int(os.environ.get("INFOBIP_TEST_PEOPLE", "20000"))
 STATUSES = ("DELIVERED", "DELIVERED", "DELIVERED", "NOT_DELIVERED", "SENT", "REJECTED")
 
 
@@ -27,7 +26,7 @@ def ending(number: str) -> str:
     return STATUSES[int(number) % len(STATUSES)]
 
 
-@pytest.mark.parametrize("count", [30, pytest.param(PEOPLE, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("count", [30, pytest.param(scaled(2_000), marks=pytest.mark.proof)])
 async def test_a_list_with_a_store(tmp_path: Path, count: int) -> None:
     """Each message is counted as the gateway has ended it, though some replies are lost."""
     router, store = Router(), SqliteDeliveryStore(tmp_path / "deliveries.db")

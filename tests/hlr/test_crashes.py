@@ -24,6 +24,7 @@ from infobip_async.simulator import Fault, Simulator
 from infobip_async.webhook import callback_urls
 from platforms import needs_fork
 from ports import reserved_port
+from scale import scaled
 
 pytestmark = needs_fork
 
@@ -198,7 +199,10 @@ async def nursery(tmp_path: Path) -> AsyncIterator[Nursery]:
         await runner.cleanup()
 
 
-SEEDS = [(0, FEWER), *(pytest.param(seed, ITEMS, marks=pytest.mark.proof) for seed in range(6))]
+SEEDS = [
+    (0, FEWER),
+    *(pytest.param(seed, ITEMS, marks=pytest.mark.proof) for seed in range(scaled(3))),
+]
 
 
 @pytest.mark.parametrize(("seed", "items"), SEEDS)

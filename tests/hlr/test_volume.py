@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from scale import scaled
+
 WINDOW = 500
 BATCH = 100
 GRACE = 60.0
@@ -49,7 +51,7 @@ async def peak(gateway, count: int) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("many", [5_000, pytest.param(150_000, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("many", [5_000, pytest.param(scaled(100_000), marks=pytest.mark.proof)])
 async def test_memory_does_not_grow_with_the_stream(gateway, many: int) -> None:
     """Many numbers take at most 1.3 times the memory of a few that fill the window as well."""
     gateway.delay, gateway.keep = None, False

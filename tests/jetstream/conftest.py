@@ -1,7 +1,6 @@
 """A broker of our own on a free port, that can be killed and started again."""
 
 import asyncio
-import os
 import random
 import shutil
 import socket
@@ -201,12 +200,6 @@ async def programs() -> AsyncIterator[Callable[..., Program]]:
 
     yield make
     await asyncio.gather(*(program.kill() for program in made))
-
-
-@pytest.fixture
-def scale() -> int:
-    """How many times as long a run under kills is to take; more on request."""
-    return int(os.environ.get("KILLS", "1"))
 
 
 async def balancer(ports: list[int]) -> AsyncIterator[int]:

@@ -16,6 +16,7 @@ from infobip_async import (
 )
 from infobip_async.jetstream import NatsDeliveryStore
 from infobip_async.testing import STORE_CHECKS, StoreCheck
+from scale import scaled
 
 
 @pytest.mark.parametrize("check", STORE_CHECKS, ids=lambda check: check.__name__)
@@ -62,7 +63,7 @@ async def test_the_name_of_a_bucket() -> None:
         NatsDeliveryStore("nats://127.0.0.1:1", bucket="a.b")
 
 
-@pytest.mark.proof
+@pytest.mark.proof(long=True)
 async def test_kills_of_the_broker_too(server, tmp_path: Path) -> None:
     """Every delivery is final and right; each change was an event, and nothing else was."""
 
@@ -74,7 +75,7 @@ async def test_kills_of_the_broker_too(server, tmp_path: Path) -> None:
         tmp_path,
         lambda: NatsDeliveryStore(server.url),
         server.url,
-        count=1_000,
-        kills=20,
+        count=scaled(500),
+        kills=scaled(10),
         other=other,
     )

@@ -29,6 +29,7 @@ from infobip_async.models.events import HlrReport, HlrStatus
 from infobip_async.models.receipts import HlrSubmission
 from infobip_async.router import Router
 from infobip_async.simulator.policies import in_network
+from scale import scaled
 from tests.jetstream.conftest import FIRST, LIMIT, found, until
 
 NUMBERS = [str(FIRST + number) for number in range(10)]
@@ -285,9 +286,9 @@ async def test_a_job_needs_its_broker_at_first(hasty, server) -> None:
 
 
 @pytest.mark.proof
-async def test_a_job_under_kills(server, programs, gateway_on_sockets, scale: int, access) -> None:
+async def test_a_job_under_kills(server, programs, gateway_on_sockets, access) -> None:
     """Nothing is missed; what was looked up twice is flagged, all of it."""
-    simulator, count, chance = gateway_on_sockets, 5_000 * scale, random.Random(8)
+    simulator, count, chance = gateway_on_sockets, scaled(5_000), random.Random(8)
     loader = programs("load", server.url, "spring", FIRST, count)
     workers = [programs("look_up", server.url, simulator.base_url, "spring") for _ in range(3)]
     began = time.monotonic()
@@ -295,16 +296,16 @@ async def test_a_job_under_kills(server, programs, gateway_on_sockets, scale: in
     await asyncio.gather(*(worker.start() for worker in workers))
     await loader.kill()
     await loader.start()
-    kills = 3 * scale
+    kills = scaled(3)
     async with HlrJob(access, "spring") as job:
-        reading = asyncio.create_task(results_of(job, LIMIT * scale))
+        reading = asyncio.create_task(results_of(job, scaled(LIMIT)))
         for kill in range(kills):
             share = count * (kill + chance.random()) / (kills + 1)
             await until(lambda: len(simulator.lookups) >= share)  # noqa: B023 - over before the next
             victim = chance.choice([*workers, server])
             await victim.kill()
             await victim.start()
-        async with asyncio.timeout(LIMIT * scale):
+        async with asyncio.timeout(scaled(LIMIT)):
             found = await reading
             await asyncio.gather(loader.ended(), *(worker.ended() for worker in workers))
     looked_up = Counter(lookup.msisdn for lookup in simulator.lookups)

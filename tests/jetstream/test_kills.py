@@ -13,9 +13,10 @@ from aiohttp import ClientError, ClientSession
 
 from infobip_async.models.events import HlrReport, HlrStatus
 from infobip_async.protocol import hlr_dlr
+from scale import scaled
 from tests.jetstream.conftest import LIMIT, Program, Server, free_port, until
 
-pytestmark = pytest.mark.proof
+pytestmark = pytest.mark.proof(long=True)
 
 
 async def deliver(
@@ -34,9 +35,7 @@ async def deliver(
 
 
 @pytest.mark.parametrize("victims", ["all", "broker"])
-async def test_nothing_acknowledged_is_lost(
-    server: Server, programs, scale: int, victims: str
-) -> None:
+async def test_nothing_acknowledged_is_lost(server: Server, programs, victims: str) -> None:
     """Whatever is killed; and what is handled twice is little."""
     chance = random.Random(5)
     ports = [free_port(), free_port()]
@@ -57,7 +56,7 @@ async def test_nothing_acknowledged_is_lost(
     kills: Counter[str] = Counter()
     async with ClientSession() as session:
         loads = [asyncio.create_task(load(session, 385 * 10**9 + i * 10**7)) for i in range(8)]
-        for _ in range(6 * scale):
+        for _ in range(scaled(6)):
             goal = len(acknowledged) + chance.randint(50, 300)
             await until(lambda: len(acknowledged) >= goal)  # noqa: B023 - over before the next
             victim = chance.choice(parts) if victims == "all" else server

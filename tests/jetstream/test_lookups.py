@@ -15,6 +15,7 @@ from infobip_async.protocol.exchange import CallbackUrls
 from infobip_async.simulator import Simulator
 from infobip_async.simulator.policies import in_network
 from infobip_async.webhook import callback_urls, webhook_app
+from scale import scaled
 from tests.jetstream.conftest import FIRST, LIMIT, Server, until
 
 
@@ -54,23 +55,23 @@ async def test_reports_find_the_client_that_asked(
 
 @pytest.mark.proof
 async def test_reports_find_the_process_that_asked(
-    server: Server, programs, gateway_on_sockets: Simulator, scale: int
+    server: Server, programs, gateway_on_sockets: Simulator
 ) -> None:
     """All right, none wrong, none timed out, though the broker is killed several times."""
-    count = 4_000 * scale
+    count = scaled(4_000)
     firsts = [FIRST, FIRST + 10**6]
     clients = [
         programs("client", server.url, gateway_on_sockets.base_url, one, count) for one in firsts
     ]
     await asyncio.gather(*(client.start() for client in clients))
-    for kill in range(3 * scale):
-        share = count * (kill + 1) // (6 * scale)
+    for kill in range(scaled(3)):
+        share = count * (kill + 1) // scaled(6)
         await until(lambda: min(len(client.lines) for client in clients) >= share)  # noqa: B023 - over before the next
         await server.kill()
         await asyncio.sleep(0.2)
         await server.start()
     killed_within = [len(client.lines) for client in clients]
-    async with asyncio.timeout(LIMIT * scale):
+    async with asyncio.timeout(scaled(LIMIT)):
         await asyncio.gather(*(client.ended() for client in clients))
     print("results when the last kill was over:", killed_within)  # noqa: T201 - the figure
     for first, client in zip(firsts, clients, strict=True):

@@ -22,6 +22,7 @@ from children import start_child_async
 from infobip_async.journal import SqliteJournal
 from infobip_async.protocol.push import PushFormat, decode
 from platforms import needs_fork
+from scale import scaled
 
 pytestmark = needs_fork
 
@@ -243,7 +244,10 @@ async def nursery(tmp_path: Path) -> AsyncIterator[Nursery]:
 
 @pytest.mark.parametrize(
     ("seed", "number", "deaths"),
-    [(0, 20, 4), *(pytest.param(seed, 60, 8, marks=pytest.mark.proof) for seed in range(6))],
+    [
+        (0, 20, 4),
+        *(pytest.param(seed, 60, 8, marks=pytest.mark.proof) for seed in range(scaled(3))),
+    ],
 )
 async def test_nothing_acknowledged_is_lost(
     nursery: Nursery, seed: int, number: int, deaths: int
@@ -260,7 +264,7 @@ async def test_nothing_acknowledged_is_lost(
     ("number", "deaths", "killers", "delay"),
     [
         (6, 1, 1, 0.005),
-        pytest.param(200, 80, 10, 0.1, marks=pytest.mark.proof),
+        pytest.param(scaled(80), scaled(30), scaled(4), 0.1, marks=pytest.mark.proof(long=True)),
     ],
 )
 async def test_events_that_kill_their_process(

@@ -19,6 +19,7 @@ from infobip_async.journal import SqliteJournal
 from infobip_async.protocol.exchange import CallbackUrls
 from infobip_async.simulator import Simulator
 from platforms import needs_fork
+from scale import scaled
 
 pytestmark = needs_fork
 
@@ -155,8 +156,8 @@ async def crew(tmp_path: Path) -> AsyncIterator[Crew]:
     ("workers", "deaths", "pause"),
     [
         (2, 2, 0.0),
-        pytest.param(1, 100, 0.2, marks=pytest.mark.proof),
-        pytest.param(4, 100, 0.2, marks=pytest.mark.proof),
+        pytest.param(1, scaled(30), 0.2, marks=pytest.mark.proof(long=True)),
+        pytest.param(4, scaled(30), 0.2, marks=pytest.mark.proof(long=True)),
     ],
 )
 async def test_workers_that_are_killed(

@@ -1,6 +1,5 @@
 """Whatever comes, a parser gives a result or its own error, in time and memory of the size."""
 
-import os
 import sys
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from infobip_async.models.events import Event, UnreadableRow
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.push import PushFormat, decode, unreadable
 from parsers import PARSERS, UNITS, hostile, parse
+from scale import scaled
 
 SMALL, TIMES = 1024, 8
 MOST_TIMES = 24  # a quadratic parser takes 64 times as long for an input of 8 times the size
@@ -64,8 +64,8 @@ def test_time_grows_with_the_size(name: str) -> None:
 @pytest.mark.proof
 @pytest.mark.parametrize("name", PARSERS)
 def test_time_grows_with_the_size_of_a_push(name: str) -> None:
-    """Up to 256 KiB."""
-    assert slow_units(name, MEBIBYTE // 4 // TIMES) == []
+    """Up to 128 KiB."""
+    assert slow_units(name, MEBIBYTE // 8 // TIMES) == []
 
 
 @pytest.mark.parametrize("name", PARSERS)
@@ -77,10 +77,10 @@ def test_a_parser_raises_its_own_errors_alone(name: str, octets: bytes) -> None:
 
 @pytest.mark.proof
 @pytest.mark.parametrize("name", PARSERS)
-@settings(max_examples=int(os.environ.get("INFOBIP_TEST_INPUTS", "500")))
+@settings(max_examples=scaled(500))
 @given(octets=inputs)
 def test_a_parser_raises_its_own_errors_alone_for_long(name: str, octets: bytes) -> None:
-    """Many inputs for each; `INFOBIP_TEST_INPUTS=30000` takes some ten minutes."""
+    """Many inputs for each; at scale 60 (`scale.py`) for ten minutes."""
     parse(name, octets)
 
 

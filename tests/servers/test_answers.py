@@ -141,7 +141,10 @@ KEPT_OPEN = {"daphne"}
 """Servers that do not close a connection when the receiver asks for that."""
 
 
-@pytest.fixture(params=SERVERS)
+SLOW = pytest.param("daphne", marks=pytest.mark.proof(long=True))
+
+
+@pytest.fixture(params=[*SERVERS[:-1], SLOW])
 def server(request, start):
     """Each server in turn."""
     return start(request.param)

@@ -9,7 +9,7 @@ import pytest
 
 from children import start_child
 
-pytestmark = pytest.mark.proof
+pytestmark = pytest.mark.proof(long=True)
 
 SECRET = "MARKED-secret.of_the-webhook"
 REPORT = b'<DeliveryReport><message id="1" status="SENT"/></DeliveryReport>'

@@ -17,6 +17,7 @@ import attrs
 import pytest
 
 from infobip_async import SqliteJournal
+from scale import scaled
 
 pytestmark = [
     pytest.mark.proof,
@@ -26,8 +27,7 @@ pytestmark = [
 SECRET = "MARKED-secret.of_the-webhook"
 PATIENCE = 60.0
 SENDERS = 4
-KILLS = int(os.environ.get("INFOBIP_TEST_KILLS", "10"))
-"""Of workers, for each set-up; a hundred take a minute or several for each."""
+KILLS = scaled(10)  # of workers, for each set-up
 
 
 def push(server, name: str) -> bool:
@@ -136,6 +136,7 @@ def kill_workers(server, acknowledged: Callable[[], Sequence[str]], chance: rand
             os.kill(chance.choice(workers), signal.SIGKILL)
 
 
+@pytest.mark.proof(long=True)
 @pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.parametrize(
     "name", ["gunicorn-aiohttp", "gunicorn-uvicorn", "uvicorn-httptools", "hypercorn", "run_app"]
