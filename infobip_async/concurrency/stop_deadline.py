@@ -22,6 +22,22 @@ def stopping_by(deadline: float) -> Iterator[None]:
         _deadline.reset(token)
 
 
+def deadline_of_stop() -> float | None:
+    """By when everything that is stopped now must end, by the event loop's clock; None without."""
+    return _deadline.get()
+
+
+def stop_by(deadline: float | None) -> None:
+    """Have all that the current task stops from now on end by a deadline.
+
+    A task does not see the deadline of whoever stops it, since its context is older.
+
+    Args:
+        deadline: what `deadline_of_stop` gave to whoever stops the task.
+    """
+    _deadline.set(deadline)
+
+
 def time_to_stop(own: float) -> float:
     """How many seconds a stop may take.
 

@@ -10,6 +10,8 @@
 The turn is a lock that goes with the process, so the next process goes on at once where one was
 killed. One process at a time handles, so ordering keys, retries, parts and duplicates need no
 agreement between processes.
+
+What hears of a report may take long, or not end: it holds up neither the turn nor the stop.
 """
 
 import asyncio
@@ -23,6 +25,8 @@ import attrs
 
 from infobip_async.concurrency.big_work import aside
 from infobip_async.concurrency.file_lock import FileLock
+from infobip_async.concurrency.stop_deadline import deadline_of_stop, stop_by, time_to_stop
+from infobip_async.concurrency.tasks import TaskSet, abandon
 from infobip_async.errors import RemoteProtocolError, StorageUnavailableError
 from infobip_async.journal.base import Decode, JournalCounts, Storage
 from infobip_async.journal.levels import Levels
@@ -39,6 +43,7 @@ _SECONDS_BETWEEN_LOOKS: Final = 0.05
 _SECONDS_BETWEEN_LOOKS_AT_THE_TURN: Final = 1.0
 _SECONDS_BETWEEN_SWEEPS: Final = 600.0
 _SECONDS_AFTER_A_FAULT: Final = 1.0
+_SECONDS_AFTER_A_CANCELLATION: Final = 1.0
 
 
 class SharedStorage(Storage, Protocol):
@@ -82,6 +87,8 @@ class Turns:
     decode: Decode
     settings: HandlerSettings
     _stop: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _deadline: float | None = attrs.field(default=None, init=False)
+    _hearing: TaskSet = attrs.field(factory=TaskSet, init=False)
     _sparse_logger: SparseLogger = attrs.field(factory=lambda: SparseLogger(_logger), init=False)
     _levels: Levels = attrs.field(init=False)
 
@@ -95,7 +102,8 @@ class Turns:
                 await self.storage.listen()
 
     def stop(self) -> None:
-        """Let `run` come to its end."""
+        """Let `run` come to its end, within the deadline of whoever calls this."""
+        self._deadline = deadline_of_stop()
         self._stop.set()
 
     async def run(self) -> None:
@@ -115,6 +123,13 @@ class Turns:
             self.turn.release()
             with suppress(StorageUnavailableError):
                 await self.storage.stop_listening()
+            await self._end_hearing()
+
+    async def _end_hearing(self) -> None:
+        stop_by(self._deadline)
+        if not await self._hearing.drain(time_to_stop(self.settings.stop_timeout)):
+            _logger.warning("handlers of reports of other processes are cancelled")
+        await abandon(self._hearing, _SECONDS_AFTER_A_CANCELLATION)
 
     async def _look(self) -> None:
         if not self.turn.held:
@@ -128,14 +143,19 @@ class Turns:
         await self._handle()
 
     async def _listen(self) -> None:
-        while pushes := await self.storage.listen():
+        while self._has_room() and (pushes := await self.storage.listen()):
             for push in pushes if self.router.everywhere.handles(HlrReport) else ():
-                await self._hand_on(push)
+                self._hearing.start(self._hand_on(push))
+
+    def _has_room(self) -> bool:
+        return len(self._hearing) < self.settings.concurrency
 
     async def _hand_on(self, push: RawPush) -> None:
         """Give the events of a push to those who listen: lookups, which wait for their reports."""
         try:
-            await self.router.everywhere.dispatch(await aside(len(push.body), self.decode, push))
+            async with asyncio.timeout(self.settings.time_limit):
+                events = await aside(len(push.body), self.decode, push)
+                await self.router.everywhere.dispatch(events)
         except RemoteProtocolError:
             pass  # the process with the turn puts the push into quarantine
         except Exception:  # one push must not cost those behind it
@@ -153,6 +173,7 @@ class Turns:
                         await self.storage.sweep()
                 await self._levels.look()
                 await self._pause(_SECONDS_BETWEEN_LOOKS_AT_THE_TURN)
+            stop_by(self._deadline)
         self._levels.clear()
 
     async def _pause(self, seconds: float) -> None:

@@ -68,6 +68,7 @@ _PUSHES_AT_ONCE: Final = 256
 _SECONDS_AFTER_A_FAULT: Final = 1.0
 _SECONDS_BETWEEN_EXPIRIES: Final = 10.0
 _SECONDS_AFTER_A_CANCELLATION: Final = 1.0
+_SECONDS_OF_THE_LAST_WRITE: Final = 1.0  # at least: else all that was handled is handled again
 _DEATHS: Final = 3
 _AS_OF_ATTEMPTS: Final = 2  # in advance: the pause after a death is 4 to 8 s, and twice that
 _KILLED: Final = "its process died three times while nothing else was handled"
@@ -150,7 +151,8 @@ class JournalWorker:
             _logger.error("%d calls of handlers go on although they were cancelled", late)
             for number in range(self._numbers.known):
                 self._storage.note(number, ())  # the process has not died of them
-        await self._recording.aclose(self._settings.stop_timeout)
+        seconds = time_to_stop(self._settings.stop_timeout)
+        await self._recording.aclose(max(seconds, _SECONDS_OF_THE_LAST_WRITE))
         self._closed = True
         await self._retries.cancel()  # those that were put off meanwhile included
 

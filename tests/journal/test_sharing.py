@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from infobip_async.concurrency import sqlite_file
+from infobip_async.concurrency.stop_deadline import stopping_by
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal import JournalCounts, SpoolJournal, sqlite_listeners
 from infobip_async.journal import sqlite_tables as tables
@@ -17,6 +18,7 @@ from infobip_async.journal.base import EventState, State
 from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms
 from infobip_async.router import Router
 from platforms import needs_free_names, needs_linux
+from tests.journal.conftest import LIMIT
 
 
 @pytest.fixture
@@ -118,6 +120,40 @@ async def test_a_handler_that_fails_on_what_it_hears(bench, other, caplog):
     await heard.wait_for(2)
     assert heard.ids == ["x", "2"]
     assert caplog.text.count("reports of other processes") == 1
+
+
+async def test_a_handler_that_does_not_end(bench, other):
+    """It holds up neither the turn of its process, nor what else is heard, nor the stop."""
+    first = bench.record(HlrReport)
+    stuck = other.record(HlrReport, everywhere=True)
+    got = other.record(DeliveryReport)
+    stuck.act = lambda _: asyncio.Event().wait()
+    journal = await bench.start()
+    second = await other.start(stop_timeout=10 * LIMIT, concurrency=2)
+    for number in range(3):  # two are heard at a time, or those of one look
+        await journal.put(bench.hlr(str(number)))
+        await first.wait_for(number + 1)
+    await bench.until(lambda: stuck.running >= 2)
+    await bench.stop()
+    await second.put(bench.reports("a"))
+    await got.wait_for(1)
+    with stopping_by(asyncio.get_running_loop().time()):
+        async with asyncio.timeout(LIMIT):
+            await other.stop()
+    assert stuck.running == 0
+
+
+async def test_the_deadline_of_a_stop(bench):
+    """It counts for the handlers of a journal, although these run in tasks of their own."""
+    stuck = bench.record(DeliveryReport)
+    stuck.act = lambda _: asyncio.Event().wait()
+    journal = await bench.start(stop_timeout=10 * LIMIT)
+    await journal.put(bench.reports("a"))
+    await bench.until(lambda: stuck.running)
+    with stopping_by(asyncio.get_running_loop().time()):
+        async with asyncio.timeout(LIMIT):
+            await bench.stop()
+    assert stuck.running == 0
 
 
 async def test_a_row_that_a_listener_cannot_read(bench, other):
@@ -274,7 +310,7 @@ async def test_a_file_that_was_removed(bench):
     for name in ("a", "b"):
         await journal.put(bench.reports(name))
     bench.path.unlink()
-    with pytest.raises(StorageUnavailableError, match="moved, removed or replaced"):
+    with pytest.raises(StorageUnavailableError, match="moved, removed, emptied or replaced"):
         await journal.put(bench.reports("c"))
     release.set()
     await got.wait_for(2)
