@@ -89,6 +89,7 @@ class SqliteFile:
     shared: bool = attrs.field(default=False, kw_only=True)
     _connection: sqlite3.Connection | None = attrs.field(default=None, init=False)
     _inode: tuple[int, int] | None = attrs.field(default=None, init=False)
+    _inode_of_log: tuple[int, int] | None = attrs.field(default=None, init=False)
 
     def begin(self, *, writes: bool) -> sqlite3.Connection:
         """Open the file if it is not open, and begin a transaction.
@@ -112,7 +113,7 @@ class SqliteFile:
         first = self._inode is None
         if first:
             self._create()
-        elif (lost := self.lost()) is not None:
+        elif (lost := self._lost_file()) is not None:
             raise lost  # another file would have other rows under the same ids
         timeout = _TURN_TIMEOUT if self.shared else _LOCK_TIMEOUT
         self._connection = connection = sqlite3.connect(
@@ -132,7 +133,13 @@ class SqliteFile:
         if first:
             self._look_for_damage(connection)
             self._inode = inode_of(self.path)
+        self._check_version(connection)  # reads, and so the log is there
+        self._inode_of_log = inode_of(self._log)
         return connection
+
+    @property
+    def _log(self) -> Path:
+        return self.path.with_name(f"{self.path.name}-wal")
 
     def _create(self) -> None:
         """Make the file if there is none, so that only its owner can read numbers and texts."""
@@ -175,16 +182,20 @@ class SqliteFile:
         )
 
     def lost(self) -> StorageUnavailableError | None:
-        """Say why the file is not to be used, where the path leads to it no more.
+        """Say why the file is not to be used, where no path leads to it or its log any more.
 
-        What is written to such a file would be found by nobody.
+        What is written to such a file, or to one that was emptied, would be found by nobody.
         """
-        if inode_of(self.path) == self._inode:
-            return None
-        return StorageUnavailableError(
-            f"{self.path} was moved, removed or replaced while it was in use: put the file"
-            " back, or restart to go on with what is there"
-        )
+        if (lost := self._lost_file()) is not None:
+            return lost
+        if self._connection is not None and inode_of(self._log) != self._inode_of_log:
+            return _loss_of(self._log)
+        return None
+
+    def _lost_file(self) -> StorageUnavailableError | None:
+        # An empty file takes its log with it when it is opened the next time.
+        found = inode_of(self.path, least=1)
+        return None if found == self._inode else _loss_of(self.path)
 
     def _look_for_damage(self, connection: sqlite3.Connection) -> None:
         if self.path.stat().st_size <= _CHECKED_OCTETS:
@@ -285,13 +296,20 @@ def storable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def inode_of(path: Path) -> tuple[int, int] | None:
-    """Tell a file from another one at the same path; None if there is none."""
+def inode_of(path: Path, *, least: int = 0) -> tuple[int, int] | None:
+    """Tell a file from another one at the same path; None if none of so many octets is there."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return (found.st_dev, found.st_ino) if found.st_size >= least else None
+
+
+def _loss_of(path: Path) -> StorageUnavailableError:
+    return StorageUnavailableError(
+        f"{path} was moved, removed, emptied or replaced while it was in use: put the file"
+        " back, or restart to go on with what is there"
+    )
 
 
 def _lock(connection: sqlite3.Connection) -> None:

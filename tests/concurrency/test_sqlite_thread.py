@@ -442,6 +442,29 @@ def replace(path: Path) -> None:
     path.write_bytes(path.with_name("moved").read_bytes())
 
 
+def empty(path):
+    """Cut it to nothing, as ``logrotate`` does, or a shell by mistake."""
+    path.write_bytes(b"")
+
+
+def remove_log(path):
+    """Remove the log alone, which has what was written last."""
+    path.with_name(f"{path.name}-wal").unlink()
+
+
+@needs_free_names
+@pytest.mark.parametrize("take", [empty, remove_log])
+async def test_a_file_that_loses_a_part(tmp_path, take):
+    """Nothing is written that nobody would find after a restart."""
+    path = tmp_path / "a"
+    async with SqliteThread(path, FileKind.JOURNAL, SHARED, shared=True) as writer:
+        await writer.do(add("a"))
+        take(path)
+        with pytest.raises(StorageUnavailableError, match="emptied or replaced"):
+            await writer.do(add("b"))
+        assert await writer.do(add("c"), anywhere=True) == "C"
+
+
 @needs_free_names
 @pytest.mark.parametrize("take", [remove, replace])
 @pytest.mark.parametrize("shared", [False, True])
@@ -451,13 +474,15 @@ async def test_a_file_that_is_taken_away(tmp_path, take, shared):
     async with SqliteThread(path, FileKind.JOURNAL, SHARED, shared=shared) as writer:
         await writer.do(add("a"))
         take(path)
-        with pytest.raises(StorageUnavailableError, match="moved, removed or replaced"):
+        with pytest.raises(StorageUnavailableError, match="moved, removed, emptied or replaced"):
             await writer.do(add("b"))
         assert await writer.do(add("c"), anywhere=True) == "C"
         with pytest.raises(StorageUnavailableError):
             await writer.do(lambda _: sys.exit(), anywhere=True)  # which has the file opened anew
         for again in (writer.do(add("d")), writer.do(add("d"), anywhere=True)):
-            with pytest.raises(StorageUnavailableError, match="moved, removed or replaced"):
+            with pytest.raises(
+                StorageUnavailableError, match="moved, removed, emptied or replaced"
+            ):
                 await again
 
 
@@ -465,7 +490,7 @@ async def test_a_file_that_is_taken_away(tmp_path, take, shared):
 async def test_a_file_that_comes_back(writer, tmp_path):
     """It is used again."""
     (tmp_path / "file.db").rename(tmp_path / "moved")
-    with pytest.raises(StorageUnavailableError, match="moved, removed or replaced"):
+    with pytest.raises(StorageUnavailableError, match="moved, removed, emptied or replaced"):
         await writer.do(add("b"))
     (tmp_path / "moved").rename(tmp_path / "file.db")
     assert await writer.do(add("b")) == "B"
