@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -38,8 +39,11 @@ def count(connection: sqlite3.Connection) -> JournalCounts:
 
 def _octets(connection: sqlite3.Connection) -> int:
     (path,) = connection.execute("select file from pragma_database_list").fetchone()
-    files = (Path(f"{path}{end}") for end in ("", "-wal", "-shm"))
-    return sum(file.stat().st_size for file in files if file.exists())
+    octets = 0
+    for end in ("", "-wal", "-shm"):
+        with suppress(OSError):  # another process may remove it now
+            octets += Path(f"{path}{end}").stat().st_size
+    return octets
 
 
 def sweep(connection: sqlite3.Connection, before: float) -> None:

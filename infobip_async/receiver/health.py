@@ -7,7 +7,6 @@ from typing import Final, Protocol, runtime_checkable
 
 import attrs
 
-from infobip_async.errors import StorageUnavailableError
 from infobip_async.journal.base import JournalCounts
 from infobip_async.redaction import SparseLogger
 
@@ -54,7 +53,7 @@ class Health:
             return True
         try:
             oldest = (await self.journal.counts()).oldest
-        except StorageUnavailableError as fault:
+        except Exception as fault:  # noqa: BLE001 - whatever it is, nobody can look into it
             self._lines.error("the journal cannot be counted: %s", fault)
             return False
         return oldest is None or time() - oldest <= self.max_waiting

@@ -4,7 +4,7 @@ from time import time
 
 import pytest
 
-from infobip_async.errors import StorageUnavailableError
+from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal.base import JournalCounts
 from infobip_async.receiver import health
 from infobip_async.receiver.health import Health
@@ -22,15 +22,18 @@ class Journal:
         self.looks += 1
         if self.waited == float("inf"):
             raise StorageUnavailableError("it cannot be read")
+        if self.waited == float("-inf"):
+            raise LocalProtocolError("it is of another version")
         oldest = None if self.waited is None else time() - self.waited
         return JournalCounts(waiting=1, oldest=oldest, dead=0, quarantined=0, octets=1)
 
 
 @pytest.mark.parametrize(
-    ("waited", "status"), [(None, 200), (50, 200), (150, 503), (float("inf"), 503)]
+    ("waited", "status"),
+    [(None, 200), (50, 200), (150, 503), (float("inf"), 503), (float("-inf"), 503)],
 )
 async def test_what_waits(waited, status):
-    """Too long, and it is not well; nor is a journal that cannot be read."""
+    """Too long, and it is not well; nor is a journal that cannot be read, whatever is raised."""
     assert await Health("healthz", 100, Journal(waited)).status() == status
 
 
