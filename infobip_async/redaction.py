@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from textwrap import indent
 from time import monotonic
 from typing import Any, Final, TypeAlias, cast
 
@@ -28,7 +29,10 @@ _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": 
 _Arguments: TypeAlias = tuple[object, ...] | Mapping[str, object] | None
 _QUERIES: Final = frozenset({"q", "query_string"})
 """What gunicorn, hypercorn and granian call the query of a request in the records of their logs."""
-_QUERY_OF_SCOPE: Final = re.compile(r"""('query_string': b?)(?:'[^']*'|"[^"]*")""")
+_QUERY_OF_SCOPE: Final = re.compile(
+    r"""('query_string': b?)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+)
+_REASON_OF_PARSER: Final = re.compile(r"([A-Za-z][\w ]*:(?:\s+[A-Za-z][\w ]*:)?)\s+b['\"]")
 _TELLTALE: Final = re.compile(r"[?\"]| (?:return_value|exception)=")
 
 
@@ -136,11 +140,11 @@ class LogMask(logging.Filter):
         try:
             trace = logging.Formatter().formatException(record.exc_info)
         except Exception:  # noqa: BLE001 - the host's exceptions may raise what they like
-            trace, clean = "the traceback cannot be printed", ""
+            trace, clean = "", "the traceback cannot be printed"
         else:
-            clean = self._clean_text(trace)
+            clean = self._clean_text(_without_quotes(trace, record.exc_info[1]))
         if clean != trace:
-            record.exc_text, record.exc_info = trace, None  # cleaned with the other attributes
+            record.exc_text, record.exc_info = clean, None
 
     def _clean_arguments(self, args: _Arguments) -> _Arguments:
         if isinstance(args, tuple):
@@ -189,6 +193,28 @@ def protect_logs() -> None:
     """Keep secrets out of the HTTP libraries' log records; calling it again changes nothing."""
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_REDACTION)
+
+
+def _is_of_parser(raised: BaseException | None) -> bool:
+    return type(raised).__module__.startswith("aiohttp.http")
+
+
+def _without_quotes(trace: str, raised: BaseException | None) -> str:
+    """Take out of a traceback what aiohttp's parsers quote of the octets at which they stumble.
+
+    In a body, nothing tells numbers and texts from the rest.
+    """
+    seen: set[int] = set()
+    while raised is not None and id(raised) not in seen:
+        if _is_of_parser(raised):
+            quoted = str(getattr(raised, "message", ""))
+            reason = _REASON_OF_PARSER.match(quoted)
+            # As it is, and as the exception indents it.
+            for text in filter(None, (quoted, indent(quoted, "  "))):
+                trace = trace.replace(text, f"{reason[1]} ..." if reason else "...")
+        seen.add(id(raised))
+        raised = raised.__cause__ or raised.__context__
+    return trace
 
 
 class _Printable(logging.Filter):
@@ -278,7 +304,7 @@ class _Provoked(logging.Filter):
         raised = record.exc_info[1] if record.exc_info else None
         if str(record.msg).startswith("socket.accept() out of system resource"):
             self._lines.error("connections wait: no descriptors are left here (ulimit -n)")
-        elif type(raised).__module__.startswith("aiohttp.http"):
+        elif _is_of_parser(raised):
             self._lines.warning("a request that cannot be parsed: %s", type(raised).__name__)
         else:
             return True

@@ -5,6 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from aiohttp.http_exceptions import (
+    BadHttpMessage,
+    BadStatusLine,
+    InvalidURLError,
+    TransferEncodingError,
+)
+from aiohttp.web import RequestPayloadError
 
 from infobip_async.receiver.urls import log_mask
 
@@ -73,12 +80,14 @@ def test_a_format_with_the_query_alone():
     assert record.getMessage() == ""
 
 
-def test_the_scope_of_asgi():
+@pytest.mark.parametrize("text", ["it's private", 'it\'s "private"', "'\\'\"private"])
+@pytest.mark.parametrize("path", ["inbound", "inbound/", "mistyped"])
+def test_the_scope_of_asgi(text, path):
     """As uvicorn's trace logs it."""
-    scope = {"path": f"/{SECRET}/inbound", "query_string": b"text=it's private", "type": "http"}
+    scope = {"path": f"/{SECRET}/{path}", "query_string": f"text={text}".encode(), "type": "http"}
 
     assert masked("%s - started scope=%s", "1.2.3.4", scope).getMessage() == (
-        "1.2.3.4 - started scope={'path': '/***/inbound', 'query_string': b..., 'type': 'http'}"
+        f"1.2.3.4 - started scope={{'path': '/***/{path}', 'query_string': b..., 'type': 'http'}}"
     )
 
 
@@ -102,6 +111,41 @@ def test_tracebacks():
     assert SECRET not in shown[2]
 
 
+def _parsing(fault: BadHttpMessage) -> Exception:
+    payload = RequestPayloadError(str(fault))
+    payload.__cause__ = fault
+    return payload
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (
+            TransferEncodingError("Invalid character in chunk size:\n\n  b'private'\n    ^"),
+            "size: ...",
+        ),
+        (TransferEncodingError("private"), "..."),
+        (
+            BadStatusLine("", error='Bad status line:\n  Expected CRLF:\n\n  b"private\'"'),
+            "CRLF: ...",
+        ),
+        (InvalidURLError("Invalid char in url path:\n\n  b'/private'"), "path: ..."),
+    ],
+)
+def test_what_cannot_be_parsed(fault, reason):
+    """Aiohttp quotes it, and it may be the middle of a body; the rest of the traceback stays."""
+    raised = _parsing(fault)
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "x", (), (type(raised), raised, None))
+
+    log_mask([SECRET]).filter(record)
+
+    shown = logging.Formatter().format(record)
+    assert "private" not in shown
+    assert shown.count(reason) == 2
+    assert f"{type(fault).__name__}: 400, message:" in shown
+    assert "RequestPayloadError: 400, message:" in shown
+
+
 def test_the_atoms_of_another_request():
     """The host's own requests keep their queries."""
     record = masked("%(path)s?%(query_string)s", {"path": "/own", "query_string": "inbound=1"})
@@ -113,6 +157,8 @@ def test_the_atoms_of_another_request():
     ("line", "left"),
     [
         (f'"GET {TARGET} HTTP/1.1" 200', '"GET /sms/***/inbound HTTP/1.1" 200'),
+        (f'"GET /{SECRET}/mistyped/?{QUERY} HTTP/1.1" 404', '"GET /***/mistyped/ HTTP/1.1" 404'),
+        (f"GET /{SECRET}?{QUERY}", "GET /***"),
         (f"bad target {TARGET}", "bad target /sms/***/inbound"),
         (f"{TARGET}\nbehind", "/sms/***/inbound\nbehind"),
         (

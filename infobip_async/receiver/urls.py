@@ -16,8 +16,11 @@ _SECRET: Final = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,200}")
 _NAMES: Final = "|".join(kind.value for kind in PushKind)
 # A bounded prefix, or a path that repeats a name would take quadratic time. A query may hold spaces
 # and quotes: it ends before the version of HTTP, or with the line.
-_QUERY: Final = re.compile(rf'(/(?:{_NAMES})[^\s"?]{{0,200}})\?(?:.*(?= HTTP/)|.*)', re.IGNORECASE)
-_ROUTE: Final = re.compile(rf'/(?:{_NAMES})(?=[\s"\'?]|$)', re.IGNORECASE)
+_MASKED: Final = "***"
+_QUERY: Final = re.compile(
+    rf'(/(?:{_NAMES}|{re.escape(_MASKED)})[^\s"?]{{0,200}})\?(?:.*(?= HTTP/)|.*)', re.IGNORECASE
+)
+_ROUTE: Final = rf'/(?:{_NAMES})(?=[\s"\'?]|$)'
 
 
 def check_secrets(secret: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -41,9 +44,14 @@ def log_mask(secrets: Sequence[str]) -> LogMask:
     """Make the mask of a server's log records.
 
     An access log holds the path, and with it the secret, and the query, and with it numbers and
-    texts (§6). A server's errors quote requests that cannot be parsed.
+    texts (§6). A server's errors quote requests that cannot be parsed. A path with a secret is a
+    push of the gateway's, also where it is none of ours: whoever has entered it made a mistake.
     """
-    return LogMask([(spellings(*secrets), "***"), (_QUERY, r"\1")], of_ours=_ROUTE)
+    known = spellings(*secrets)
+    return LogMask(
+        [(known, _MASKED), (_QUERY, r"\1")],
+        of_ours=re.compile(f"{_ROUTE}|{known.pattern}", re.IGNORECASE),
+    )
 
 
 def callback_urls(

@@ -69,6 +69,8 @@ async def everything(receiver, secret: str) -> list[int]:
     # aiohttp quotes what it cannot parse, in its answer and in the error that it logs.
     raw = f"POST {prefix}/dlr/\xff HTTP/1.1\r\nHost: x\r\n\r\n"
     replies = [await receiver.send(raw.encode())]
+    chunked = f"POST {prefix}/dlr HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nprivate"
+    await receiver.send(chunked.encode())
     referer = f"http://x{inbound}"
     replies += [await receiver.request(*request, Referer=referer) for request in requests]
     return [reply.status for reply in replies]
