@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import re
 from collections import Counter
 
 import pytest
@@ -120,7 +121,7 @@ async def test_a_message_in_parts_is_finished(gateway, connect, caplog) -> None:
         await asyncio.sleep(0)
     assert len(gateway.received) == 3
     (record,) = [one for one in caplog.records if "caller was cancelled" in one.getMessage()]
-    assert "ended well (message ids: " in record.getMessage()
+    assert re.search(r" ended well \(message ids: [\w-]+, [\w-]+, [\w-]+\)$", record.getMessage())
     assert record.levelname == "INFO"
 
 
@@ -136,6 +137,21 @@ async def test_the_outcome_of_a_cancelled_send_is_logged(gateway, connect, caplo
     await gateway.until(lambda: not tasks_of(client))
     await asyncio.sleep(0)
     assert "the outcome of send is unknown (message ids: an-id)" in caplog.text
+    assert "(message ids: an-id)" in caplog.text
+
+
+async def test_the_refusal_of_a_cancelled_send_is_logged(gateway, connect, caplog) -> None:
+    """With the reason."""
+    gateway.gate.clear()
+    gateway.bodies["XMLInput.aspx"] = b"<RESPONSE><status>-3</status></RESPONSE>"
+    client = connect()
+    sending = asyncio.create_task(client.send(TEXT, Recipient(NUMBER, "an-id")))
+    await gateway.until(lambda: gateway.busy)
+    sending.cancel()
+    gateway.gate.set()
+    await gateway.until(lambda: not tasks_of(client))
+    await asyncio.sleep(0)
+    assert "failed: the gateway refused the message: -3 NOT_ENOUGH_CREDITS" in caplog.text
     assert "(message ids: an-id)" in caplog.text
 
 

@@ -71,8 +71,9 @@ def test_another_event_loop() -> None:
 
     asyncio.run(use())
     for call in (client.credits, client.aclose):
-        with pytest.raises(LocalProtocolError, match="within one asyncio"):
+        with pytest.raises(LocalProtocolError, match="within one asyncio") as caught:
             asyncio.run(call())
+        assert caught.value.field == "client"
 
 
 def test_a_client_that_was_not_used_can_be_closed_anywhere() -> None:
