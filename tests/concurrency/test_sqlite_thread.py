@@ -89,7 +89,7 @@ async def test_groups_are_bounded(writer, monkeypatch):
     statements = []
     release = await block(writer)
     works = [asyncio.ensure_future(writer.do(lambda c: c.set_trace_callback(statements.append)))]
-    works += [asyncio.ensure_future(writer.do(add(str(n)))) for n in range(24)]
+    works += [asyncio.ensure_future(writer.do(add(str(n)))) for n in range(20)]
     await asyncio.sleep(0)
     release.set()
     await asyncio.gather(*works)
@@ -111,6 +111,41 @@ async def test_a_failing_piece_does_not_fail_its_group(writer):
     assert [outcomes[0], outcomes[2]] == ["A", "B"]
     assert isinstance(outcomes[1], KeyError)
     assert await things(writer) == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", [sqlite3.OperationalError, sqlite3.DatabaseError])
+async def test_a_fault_of_the_file_in_one_piece(writer, kind):
+    """It is told as such, where SQLite goes on, and does not fail the group either."""
+
+    def work(connection: sqlite3.Connection) -> None:
+        add("half")(connection)
+        raise kind("disk I/O error")
+
+    release = await block(writer)
+    works = [asyncio.ensure_future(writer.do(piece)) for piece in (work, add("a"))]
+    await asyncio.sleep(0)
+    release.set()
+    fault, done = await asyncio.gather(*works, return_exceptions=True)
+    assert repr(fault) == "StorageUnavailableError('the file cannot be written: disk I/O error')"
+    assert done == "A"
+    assert await things(writer) == ["a"]
+
+
+async def test_damage_that_one_piece_meets(writer):
+    """It fails the group and all that comes after, even where SQLite would go on."""
+
+    def work(_: sqlite3.Connection) -> None:
+        fault = sqlite3.DatabaseError("database disk image is malformed")
+        fault.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise fault
+
+    release = await block(writer)
+    works = [asyncio.ensure_future(writer.do(piece)) for piece in (add("a"), work)]
+    await asyncio.sleep(0)
+    release.set()
+    faults = await asyncio.gather(*works, writer.do(add("b")), return_exceptions=True)
+    assert [type(fault) for fault in faults] == [StorageUnavailableError] * 3
+    assert all("damaged" in str(fault) for fault in faults)
 
 
 async def test_a_broken_rule_of_the_tables_is_the_callers(writer):
@@ -247,6 +282,15 @@ async def test_what_waits_is_finished_when_it_closes(tmp_path):
     await writer.aclose()
     async with writer:
         assert await things(writer) == ["a"]
+
+
+async def test_it_starts_once(writer):
+    """Nor does another start harm the work of the first."""
+    with pytest.raises(LocalProtocolError, match="open already") as caught:
+        writer.start()
+    assert caught.value.field == "path"
+    await writer.open()
+    assert await writer.do(add("a")) == "A"
 
 
 def test_a_loop_that_is_gone(tmp_path):
