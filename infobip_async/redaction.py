@@ -257,10 +257,6 @@ class SparseLogger(logging.LoggerAdapter[logging.Logger]):
 
     Whoever may push can provoke a line with each push. Lines are of one kind if their texts are
     equal before the arguments are put in.
-
-    Args:
-        logger: gets the lines.
-        clock: gives seconds.
     """
 
     def __init__(

@@ -329,13 +329,7 @@ def _outgoing(pair: object) -> Outgoing:
 
 
 def verdict_of(accepted: int, sent: int, message_ids: Iterable[str]) -> Verdict:
-    """Read what a reply says of a request.
-
-    Args:
-        accepted: how many of its items the gateway accepted.
-        sent: how many it had.
-        message_ids: theirs.
-    """
+    """Read what a reply says of a request."""
     if accepted >= sent:
         return Verdict(SendOutcome.SENT, answered=True)
     few = f"the gateway accepted {accepted} of {sent}, and does not say which"

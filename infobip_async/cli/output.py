@@ -116,11 +116,7 @@ Rows = TypeVar("Rows")
 
 @attrs.define
 class ThreadedWriter(Generic[Rows]):
-    """Has rows written by a thread, so that a reader that is slow holds nothing else up.
-
-    Attributes:
-        write: writes rows.
-    """
+    """Has rows written by a thread, so that a reader that is slow holds nothing else up."""
 
     write: Callable[[Rows], None]
     # One thread, so that what is written stays in order.

@@ -85,12 +85,7 @@ class Receiver:
 
 
 def receiver_options(what: str, *, default: str | None = None) -> tuple[Decorator, ...]:
-    """Make the options of a `Receiver`, for `options_of`.
-
-    Args:
-        what: says what comes in there.
-        default: address.
-    """
+    """Make the options of a `Receiver`, for `options_of`."""
     address = click.option(
         "--receive",
         callback=read_address,

@@ -136,14 +136,7 @@ def _without_traceback(make: Callable[[], T]) -> T:
 def _raise_outcome(
     name: str, fault: InfobipError, done: int, message_ids: tuple[str, ...]
 ) -> NoReturn:
-    """Raise the error that a failed exchange means to the caller, and log what an operator asks.
-
-    Args:
-        name: of the client's method.
-        fault: of the exchange.
-        done: exchanges of the same message that were carried out before.
-        message_ids: of all of them.
-    """
+    """Raise the error that a failed exchange means to the caller, and log what an operator asks."""
     if done or isinstance(fault, OutcomeUnknownError | RemoteProtocolError):
         why = f"{done} of several parts were sent, then" if done else "the outcome is unknown"
         ids, extra = (

@@ -37,12 +37,6 @@ class ReportQueue:
     The gateway gives each report once. So a report that its caller does not take, because it was
     cancelled or left its loop, waits for the next caller.
 
-    Args:
-        outcomes: makes the requests.
-        url: where reports are pulled.
-        credentials: of the account.
-        zone: the gateway's time zone; without it dates are naive.
-
     Attributes:
         waiting: the reports that nobody has taken.
     """

@@ -19,10 +19,6 @@ def erase(file: SqliteFile, work: Callable[[sqlite3.Connection], int]) -> int:
     place; so does what was deleted long before. Other processes may use a shared file meanwhile,
     and wait for a second or so for each gigabyte.
 
-    Args:
-        file: the file, which is closed afterwards.
-        work: forgets rows, and counts them.
-
     Returns:
         What the work returned.
 

@@ -50,13 +50,7 @@ class _Turn:
 
 
 class Outbox:
-    """Knows which changes handlers have not been given yet.
-
-    Args:
-        store: has the marks.
-        router: has the handlers.
-        clock: gives the time in seconds since the epoch.
-    """
+    """Knows which changes handlers have not been given yet."""
 
     def __init__(self, store: DeliveryStore, router: Router, clock: Callable[[], float]) -> None:
         self._store = store

@@ -40,11 +40,6 @@ class RunRecord:
     Each item is a delivery whose key is the item's, or its position. It is known as not sent
     before its turn, and gets its message id with the intent. Of two processes that make the same
     run at once, the one that met an item later sends it, and the other ends.
-
-    Args:
-        ledger: has the deliveries.
-        run: its name.
-        account: whose run it is.
     """
 
     def __init__(self, ledger: Ledger, run: str, account: str) -> None:

@@ -35,12 +35,7 @@ _logger = logger_of_faults("infobip_async.deliveries")
 
 @attrs.frozen
 class Sending:
-    """Sends messages whose deliveries are in a store.
-
-    Attributes:
-        client: sends them.
-        ledger: has the deliveries.
-    """
+    """Sends messages whose deliveries are in a store."""
 
     client: "InfobipClient"
     ledger: Ledger

@@ -82,13 +82,7 @@ _Decision = Callable[[SetAsidePush, frozenset[int]], Awaitable[None]]
 
 @attrs.define
 class DeadLetters:
-    """Lists the events that were set aside, and puts them back or discards them.
-
-    Attributes:
-        connection: to the broker.
-        subjects: the names of the streams.
-        storage: stores what is put back.
-    """
+    """Lists the events that were set aside, and puts them back or discards them."""
 
     connection: Connection
     subjects: messages.StreamSubjects

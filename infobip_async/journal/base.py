@@ -206,12 +206,7 @@ def place_of(set_aside: str) -> tuple[int, int]:
 
 @attrs.frozen
 class RowDigests:
-    """The digests of the rows of a push, by which repeated rows are found.
-
-    Attributes:
-        stored: the push.
-        digests: the digest of each row by its number.
-    """
+    """The digests of the rows of a push, by which repeated rows are found."""
 
     stored: StoredPush
     digests: Mapping[int, bytes]

@@ -106,14 +106,7 @@ def items_of(
     *,
     join: bool,
 ) -> list[Item]:
-    """Make items of the events of a push that are still to be handled.
-
-    Args:
-        stored: the push.
-        events: its events with their numbers.
-        repeated: the numbers of the events that came before.
-        join: whether parts of messages are to be joined.
-    """
+    """Make items of the events of a push that are still to be handled."""
     push = OpenPush(stored.id, 0, stored.push.trace_context)
     items = []
     arrived = stored.push.received_at

@@ -18,13 +18,7 @@ SECONDS_BETWEEN_COUNTS: Final = 10.0
 
 @attrs.define(eq=False)
 class Levels:
-    """Counts what is in a journal from time to time, if anybody asks.
-
-    Attributes:
-        watch: makes the metrics.
-        count: counts what is in the journal.
-        clock: gives the time in seconds since the epoch.
-    """
+    """Counts what is in a journal from time to time, if anybody asks."""
 
     watch: Watch
     count: Callable[[], Awaitable[JournalCounts]] = attrs.field(repr=False)

@@ -69,10 +69,6 @@ class Notes:
 
         A page may be too small for a batch of many pushes. If one of those without a note kills
         the process, the others are handled alone, and then it has a note.
-
-        Args:
-            page: the number of the worker, from 0.
-            rows: the events.
         """
         if self._map is None or page >= self._pages:
             return

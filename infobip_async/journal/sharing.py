@@ -71,15 +71,7 @@ class SharedStorage(Storage, Protocol):
 
 @attrs.define(eq=False)
 class Turns:
-    """Takes turns with other processes at handling what a storage holds.
-
-    Attributes:
-        storage: holds the pushes.
-        turn: the lock of the process that handles.
-        router: where the events go.
-        decode: reads a push.
-        settings: how events are handled.
-    """
+    """Takes turns with other processes at handling what a storage holds."""
 
     storage: SharedStorage
     turn: FileLock

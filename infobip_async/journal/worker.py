@@ -89,14 +89,7 @@ class _Handled:
 
 
 class JournalWorker:
-    """Hands what a storage holds to a router, as a context.
-
-    Args:
-        storage: holds the pushes.
-        router: where the events go.
-        decode: reads a push.
-        settings: how events are handled.
-    """
+    """Hands what a storage holds to a router, as a context."""
 
     def __init__(
         self, storage: Storage, router: Router, decode: Decode, settings: HandlerSettings

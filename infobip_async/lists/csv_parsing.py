@@ -29,11 +29,7 @@ _LONG_NUMBER: Final = re.compile("[0-9]{9}")
 
 @attrs.define
 class LineRows:
-    """The rows of a list that has one number a line; blank lines are passed over.
-
-    Attributes:
-        read_number: reads each number.
-    """
+    """The rows of a list that has one number a line; blank lines are passed over."""
 
     read_number: ReadNumber
     _line: int = attrs.field(default=0, init=False)

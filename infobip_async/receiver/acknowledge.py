@@ -156,13 +156,7 @@ class HandleThenAck:
 
 @attrs.define
 class StoreThenAck:
-    """Has a journal store pushes, and hand them to a router after they were acknowledged.
-
-    Attributes:
-        journal: stores the pushes.
-        router: where the events go.
-        settings: how pushes are read.
-    """
+    """Has a journal store pushes, and hand them to a router after they were acknowledged."""
 
     journal: Journal
     router: Router

@@ -77,12 +77,7 @@ class HandsetMessage:
         return number not in self._by_number
 
     def add(self, number: int, message: SentMessage) -> None:
-        """Take a part in.
-
-        Args:
-            number: the place of the part, from 1.
-            message: the part.
-        """
+        """Take a part in."""
         self._joined = None
         self._by_number[number] = message
 
@@ -137,14 +132,7 @@ def shown(messages: Iterable[SentMessage]) -> list[HandsetMessage]:
 
 @attrs.frozen(kw_only=True)
 class Sought:
-    """What a message must be to be the one that is looked for; None for anything.
-
-    Attributes:
-        to: the recipient.
-        sender: the sender.
-        text: the whole text.
-        contains: a text inside the text.
-    """
+    """What a message must be to be the one that is looked for; None for anything."""
 
     to: str | None = None
     sender: str | None = None

@@ -17,13 +17,7 @@ from infobip_async.simulator.records import Exchange, Operation, Report, SentMes
 
 @attrs.define(eq=False)
 class Reporter:
-    """Starts the reports of each request.
-
-    Attributes:
-        gateway: knows when reports are due, and keeps those for a pull.
-        faults: what becomes of them.
-        pusher: pushes them.
-    """
+    """Starts the reports of each request."""
 
     gateway: Gateway
     faults: Faults

@@ -58,11 +58,7 @@ def harmless(tell: Callable[P, None]) -> Callable[P, None]:
 
 
 class Instruments:
-    """Makes each instrument when it is first used: a meter warns of one that is made twice.
-
-    Args:
-        meter: makes them.
-    """
+    """Makes each instrument when it is first used: a meter warns of one that is made twice."""
 
     def __init__(self, meter: Any) -> None:  # noqa: ANN401 - its package may be missing
         self._meter = meter

@@ -134,11 +134,7 @@ class _NotTakenError(InfobipError):
 
 @attrs.define
 class _Refusals:
-    """Refuses other events, so that the gateway sends them again, and says so once.
-
-    Attributes:
-        bar: where it is said.
-    """
+    """Refuses other events, so that the gateway sends them again, and says so once."""
 
     bar: ProgressBar
     _told: bool = attrs.field(default=False, init=False)

@@ -113,11 +113,7 @@ class Options:
         return self.job is not None and Path(self.job).exists()
 
     def template(self, text: str | None) -> str | None:
-        """The text for everyone, with the names of columns in braces.
-
-        Args:
-            text: of the option ``--text``.
-        """
+        """The text for everyone, with the names of columns in braces."""
         return text if self.text_column is None else f"{{{self.text_column}}}"
 
     def excluded(self, country: str | None) -> frozenset[str]:
@@ -206,13 +202,7 @@ options: Final = options_of(
 
 @attrs.define
 class _Outcomes:
-    """Writes outcomes, and counts those that were sent by country.
-
-    Attributes:
-        rows: writes.
-        reading: says which columns are passed through.
-        countries: numbers that were sent to.
-    """
+    """Writes outcomes, and counts those that were sent by country."""
 
     rows: RowWriter
     reading: ListOptions

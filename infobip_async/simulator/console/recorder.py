@@ -92,12 +92,7 @@ class Recorder:
     # --- what happens -----------------------------------------------------------------------
 
     def arrived(self, arrival: Arrival, credits: float) -> None:  # noqa: A002 - the document's word
-        """Take a request in.
-
-        Args:
-            arrival: the request.
-            credits: what it cost.
-        """
+        """Take a request in."""
         messages, lookups = arrival.exchange.messages, arrival.exchange.lookups
         self._count(
             arrival.at,

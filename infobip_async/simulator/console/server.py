@@ -60,12 +60,7 @@ def _files() -> Mapping[str, bytes]:
 
 @attrs.frozen(eq=False)
 class Console:
-    """Serves the console under its prefix.
-
-    Attributes:
-        desk: the simulator, and what happened.
-        guard: who may ask.
-    """
+    """Serves the console under its prefix."""
 
     desk: Desk
     guard: Guard

@@ -202,14 +202,7 @@ def request(number: int, arrival: Arrival) -> Object:
 
 @attrs.define
 class PhoneLine:
-    """One line of the list of conversations.
-
-    Attributes:
-        number: the handset's.
-        latest: the last message to it, or from it.
-        at: when that was.
-        messages: how many there are.
-    """
+    """One line of the list of conversations."""
 
     number: str
     latest: SentMessage | Inbound
