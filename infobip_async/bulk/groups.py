@@ -60,6 +60,7 @@ class Group:
         suffixes: are appended to an item's message id, one for each request that carries it.
         most: items that the group takes.
         entries: the items, in order.
+        timer: closes the group when its items have waited long enough.
     """
 
     message: Message
@@ -68,7 +69,7 @@ class Group:
     most: int
     entries: list[Entry] = attrs.field(factory=list, init=False)
     _numbers: set[str] = attrs.field(factory=set, init=False)
-    _timer: asyncio.TimerHandle = attrs.field(init=False)
+    timer: asyncio.TimerHandle = attrs.field(init=False)
 
     @property
     def full(self) -> bool:
@@ -84,14 +85,6 @@ class Group:
         ids = tuple(f"{recipient.message_id}{suffix}" for suffix in self.suffixes)
         self.entries.append(Entry(item, key, recipient, ids))
         self._numbers.add(recipient.msisdn)
-
-    def close_after(self, seconds: float, close: Callable[["Group"], None]) -> None:
-        """Have the group closed after a time, unless `cancel_timer` is called before."""
-        self._timer = asyncio.get_running_loop().call_later(seconds, close, self)
-
-    def cancel_timer(self) -> None:
-        """Forget the time of `close_after`: the caller closes the group."""
-        self._timer.cancel()
 
 
 class Groups:
@@ -151,11 +144,12 @@ class Groups:
         if len(self._open) >= OPEN_GROUPS:
             self._close(next(iter(self._open.values())))
         self._open[message] = group
-        group.close_after(self._batch_age, self._close)
+        loop = asyncio.get_running_loop()
+        group.timer = loop.call_later(self._batch_age, self._close, group)
         return group
 
     def _close(self, group: Group) -> None:
-        group.cancel_timer()
+        group.timer.cancel()
         del self._open[group.message]
         self._send(group)
 

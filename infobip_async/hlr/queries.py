@@ -72,10 +72,6 @@ class _Query:
     doubt: InfobipError | None = None
     refused: bool = False
 
-    def of(self, batch: Batch) -> "_Query":
-        """A query of other numbers of this one, to be treated likewise."""
-        return _Query(batch, self.timeout, self.repetitions, self.doubt, self.refused)
-
 
 def _pass(_: BaseException) -> None:
     """Nobody wants to know."""
@@ -175,7 +171,7 @@ class Queries:
             while not batch.replied:
                 count = await self._flow.enter(len(batch.destinations))
                 if count < len(batch.destinations):
-                    self._start(query.of(batch.split(count)))
+                    self._start(attrs.evolve(query, batch=batch.split(count)))
                 if not self._goes_out_again(query, await self._submit(query)):
                     return
         except ClosedError as closed:

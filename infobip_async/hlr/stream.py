@@ -159,7 +159,6 @@ class Stream:
 
     async def stop(self, wait: float | None = None) -> None:
         """Read and send nothing more, and wait for what is out, up to ``stop_timeout``."""
-        self._refuse()
         await self._leave(self._settings.stop_timeout if wait is None else wait)
 
     async def _leave(self, wait: float) -> None:

@@ -362,6 +362,14 @@ class Connection:
         answer = await self.request(f"$JS.API.DIRECT.GET.{stream}.{subject}")
         return None if (answer.headers or {}).get(Header.STATUS.value) == "404" else answer
 
+    async def purge(self, stream: str, subject: str) -> None:
+        """Delete the messages of a subject.
+
+        Raises:
+            StorageUnavailableError: no answer came.
+        """
+        await self.call(lambda js: js.purge_stream(stream, subject=subject))
+
     async def ensure_stream(self, config: StreamConfig) -> StreamInfo:
         """Get the state of a stream, which is created if it is missing."""
         name = config.name or ""

@@ -24,14 +24,13 @@ from typing import Final, Self
 
 import attrs
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 
 from infobip_async.concurrency.tasks import LastingTasks
 from infobip_async.deliveries.records import DeliveryKey, DeliveryRef, StoredDelivery
 from infobip_async.deliveries.store import Change, Changed, DeliveryQuery
 from infobip_async.errors import LocalProtocolError
-from infobip_async.jetstream.connection import ConflictError, Connection
+from infobip_async.jetstream.connection import ConflictError, Connection, sequence_of
 from infobip_async.jetstream.consumers import OrderedConsumer
 from infobip_async.jetstream.messages import check_name
 from infobip_async.jetstream.options import Servers, connect_options
@@ -39,7 +38,6 @@ from infobip_async.jetstream.options import Servers, connect_options
 _LEADS_TO: Final = b">"
 _CHANGED: Final = "Infobip-Changed"
 """The header of entries whose delivery has another state than before, with whose change that is."""
-_SEQUENCE: Final = "Nats-Sequence"
 _READ_AHEAD: Final = 500
 _IDLE_SECONDS: Final = 2.0
 
@@ -121,7 +119,7 @@ class NatsDeliveryStore:
         message = await self._connection.last_message(self._stream, subject)
         if message is None:
             return b"", 0
-        return message.data, int((message.headers or {})[_SEQUENCE])
+        return message.data, sequence_of(message)
 
     async def _find(self, ref: DeliveryRef) -> _Entry:
         data, revision = await self._read(self._subject(ref))
@@ -189,7 +187,7 @@ class NatsDeliveryStore:
         refs: set[DeliveryRef] = {before.ref, *_refs(before)}
         kept: set[DeliveryRef] = {after.ref, *_refs(after)} if after else set()
         for ref in refs - kept:
-            await self._connection.call(partial(_purge, self._stream, self._subject(ref)))
+            await self._connection.purge(self._stream, self._subject(ref))
 
     # --- many deliveries ---
 
@@ -260,7 +258,3 @@ def _refs(one: StoredDelivery) -> set[DeliveryRef]:
     """The ids that a delivery is found by."""
     ids: set[DeliveryRef] = {*one.ids, one.message_id}
     return ids - {""}
-
-
-async def _purge(stream: str, subject: str, js: JetStreamContext) -> None:
-    await js.purge_stream(stream, subject=subject)

@@ -27,8 +27,9 @@ from infobip_async.errors import RemoteProtocolError
 from infobip_async.jetstream import messages
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.consumers import OrderedConsumer
-from infobip_async.jetstream.journal import DEDUP_WINDOW, declare_pushes
+from infobip_async.jetstream.journal import declare_pushes
 from infobip_async.jetstream.options import Servers, connect_options
+from infobip_async.journal.base import DEDUP_WINDOW
 from infobip_async.protocol.exchange import PushKind
 from infobip_async.protocol.push import PushFormat, decode
 from infobip_async.redaction import SparseLogger, logger_of_faults

@@ -30,7 +30,6 @@ from typing import Final, Self, get_args
 
 import attrs
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
@@ -292,12 +291,8 @@ class HlrJob:
         """
         stream, consumer = self._subjects.stream, self._subjects.consumer
         for subject in self._subjects.all:
-            await self._connection.call(partial(_purge, stream, subject))
+            await self._connection.purge(stream, subject)
         try:
             await self._connection.call(lambda js: js.delete_consumer(stream, consumer))
         except NotFoundError:  # no worker has started
             return
-
-
-async def _purge(stream: str, subject: str, js: JetStreamContext) -> None:
-    await js.purge_stream(stream, subject=subject)

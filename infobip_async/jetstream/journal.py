@@ -74,15 +74,12 @@ from infobip_async.jetstream.dead_letters import DeadLetters
 from infobip_async.jetstream.messages import StreamSubjects
 from infobip_async.jetstream.options import Servers, connect_options
 from infobip_async.jetstream.storage import CONSUMER, NatsStorage
-from infobip_async.journal.base import Decode, JournalCounts, SetAside, State
+from infobip_async.journal.base import DEDUP_WINDOW, Decode, JournalCounts, SetAside, State
 from infobip_async.journal.levels import SECONDS_BETWEEN_COUNTS, Levels
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.journal.worker import JournalWorker
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.router import Router
-
-DEDUP_WINDOW: Final = 26 * 3600.0
-"""Seconds; the gateway sends again for a little more than 24 hours (§3.1)."""
 
 _PURGE_SECONDS: Final = 600.0
 _SET_ASIDE_DEDUP_WINDOW: Final = 3600.0  # the worker repeats a store for much less than that

@@ -24,6 +24,7 @@ from infobip_async.deliveries.records import DeliveryKey, StoredDelivery
 from infobip_async.deliveries.store import Change, DeliveryQuery, DeliveryStore
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models.events import DeliveryReport, DeliveryStatus
+from infobip_async.testing.journals import expect
 
 StoreCheck = Callable[[Callable[[], DeliveryStore]], Awaitable[None]]
 """A coroutine function that is given what makes a store on an engine, and raises
@@ -65,12 +66,12 @@ async def check_deliveries_are_found(make: Callable[[], DeliveryStore]) -> None:
     alone = attrs.evolve(_message(2), key=None)
     async with make() as store:
         done = await store.update([(one.ref, _to(one)), (alone.ref, _to(alone))])
-        _expect(list(done) == [(None, one), (None, alone)], "a change gives what it changed")
+        expect(list(done) == [(None, one), (None, alone)], "a change gives what it changed")
         for ref in ("id-1", "id-1-1", "id-1-2", DeliveryKey("key-1")):
-            _expect(await _found(store, ref) == one, f"not found by {ref!r}")
-        _expect(await _found(store, "id-2") == alone, "not found without a key")
+            expect(await _found(store, ref) == one, f"not found by {ref!r}")
+        expect(await _found(store, "id-2") == alone, "not found without a key")
         for stranger in ("id-3", "key-1", DeliveryKey("id-1"), DeliveryKey("key-1", "run")):
-            _expect(await _found(store, stranger) is None, f"found by {stranger!r}")
+            expect(await _found(store, stranger) is None, f"found by {stranger!r}")
 
 
 async def check_values_are_kept(make: Callable[[], DeliveryStore]) -> None:
@@ -101,7 +102,7 @@ async def check_values_are_kept(make: Callable[[], DeliveryStore]) -> None:
     )
     async with make() as store:
         await store.update([(one.ref, _to(one))])
-        _expect(await _found(store, _ODD) == one, "another value came back")
+        expect(await _found(store, _ODD) == one, "another value came back")
 
 
 async def check_positions_are_no_keys(make: Callable[[], DeliveryStore]) -> None:
@@ -110,8 +111,8 @@ async def check_positions_are_no_keys(make: Callable[[], DeliveryStore]) -> None
     named = StoredDelivery(key=DeliveryKey("1", "run"), created_at=2.0)
     async with make() as store:
         await store.update([(position.ref, _to(position)), (named.ref, _to(named))])
-        _expect(await _found(store, DeliveryKey(1, "run")) == position, "a position was lost")
-        _expect(await _found(store, DeliveryKey("1", "run")) == named, "a key was lost")
+        expect(await _found(store, DeliveryKey(1, "run")) == position, "a position was lost")
+        expect(await _found(store, DeliveryKey("1", "run")) == named, "a key was lost")
 
 
 async def check_ids_that_change(make: Callable[[], DeliveryStore]) -> None:
@@ -122,11 +123,11 @@ async def check_ids_that_change(make: Callable[[], DeliveryStore]) -> None:
         await store.update([(first.ref, _to(first))])
         await store.update([(first.ref, _to(second))])
         for old in ("id-1", "id-1-1", "id-1-2"):
-            _expect(await _found(store, old) is None, "found by an id that it has no more")
-        _expect(await _found(store, "id-2") == second, "not found by its new id")
+            expect(await _found(store, old) is None, "found by an id that it has no more")
+        expect(await _found(store, "id-2") == second, "not found by its new id")
         await store.update([("id-2", _to(None))])
         for ref in ("id-2", DeliveryKey("key-1")):
-            _expect(await _found(store, ref) is None, "found although it was removed")
+            expect(await _found(store, ref) is None, "found although it was removed")
 
 
 async def check_an_id_belongs_to_one(make: Callable[[], DeliveryStore]) -> None:
@@ -137,8 +138,8 @@ async def check_an_id_belongs_to_one(make: Callable[[], DeliveryStore]) -> None:
         try:
             await store.update([(other.ref, _to(other))])
         except LocalProtocolError:
-            _expect(await _found(store, "id-1") == one, "the first delivery was changed")
-            _expect(await _found(store, other.ref) is None, "the second delivery was stored")
+            expect(await _found(store, "id-1") == one, "the first delivery was changed")
+            expect(await _found(store, other.ref) is None, "the second delivery was stored")
         else:
             raise AssertionError("two deliveries have one id")
 
@@ -154,7 +155,7 @@ async def check_changes_at_once(make: Callable[[], DeliveryStore]) -> None:
         await store.update([(one.ref, _to(one))])
         await asyncio.gather(*(store.update([("id-1", count)]) for _ in range(_WRITERS)))
         after = await _found(store, "id-1")
-    _expect(after is not None and after.changes == _WRITERS, "a change was lost")
+    expect(after is not None and after.changes == _WRITERS, "a change was lost")
 
 
 async def check_scans(make: Callable[[], DeliveryStore]) -> None:
@@ -181,7 +182,7 @@ async def check_scans(make: Callable[[], DeliveryStore]) -> None:
         await store.update([(one.ref, _to(one)) for one in several])
         for query, ids in queries:
             found = [one.message_id async for one in store.scan(query)]
-            _expect(sorted(found) == sorted(ids), f"{query} finds {found}")
+            expect(sorted(found) == sorted(ids), f"{query} finds {found}")
 
 
 async def check_counts_and_deletes(make: Callable[[], DeliveryStore]) -> None:
@@ -199,11 +200,11 @@ async def check_counts_and_deletes(make: Callable[[], DeliveryStore]) -> None:
         await store.update([(one.ref, _to(one)) for one in several])
         counts = {name: count for name, count in (await store.counts()).items() if count}
         expected = {"under way": 2, "delivered": 1, "contradictions": 1}
-        _expect(counts == expected, f"counted {counts}")
-        _expect(await store.delete(DeliveryQuery(is_final=False)) == 2, "deleted others")  # noqa: PLR2004 - two
+        expect(counts == expected, f"counted {counts}")
+        expect(await store.delete(DeliveryQuery(is_final=False)) == 2, "deleted others")  # noqa: PLR2004 - two
         for ref in ("id-1", "id-2", "a", "b", DeliveryKey("key-1")):
-            _expect(await _found(store, ref) is None, "found although it was deleted")
-        _expect(await _found(store, "id-3") == several[2], "too much was deleted")
+            expect(await _found(store, ref) is None, "found although it was deleted")
+        expect(await _found(store, "id-3") == several[2], "too much was deleted")
 
 
 async def check_others_are_heard(make: Callable[[], DeliveryStore]) -> None:
@@ -217,16 +218,10 @@ async def check_others_are_heard(make: Callable[[], DeliveryStore]) -> None:
         async with asyncio.timeout(_SECONDS):
             heard = asyncio.ensure_future(anext(here.follow()))
             await there.update([("id-1", _to(moved))])
-            _expect(await heard == moved, "another delivery was heard of")
-        _expect(await _found(here, "id-1") == moved, "not found in another store")
+            expect(await heard == moved, "another delivery was heard of")
+        expect(await _found(here, "id-1") == moved, "not found in another store")
     async with make() as later:
-        _expect(await _found(later, "id-1") == moved, "lost with the store that wrote it")
-
-
-def _expect(condition: bool, otherwise: str) -> None:
-    """Assert, though the interpreter is told to pass over assertions."""
-    if not condition:
-        raise AssertionError(otherwise)
+        expect(await _found(later, "id-1") == moved, "lost with the store that wrote it")
 
 
 STORE_CHECKS: Final[Sequence[StoreCheck]] = (

@@ -151,14 +151,14 @@ async def check_pushes_are_handled(engine: Engine) -> None:
         for number in numbers:
             await _put(journal, report_on(number), engine.seconds)
         await seen.wait_for(numbers, engine.seconds)
-    _expect(max(seen.numbers.values()) == 1, "handled more than once")
+    expect(max(seen.numbers.values()) == 1, "handled more than once")
 
 
 async def check_put_then_crash(engine: Engine) -> None:
     """What was put is handled, although the process is killed before it could do so."""
     numbers = some_numbers()
     put = await asyncio.to_thread(_killed, engine, numbers)
-    _expect(put == numbers, f"put before the crash: {len(put)} of {len(numbers)}")
+    expect(put == numbers, f"put before the crash: {len(put)} of {len(numbers)}")
     seen = Seen()
     async with _serving(engine, seen):
         await seen.wait_for(numbers, engine.seconds)
@@ -229,7 +229,7 @@ async def check_clean_stop(engine: Engine) -> None:
             await asyncio.wait_for(begun.wait(), engine.seconds)
             limit.reschedule(asyncio.get_running_loop().time() + engine.seconds)
     except TimeoutError:
-        _expect(not limit.expired(), "the stop waits for handlers for too long")
+        expect(not limit.expired(), "the stop waits for handlers for too long")
         raise
     seen = Seen()
     async with _serving(engine, seen):
@@ -246,7 +246,7 @@ async def check_same_push_twice(engine: Engine) -> None:
         await _put(journal, report_on(last), engine.seconds)
         await seen.wait_for([report, sms, last], engine.seconds)
         await _until(lambda: seen.numbers[sms] == 2, engine.seconds)  # noqa: PLR2004 - twice
-    _expect(seen.numbers[report] == 1, "a report that came again was handled again")
+    expect(seen.numbers[report] == 1, "a report that came again was handled again")
 
 
 async def check_same_push_after_restart(engine: Engine) -> None:
@@ -258,7 +258,7 @@ async def check_same_push_after_restart(engine: Engine) -> None:
             for number in (first, *also):
                 await _put(journal, report_on(number), engine.seconds)
             await seen.wait_for([first, *also], engine.seconds)
-    _expect(seen.numbers[first] == 1, "a report that came again was handled again")
+    expect(seen.numbers[first] == 1, "a report that came again was handled again")
 
 
 async def check_failed_handlers_are_tried_again(engine: Engine) -> None:
@@ -275,7 +275,7 @@ async def check_failed_handlers_are_tried_again(engine: Engine) -> None:
         for number in (bad, good):
             await _put(journal, report_on(number), engine.seconds)
         await seen.wait_for([good, bad], engine.seconds)
-    _expect(not faults, "a handler that failed was not called again")
+    expect(not faults, "a handler that failed was not called again")
 
 
 async def check_odd_ends_of_handlers(engine: Engine) -> None:
@@ -319,7 +319,7 @@ async def check_engine_away_and_back(engine: Engine) -> None:
         await seen.wait_for(numbers[:1], engine.seconds)
         await engine.away()
         taken = [number for number in numbers[1:4] if await _takes(journal, number, engine)]
-        _expect(taken == (numbers[1:4] if engine.stores_while_away else []), f"taken: {taken}")
+        expect(taken == (numbers[1:4] if engine.stores_while_away else []), f"taken: {taken}")
         await engine.back()
         for number in numbers[4:]:
             await _put(journal, report_on(number), engine.seconds)
@@ -334,13 +334,13 @@ async def check_engine_away_at_start(engine: Engine) -> None:
     await engine.away()
     async with _serving(engine, seen) as journal:
         taken = [number for number in numbers[:1] if await _takes(journal, number, engine)]
-        _expect(taken == (numbers[:1] if engine.stores_while_away else []), f"taken: {taken}")
+        expect(taken == (numbers[:1] if engine.stores_while_away else []), f"taken: {taken}")
         await engine.back()
         await _put(journal, report_on(numbers[1]), engine.seconds)
         await seen.wait_for([*taken, numbers[1]], engine.seconds)
 
 
-def _expect(condition: bool, otherwise: str) -> None:
+def expect(condition: bool, otherwise: str) -> None:
     """Assert, though the interpreter is told to pass over assertions."""
     if not condition:
         raise AssertionError(otherwise)

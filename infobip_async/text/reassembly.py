@@ -39,7 +39,22 @@ class Parts:
 
     def join(self) -> InboundSms:
         """Make one message of the parts that have arrived."""
-        return _join(self)
+        numbered = sorted(self.by_number.items())
+        ordered = [sms for _, sms in numbered]
+        runs = [[sms for _, (_, sms) in run] for _, run in groupby(enumerate(numbered), _run_of)]
+        decoded = [_decode(run) for run in runs]
+        texts = [text for text, _ in decoded if text is not None]
+        octets = [sms.data for sms in ordered if sms.data is not None]
+        header = ordered[0].udh
+        return attrs.evolve(
+            ordered[0],
+            text="".join(texts) if len(texts) == len(runs) else None,
+            data=b"".join(octets) if len(octets) == len(ordered) else None,
+            damaged=any(damaged for _, damaged in decoded),
+            udh=udh.without_concatenation(header) if header else None,
+            parts=self.total,
+            missing=self.missing,
+        )
 
     def join_or_refuse(self) -> InboundSms | UnreadableRow:
         """Make one message of the parts that have arrived, whoever has written them.
@@ -199,26 +214,6 @@ def _pop_due(messages: OrderedDict[_Key, Parts], now: float) -> list[Parts]:
     while messages and next(iter(messages.values())).deadline <= now:
         due.append(messages.popitem(last=False)[1])
     return due
-
-
-def _join(parts: Parts) -> InboundSms:
-    """Make one message of the parts that have arrived."""
-    numbered = sorted(parts.by_number.items())
-    ordered = [sms for _, sms in numbered]
-    runs = [[sms for _, (_, sms) in run] for _, run in groupby(enumerate(numbered), _run_of)]
-    decoded = [_decode(run) for run in runs]
-    texts = [text for text, _ in decoded if text is not None]
-    octets = [sms.data for sms in ordered if sms.data is not None]
-    header = ordered[0].udh
-    return attrs.evolve(
-        ordered[0],
-        text="".join(texts) if len(texts) == len(runs) else None,
-        data=b"".join(octets) if len(octets) == len(ordered) else None,
-        damaged=any(damaged for _, damaged in decoded),
-        udh=udh.without_concatenation(header) if header else None,
-        parts=parts.total,
-        missing=parts.missing,
-    )
 
 
 def _run_of(item: tuple[int, tuple[int, InboundSms]]) -> tuple[object, ...]:
