@@ -265,6 +265,27 @@ async def test_what_a_stopped_worker_had_goes_to_another_at_once(bench: Bench) -
     assert not bench.events[1].possible_duplicate
 
 
+async def test_no_purge_keeps_what_a_stopped_worker_gave_back_from_others(bench: Bench) -> None:
+    """The broker would forget that it was given back, and so it would come after `ack_wait`."""
+    hung = asyncio.Event()
+
+    async def hang(_: Event) -> None:
+        hung.set()
+        await asyncio.Event().wait()
+
+    bench.act = hang
+    async with AsyncExitStack() as stack:
+        journal = await bench.start(stack, ack_wait=10 * LIMIT)
+        await journal.put(post("1"))
+        await hung.wait()
+    async with bench.journal() as journal:
+        assert not await journal.purge()
+    bench.act = lambda _: None
+    journal = await bench.start()
+    await until(lambda: bench.numbers == ["1"])
+    await found(True, journal.purge)  # noqa: FBT003 - the outcome
+
+
 async def test_a_post_that_workers_die_of_is_a_dead_letter(bench: Bench) -> None:
     """It does not go round for ever."""
     hung = asyncio.Event()
