@@ -75,6 +75,7 @@ from infobip_async.jetstream.dead_letters import DeadLetters
 from infobip_async.jetstream.messages import StreamSubjects
 from infobip_async.jetstream.options import Servers, connect_options
 from infobip_async.jetstream.storage import CONSUMER, NatsStorage
+from infobip_async.jetstream.suspects import SECONDS_KEPT
 from infobip_async.journal.base import DEDUP_WINDOW, Decode, JournalCounts, SetAside, State
 from infobip_async.journal.levels import SECONDS_BETWEEN_COUNTS, Levels
 from infobip_async.journal.settings import HandlerSettings
@@ -84,6 +85,7 @@ from infobip_async.router import Router
 
 _PURGE_SECONDS: Final = 600.0
 _SECONDS_UNTIL_WORKERS_WAIT: Final = 10.0
+_SUSPECTS_DEDUP_WINDOW: Final = 1.0  # none has an id
 _SET_ASIDE_DEDUP_WINDOW: Final = 3600.0  # the worker repeats a store for much less than that
 _DEFAULT_SETTINGS: Final = HandlerSettings()
 
@@ -93,8 +95,8 @@ _logger = logging.getLogger("infobip_async.jetstream")
 class NatsJournal:
     """Stores accepted pushes in NATS JetStream until one of several workers has handled them.
 
-    It creates the streams ``<stream>`` and ``<stream>_set_aside`` and a durable consumer on the
-    broker if they are missing. It leaves existing ones as they are.
+    It creates the streams ``<stream>``, ``<stream>_set_aside`` and ``<stream>_suspects`` and a
+    durable consumer on the broker if they are missing. It leaves existing ones as they are.
 
     To look into a journal without serving it, use the journal itself as a context manager.
 
@@ -107,9 +109,10 @@ class NatsJournal:
         replicas: copies of the streams in a cluster of brokers: 1, 3 or 5.
         settings: how events are handled.
         ack_wait: seconds after which the broker gives the pushes of a worker that died to others.
-        max_deliveries: times that a push is given to workers before it is a dead letter. From the
-            third time on its events are handled while nothing else in the process is, since one
-            of them may be what kills the workers.
+        max_deliveries: times that a push is given to workers before all of it is a dead letter.
+            From the third time on its events are handled one by one, while nothing else in the
+            process is. An event that its process dies of three times thereby is a dead letter;
+            the others of its push are not.
         dedup_window: seconds that a push is kept after it was handled, and recognised if it comes
             again.
 
@@ -317,6 +320,10 @@ class NatsJournal:
         config.subjects = [
             self._subjects.set_aside(state.value) for state in State if state.set_aside
         ]
+        await connection.ensure_stream(config)
+        config = _stream(self._subjects.suspects_stream, self._replicas, _SUSPECTS_DEDUP_WINDOW)
+        config.subjects = [self._subjects.suspect()]
+        config.max_msgs_per_subject, config.max_age = 1, SECONDS_KEPT
         await connection.ensure_stream(config)
         await self._storage.declare()
 

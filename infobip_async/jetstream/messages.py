@@ -74,6 +74,11 @@ class StreamSubjects:
         return f"{self.stream}_set_aside"
 
     @property
+    def suspects_stream(self) -> str:
+        """The stream of what became of the events of pushes that workers may have died of."""
+        return f"{self.stream}_suspects"
+
+    @property
     def pushes(self) -> str:
         """The subjects of all pushes."""
         return f"{self.stream}.push.*"
@@ -81,6 +86,10 @@ class StreamSubjects:
     def push(self, kind: PushKind) -> str:
         """The subject of pushes of a kind."""
         return f"{self.stream}.push.{kind.value}"
+
+    def suspect(self, name: str = "*") -> str:
+        """The subject of a push that workers may have died of; of all without a name."""
+        return f"{self.stream}.suspects.{name}"
 
     def set_aside(self, state: str, kind: str = "*") -> str:
         """The subject of pushes with events in a state; of all kinds without one."""

@@ -15,6 +15,7 @@ from infobip_async.errors import StorageUnavailableError
 from infobip_async.jetstream import messages
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.lease import Lease
+from infobip_async.jetstream.suspects import SuspectPushes
 from infobip_async.journal.base import WHOLE_PUSH, EventState, RowDigests, State, StoredPush
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.redaction import SparseLogger
@@ -35,7 +36,8 @@ class NatsStorage:
     """See `infobip_async.journal.base.Storage`.
 
     What became of an event is in memory until all events of its push are done with. If this
-    process dies before that, the broker gives the push, and all its events, to another one.
+    process dies before that, the broker gives the push, and all its events, to another one. After
+    two such deaths, what becomes of each event of the push is on the broker, too.
 
     Attributes:
         connection: to the broker.
@@ -57,6 +59,7 @@ class NatsStorage:
     _set_aside: defaultdict[int, dict[int, EventState]] = attrs.field(
         init=False, factory=lambda: defaultdict(dict)
     )
+    _suspects: SuspectPushes = attrs.field(init=False)
     _waiting: deque[StoredPush] = attrs.field(init=False, factory=deque)
     _arrived: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
     _taken: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
@@ -71,6 +74,10 @@ class NatsStorage:
             ack_wait=self.ack_wait,
             max_in_hand=_MAX_IN_HAND,
         )
+
+    @_suspects.default
+    def _make_suspects(self) -> SuspectPushes:
+        return SuspectPushes(self.connection, self.subjects)
 
     # --- what a journal asks of its storage ---
 
@@ -127,6 +134,7 @@ class NatsStorage:
     async def record(self, states: Sequence[EventState]) -> None:
         """Acknowledge the pushes whose events are all done with."""
         ours = [one for one in states if one.push_id in self._lease]
+        await self._suspects.record(ours)
         for one in ours:
             if one.state.set_aside:
                 self._set_aside[one.push_id][one.number] = one
@@ -144,6 +152,7 @@ class NatsStorage:
                 await self._store_set_aside(self._lease[sequence], state, several)
         await self._lease.acknowledge(sequence)
         self._set_aside.pop(sequence, None)
+        await self._suspects.remove(sequence)
 
     async def _store_set_aside(
         self, message: Msg, state: State, events: Sequence[EventState]
@@ -201,6 +210,7 @@ class NatsStorage:
         finally:
             self._waiting.clear()
             self._set_aside.clear()
+            self._suspects.clear()
 
     async def _capacity(self) -> int:
         while len(self._waiting) > _MAX_WAITING // 2:
@@ -218,6 +228,14 @@ class NatsStorage:
         if message.metadata.num_delivered > self.max_deliveries:
             await self._give_up(message)
             return
+        if message.metadata.num_delivered > _TIMES_WITH_OTHERS:
+            try:
+                states = await self._suspects.add(message)
+            except StorageUnavailableError:
+                self._lease.drop(stored.id)  # it comes again
+                return
+            # What the broker has given out again and again may have killed its workers.
+            stored = attrs.evolve(stored, states=states, deaths=1)
         self._waiting.append(stored)
         self._arrived.set()
 
@@ -251,7 +269,5 @@ def _push(message: Msg) -> RawPush:
 
 def _stored(message: Msg) -> StoredPush:
     wanted = messages.split_numbers((message.headers or {}).get(messages.WANTED))
-    # What the broker has given out again and again may have killed its workers.
-    suspected = message.metadata.num_delivered > _TIMES_WITH_OTHERS
     sequence = _sequence(message)
-    return StoredPush(sequence, _push(message), sequence, wanted, deaths=int(suspected))
+    return StoredPush(sequence, _push(message), sequence, wanted)

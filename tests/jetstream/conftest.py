@@ -181,6 +181,11 @@ class Program:
             await self._process.wait()
             await self._reading
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and has not ended."""
+        return self._process is not None and self._process.returncode is None
+
     async def ended(self) -> None:
         """Wait until it has ended by itself."""
         assert self._process is not None

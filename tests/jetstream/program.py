@@ -1,6 +1,7 @@
 """What the tests run in processes of their own, to kill them."""
 
 import asyncio
+import os
 import sys
 from functools import partial
 
@@ -25,11 +26,10 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
-def journal_at(url: str, *, handles: bool) -> NatsJournal:
+def journal_at(url: str, *, handles: bool, ack_wait: float = 5) -> NatsJournal:
     """The journal of all processes."""
-    return NatsJournal(
-        ConnectOptions(servers=(url,), timeout=60.0), handles=handles, settings=QUICK, ack_wait=5
-    )
+    access = ConnectOptions(servers=(url,), timeout=60.0)
+    return NatsJournal(access, handles=handles, settings=QUICK, ack_wait=ack_wait)
 
 
 async def receiver(url: str, port: str, spool: str = "") -> None:
@@ -55,6 +55,22 @@ async def worker(url: str) -> None:
 
     async with journal_at(url, handles=True).serve(router, partial(decode, settings=PushFormat())):
         say("ready")
+        await asyncio.Event().wait()
+
+
+async def fragile(url: str, deadly: str) -> None:
+    """Handle posts, say which, and die of one number."""
+    router = Router()
+
+    @router.on(HlrReport)
+    async def handle(report: HlrReport) -> None:
+        if report.destination == deadly:
+            os._exit(1)
+        say(report.destination)
+
+    say("ready")
+    journal = journal_at(url, handles=True, ack_wait=1)
+    async with journal.serve(router, partial(decode, settings=PushFormat())):
         await asyncio.Event().wait()
 
 

@@ -11,10 +11,12 @@ from contextlib import suppress
 import pytest
 from aiohttp import ClientError, ClientSession
 
+from infobip_async.jetstream import ConnectOptions, NatsJournal
 from infobip_async.models.events import HlrReport, HlrStatus
 from infobip_async.protocol import hlr_dlr
+from infobip_async.protocol.exchange import PushKind, RawPush
 from scale import scaled
-from tests.jetstream.conftest import LIMIT, Program, Server, free_port, until
+from tests.jetstream.conftest import FIRST, LIMIT, Program, Server, found, free_port, until
 
 pytestmark = pytest.mark.proof(long=True)
 
@@ -72,6 +74,32 @@ async def test_nothing_acknowledged_is_lost(server: Server, programs, victims: s
     print(f"{len(acknowledged)} acknowledged, {figures}, killed: {dict(kills)}")  # noqa: T201 - the figures
     assert twice <= len(acknowledged) / 2
     assert victims == "all" or not within  # a process knows what it had in hand, and has done
+
+
+async def test_of_a_push_only_the_row_that_kills_is_a_dead_letter(
+    server: Server, access: ConnectOptions, programs
+) -> None:
+    """The others are handled, and no more often than they were given out before the third time."""
+    numbers = [str(FIRST + number) for number in range(100)]
+    rows = [HlrReport(one, f"id-{one}", HlrStatus.DELIVRD, "DELIVRD") for one in numbers]
+    push = RawPush(PushKind.HLR_REPORTS, "", hlr_dlr.encode_push(rows), 0.0)
+    worker = programs("fragile", server.url, numbers[40])
+    async with NatsJournal(access, ack_wait=1) as journal:
+        await journal.put(push)
+        async with asyncio.timeout(3 * LIMIT):
+            while not (dead := [one async for one in journal.dead()]):
+                if not worker.runs:
+                    await worker.start()
+                await asyncio.sleep(0.05)
+        assert [one.number for one in dead] == [40]
+        assert "three times" in dead[0].reason
+
+        async def waiting() -> int:
+            return (await journal.counts()).waiting
+
+        await found(0, waiting)
+    handled = await all_handled([worker], numbers[:40] + numbers[41:])
+    assert max(handled.values()) <= 3
 
 
 async def all_handled(workers: list[Program], acknowledged: list[str]) -> Counter[str]:

@@ -18,6 +18,7 @@ from infobip_async.jetstream import NatsJournal, lease
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.options import ConnectOptions
 from infobip_async.journal import HandlerSettings
+from infobip_async.journal.base import EventState, State, StoredPush
 from infobip_async.models.events import Event, HlrReport, HlrStatus, InboundSms
 from infobip_async.protocol import hlr_dlr
 from infobip_async.protocol.exchange import PushKind, RawPush
@@ -283,7 +284,7 @@ async def test_no_purge_keeps_what_a_stopped_worker_gave_back_from_others(bench:
     bench.act = lambda _: None
     journal = await bench.start()
     await until(lambda: bench.numbers == ["1"])
-    await found(True, journal.purge)  # noqa: FBT003 - the outcome
+    await found(True, journal.purge)
 
 
 async def test_a_post_that_workers_die_of_is_a_dead_letter(bench: Bench) -> None:
@@ -334,6 +335,33 @@ async def test_posts_that_were_given_out_again_and_again_are_handled_alone(bench
     await until(lambda: len(bench.events) == 4)
     assert sorted(together[:2], key=str) == [{"1"}, {"2"}]
     assert {"3", "4"} in together
+
+
+async def test_the_broker_knows_what_became_of_each_event_of_a_suspect_push(bench: Bench) -> None:
+    """Whoever gets the push next goes on from there, until the push is done with."""
+    taken: list[StoredPush] = []
+    for number in range(5):
+        journal = bench.journal()
+        storage = journal._storage
+        async with journal, storage.taking():
+            if not number:
+                await journal.put(post("1", "2", "3", "4"))
+            await storage.wait()
+            taken += await storage.take(1)
+            failed, done, dead = (
+                EventState(1, 0, State.FAILED, attempts=number, deaths=number),
+                EventState(1, 1, State.DONE),
+                EventState(1, 2, State.DEAD),
+            )
+            await storage.record([done] if number == 3 else [failed, dead])
+            if number == 4:
+                await storage.record([EventState(1, 3, State.DONE, closes=True)])
+                info = await journal._connection.call(lambda js: js.stream_info("infobip_suspects"))
+                assert not info.state.messages
+    assert [one.deaths for one in taken] == [0, 0, 1, 1, 1]
+    failed = EventState(1, 0, State.FAILED, attempts=2, deaths=2)
+    done = EventState(1, 1, State.DONE)
+    assert [one.states for one in taken] == [{}, {}, {}, {0: failed}, {0: failed, 1: done}]
 
 
 async def test_a_message_that_is_no_post(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
