@@ -29,6 +29,9 @@ _LOG_LIMIT: Final = 16 * 1024 * 1024
 _CHECKED_OCTETS: Final = 64 * 1024 * 1024
 """Files up to this size are searched for damage when they are opened first."""
 
+_PRIVATE: Final = 0o600
+"""The mode of what its owner alone can read and write."""
+
 _MOUNTS: Final = Path("/proc/self/mounts")
 _NETWORKS: Final = frozenset(
     {
@@ -72,14 +75,16 @@ class SqliteFile:
     """A file, and the connection to it while it is open. One thread at a time may use it.
 
     Attributes:
-        path: the file. A new one is readable and writable by its owner alone (mode 0600); its
-            directory must be there.
+        path: the file. A new one, or an empty one, becomes readable and writable by its owner
+            alone (mode 0600); its directory must be there.
         kind: what the file holds.
         schema: statements that make the tables of a new file; of a shared one with ``if not
             exists``, since two processes may make the tables at the same time.
         version: of the schema, from 1. A file of another version is refused.
         shared: whether other processes of this machine may have the file open meanwhile. Otherwise
             they are kept out.
+        leaves_empty: whether an empty file is left so until something is written, and is read as
+            one without rows: who only looks cannot know what the file is to be.
     """
 
     path: Path
@@ -87,9 +92,11 @@ class SqliteFile:
     schema: str
     version: int = attrs.field(default=1, kw_only=True)
     shared: bool = attrs.field(default=False, kw_only=True)
+    leaves_empty: bool = attrs.field(default=False, init=False)
     _connection: sqlite3.Connection | None = attrs.field(default=None, init=False)
     _inode: tuple[int, int] | None = attrs.field(default=None, init=False)
     _inode_of_log: tuple[int, int] | None = attrs.field(default=None, init=False)
+    _stands_in: bool = attrs.field(default=False, init=False)
 
     def begin(self, *, writes: bool) -> sqlite3.Connection:
         """Open the file if it is not open, and begin a transaction.
@@ -104,15 +111,19 @@ class SqliteFile:
             StorageUnavailableError: the file is damaged, or no longer where it was.
             sqlite3.Error: the file cannot be used now.
         """
-        connection = self._connection or self._open()
+        if self._stands_in:
+            self.close()
+        connection = self._connection or self._open(writes=writes)
         connection.execute("begin immediate" if writes else "begin")
         self._check_version(connection)
         return connection
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, *, writes: bool) -> sqlite3.Connection:
         first = self._inode is None
         if first:
             self._create()
+            if self.leaves_empty and not writes and not self.path.stat().st_size:
+                return self._stand_in()
         elif (lost := self._lost_file()) is not None:
             raise lost  # another file would have other rows under the same ids
         timeout = _TURN_TIMEOUT if self.shared else _LOCK_TIMEOUT
@@ -141,6 +152,15 @@ class SqliteFile:
     def _log(self) -> Path:
         return self.path.with_name(f"{self.path.name}-wal")
 
+    def _stand_in(self) -> sqlite3.Connection:
+        """Open a database without rows, in memory, in place of an empty file."""
+        self._stands_in = True
+        self._connection = connection = sqlite3.connect(
+            ":memory:", isolation_level=None, check_same_thread=False
+        )
+        self._make_tables(connection)
+        return connection
+
     def _create(self) -> None:
         """Make the file if there is none, so that only its owner can read numbers and texts."""
         if not self.path.parent.is_dir():
@@ -154,14 +174,19 @@ class SqliteFile:
         is_new = not found and not _number(connection, "select count(*) from sqlite_schema")
         connection.execute("rollback")
         if is_new:
-            connection.executescript(
-                f"begin immediate; {self.schema};"
-                f" pragma application_id={self.kind.application_id};"
-                f" pragma user_version={self.version}; commit"
-            )
+            with suppress(PermissionError):  # another user made the file, and decides on its mode
+                self.path.chmod(_PRIVATE)
+            self._make_tables(connection)
         elif found != self.kind.application_id:
             raise self._refusal(_TITLES.get(found, "a database of another program"))
         self._check_version(connection)
+
+    def _make_tables(self, connection: sqlite3.Connection) -> None:
+        connection.executescript(
+            f"begin immediate; {self.schema};"
+            f" pragma application_id={self.kind.application_id};"
+            f" pragma user_version={self.version}; commit"
+        )
 
     def _check_version(self, connection: sqlite3.Connection) -> None:
         found = _number(connection, "pragma user_version")
@@ -186,6 +211,8 @@ class SqliteFile:
 
         What is written to such a file, or to one that was emptied, would be found by nobody.
         """
+        if self._stands_in:
+            return None
         if (lost := self._lost_file()) is not None:
             return lost
         if self._connection is not None and inode_of(self._log) != self._inode_of_log:
@@ -227,6 +254,7 @@ class SqliteFile:
 
     def close(self) -> None:
         """Close the connection; `begin` opens the same file again."""
+        self._stands_in = False
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(sqlite3.Error):
@@ -266,7 +294,7 @@ def create_private(path: Path) -> None:
     # process may have on it through another connection (POSIX locks belong to the process).
     with suppress(FileExistsError):
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-        os.close(os.open(os.path.realpath(path), flags, 0o600))
+        os.close(os.open(os.path.realpath(path), flags, _PRIVATE))
 
 
 def network_of(path: Path) -> str | None:

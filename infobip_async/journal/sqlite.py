@@ -53,7 +53,7 @@ class SqliteJournal:
 
     A push is on disk before it is acknowledged, and survives a loss of power
     (``synchronous=FULL``); pushes that come at the same time share an fsync. The file holds numbers
-    and texts in clear; a new one is readable by its owner alone (mode 0600).
+    and texts in clear; a new one, or an empty one, becomes readable by its owner alone (mode 0600).
 
     Any number of processes of one machine may serve the same file: each stores what is pushed at
     it, and one of them has the events handled. Another one goes on at once when that one ends or
@@ -65,7 +65,8 @@ class SqliteJournal:
     that were being handled when the process died. Handled pushes are deleted, and their space is
     used again.
 
-    To look into a journal, also while other processes serve it, use it as a context manager.
+    To look into a journal, also while other processes serve it, use it as a context manager. An
+    empty file becomes a journal when something is written.
 
     Args:
         path: the file; made if there is none, but its directory is not.
@@ -96,7 +97,7 @@ class SqliteJournal:
         self._settings = settings
 
     async def __aenter__(self) -> Self:
-        await self._thread.__aenter__()
+        await self._thread.start_to_look()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -39,6 +39,8 @@ def count(connection: sqlite3.Connection) -> JournalCounts:
 
 def _octets(connection: sqlite3.Connection) -> int:
     (path,) = connection.execute("select file from pragma_database_list").fetchone()
+    if not path:  # in memory, in place of an empty file
+        return 0
     octets = 0
     for end in ("", "-wal", "-shm"):
         with suppress(OSError):  # another process may remove it now

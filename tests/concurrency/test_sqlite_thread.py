@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import aclosing, closing
 from functools import partial
 from pathlib import Path
 
@@ -38,10 +38,11 @@ def add(name: str):
     return work
 
 
-async def things(writer: SqliteThread) -> list[str]:
+async def things(writer: SqliteThread, *, writes: bool = True) -> list[str]:
     """All that is in the file."""
     return await writer.do(
-        lambda c: [name for (name,) in c.execute("select name from things order by name")]
+        lambda c: [name for (name,) in c.execute("select name from things order by name")],
+        writes=writes,
     )
 
 
@@ -343,13 +344,54 @@ async def test_who_can_read_it(writer, tmp_path):
 
 
 @needs_modes
-async def test_a_file_that_was_made_before(tmp_path):
-    """An empty file becomes ours, and keeps its mode: somebody has chosen it."""
+async def test_an_empty_file_that_becomes_ours(tmp_path):
+    """It is for its owner alone from then on: it was made for us, with the mode of any file."""
     path = tmp_path / "file.db"
-    path.touch(0o640)
+    path.touch(0o644)
     async with SqliteThread(path, FileKind.JOURNAL, SCHEMA) as writer:
         await writer.do(add("a"))
-    assert oct(path.stat().st_mode & 0o777) == "0o640"
+        modes = {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()}
+    assert set(modes.values()) == {"0o600"}
+
+
+@needs_modes
+async def test_a_file_of_ours_keeps_the_mode_that_was_chosen_for_it(writer, tmp_path):
+    """Such as for a group that looks into it."""
+    await writer.do(add("a"))
+    await writer.aclose()
+    (tmp_path / "file.db").chmod(0o640)
+    async with SqliteThread(tmp_path / "file.db", FileKind.JOURNAL, SCHEMA) as again:
+        await again.do(add("b"))
+        assert oct((tmp_path / "file.db").stat().st_mode & 0o777) == "0o640"
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_who_only_looks_leaves_an_empty_file_empty(tmp_path, shared):
+    """It holds nothing, until somebody writes: then it is theirs, and its rows are seen."""
+    path = tmp_path / "file.db"
+    path.touch()
+    reader = SqliteThread(path, FileKind.JOURNAL, SCHEMA, shared=shared)
+    async with aclosing(reader):
+        await reader.start_to_look()
+        assert await things(reader, writes=False) == []
+        assert path.read_bytes() == b""
+        async with SqliteThread(path, FileKind.SEND_JOB, SCHEMA, shared=shared) as other:
+            await other.do(add("a"))
+        with pytest.raises(LocalProtocolError, match="not a journal, but a job of sends"):
+            await things(reader, writes=False)
+
+
+async def test_who_looks_into_an_empty_file_can_write_to_it(tmp_path):
+    """What was written is found then."""
+    path = tmp_path / "file.db"
+    path.touch()
+    writer = SqliteThread(path, FileKind.JOURNAL, SCHEMA)
+    async with aclosing(writer):
+        await writer.start_to_look()
+        await writer.do(add("a"))
+        assert await things(writer, writes=False) == ["a"]
+    async with SqliteThread(path, FileKind.JOURNAL, SCHEMA) as reader:
+        assert await things(reader, writes=False) == ["a"]
 
 
 @needs_modes

@@ -3,7 +3,7 @@
 import pytest
 
 from infobip_async.errors import LocalProtocolError
-from infobip_async.journal import SqliteJournal
+from infobip_async.journal import JournalCounts, SqliteJournal
 from infobip_async.router import Router
 
 
@@ -26,3 +26,7 @@ async def test_an_empty_file(tmp_path):
     (tmp_path / "posts.db").touch()
     async with SqliteJournal(tmp_path / "posts.db") as journal:
         assert [post async for post in journal.waiting()] == []
+        assert await journal.counts() == JournalCounts(
+            waiting=0, oldest=None, dead=0, quarantined=0, octets=0
+        )
+    assert (tmp_path / "posts.db").read_bytes() == b""  # or for something else
