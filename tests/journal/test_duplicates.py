@@ -3,7 +3,7 @@
 import pytest
 
 from infobip_async.journal.base import DEDUP_WINDOW
-from infobip_async.journal.items import digests_of
+from infobip_async.journal.reading import digests_of
 from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms, UnreadableRow
 from infobip_async.protocol.push import PushFormat, decode
 

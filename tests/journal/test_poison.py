@@ -2,7 +2,7 @@
 
 import pytest
 
-from infobip_async.journal import items, parts, reading
+from infobip_async.journal import parts, reading
 from infobip_async.models.events import DeliveryReport, Event, InboundSms, UnreadableRow
 from infobip_async.text import reassembly
 
@@ -21,9 +21,7 @@ def poisoned(work, bad: str):
 @pytest.mark.parametrize("name", ["ordering_key", "_fields"])
 async def test_an_event_without_a_key_or_a_digest(bench, monkeypatch, name):
     """It is in quarantine, and its neighbours are handled."""
-    monkeypatch.setattr(items, name, poisoned(getattr(items, name), "bad"))
-    if name == "ordering_key":
-        monkeypatch.setattr(reading, name, getattr(items, name))
+    monkeypatch.setattr(reading, name, poisoned(getattr(reading, name), "bad"))
     got, told = bench.record(DeliveryReport), bench.record(UnreadableRow)
     journal = await bench.start()
     await journal.put(bench.reports("a", "bad", "b"))
@@ -39,7 +37,7 @@ async def test_a_message_that_cannot_be_joined(bench, monkeypatch):
     """All its parts are in quarantine; after the mend they are replayed, and joined."""
     whole, told = bench.record(InboundSms, whole=True), bench.record(UnreadableRow)
     with monkeypatch.context() as patch:
-        patch.setattr(reassembly, "_join", {}.__getitem__)
+        patch.setattr(reassembly.Parts, "join", {}.__getitem__)
         journal = await bench.start()
         for number in (1, 2):
             await journal.put(bench.part(number, 2, f"part {number}, "))

@@ -69,7 +69,7 @@ async def test_parts_that_cannot_be_joined(router, monkeypatch):
     async def whole(_: InboundSms) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(reassembly, "_join", {}.__getitem__)
+    monkeypatch.setattr(reassembly.Parts, "join", {}.__getitem__)
     receiver = HandleThenAck(router, PushFormat())
     assert [await receiver.take(part(number)) for number in (1, 2)] == [200, 200]
     (row,) = rows
