@@ -34,7 +34,7 @@ def queries() -> list[str]:
 
 
 LABELS = {
-    *("infobip_outcome", "infobip_state", "infobip_status"),
+    *("infobip_account", "infobip_outcome", "infobip_state", "infobip_status"),
     *("messaging_operation_name", "messaging_destination_name"),
 }
 

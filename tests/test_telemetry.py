@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 
@@ -304,8 +305,27 @@ async def test_runs_are_read_while_they_go(gateway: Simulator, seen: Seen) -> No
     split = {"messaging.operation.name": "send_many"}
     assert seen.points["infobip.run.units"] == [(split, 5)]
     assert "infobip.run.active" not in seen.points
-    [(_, credits_left)] = seen.points["infobip.credits"]
+    [(account, credits_left)] = seen.points["infobip.credits"]
     assert credits_left > 0
+    assert account == {"infobip.account": sha256(b"user").hexdigest()[:8]}
+
+
+async def test_accounts_have_a_balance_each(seen: Seen) -> None:
+    """Clients of one process share an instrument, and its figures are told apart without names."""
+    for username in ("first", "second"):
+        async with (
+            Simulator(username=username, password="password") as one,
+            InfobipClient(
+                username,
+                "password",
+                endpoints=Endpoints.at(one.base_url),
+                telemetry=seen.telemetry,
+            ) as client,
+        ):
+            await client.credits()
+    balances = seen.points["infobip.credits"]
+    assert len({split["infobip.account"] for split, _ in balances}) == len(balances) == 2
+    assert "first" not in repr(balances)
 
 
 async def test_rows_that_cannot_be_read_are_counted(

@@ -3,7 +3,6 @@
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterable, Container, Iterable, Sequence
-from contextlib import nullcontext
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -278,10 +277,7 @@ class BulkSend:
         """Make one request that the flow control has let out."""
         fault: Exception | None = NOT_MADE
         try:
-            with nullcontext() if self._job is None else self._job.watching(len(entries)):
-                if self._job is not None:
-                    await self._job.intend(entries)
-                receipt = await self._client.send(message, [entry.recipient for entry in entries])
+            receipt = await self._submit(message, entries)
             fault = None
         except Exception as error:
             if not isinstance(error, InfobipError) or isinstance(error, StorageUnavailableError):
@@ -295,6 +291,15 @@ class BulkSend:
             self.flow.learn_balance(receipt.credits)
         ids = itertools.chain.from_iterable(entry.message_ids for entry in entries)
         return verdict_of(receipt.accepted, len(entries), ids)
+
+    async def _submit(self, message: Message, entries: list[Entry]) -> SendReceipt:
+        """Send, once the job knows of the intent."""
+        recipients = [entry.recipient for entry in entries]
+        if self._job is None:
+            return await self._client.send(message, recipients)
+        with self._job.watching(len(entries)):
+            await self._job.intend(entries)
+            return await self._client.send(message, recipients)
 
     # --- outcomes ---
 

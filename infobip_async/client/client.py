@@ -112,7 +112,7 @@ class InfobipClient:
         sender, self._transport = make_sender(
             http, timeouts, through, ssl_context, ca_file, retries=connect_retries
         )
-        self._outcomes = Outcomes(sender, InFlight(concurrency), watch(telemetry))
+        self._outcomes = Outcomes(sender, InFlight(concurrency), watch(telemetry), username)
         self._stop_timeout = stop_timeout
         url = self._endpoints.dlr_pull
         self.reports = ReportQueue(self._outcomes, url, self._credentials, zone)

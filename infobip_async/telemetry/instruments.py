@@ -78,9 +78,9 @@ class Instruments:
         """Add to a counter."""
         self._of(name, "counter").add(amount, attributes)
 
-    def set(self, name: str, figure: float) -> None:
+    def set(self, name: str, figure: float, attributes: Attributes) -> None:
         """Set a gauge to the figure that was seen last."""
-        self._of(name, "gauge").set(figure)
+        self._of(name, "gauge").set(figure, attributes)
 
     def record(self, name: str, seconds: float, attributes: Attributes) -> None:
         """Add a duration to a histogram."""

@@ -121,10 +121,10 @@ class Watch:
         self.count("infobip.rows.unreadable", rows, {_DESTINATION: source})
 
     @harmless
-    def set(self, name: str, figure: float) -> None:
+    def set(self, name: str, figure: float, attributes: Attributes) -> None:
         """Set a gauge to the figure that was seen last."""
         if self.active:
-            self._instruments.set(name, figure)
+            self._instruments.set(name, figure, attributes)
 
     @harmless
     def record(self, name: str, seconds: float, attributes: Attributes) -> None:
