@@ -10,6 +10,7 @@ from functools import partial
 
 import attrs
 import pytest
+from aiohttp import ClientSession
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
@@ -23,9 +24,11 @@ from infobip_async.models.events import Event, HlrReport, HlrStatus, InboundSms
 from infobip_async.protocol import hlr_dlr
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.push import PushFormat, decode
+from infobip_async.receiver import health
 from infobip_async.router import Router
 from infobip_async.telemetry import Telemetry
-from tests.jetstream.conftest import LIMIT, found, until
+from infobip_async.webhook import listening, webhook_app
+from tests.jetstream.conftest import LIMIT, Server, found, until
 
 QUICK = HandlerSettings(first_delay=0.02, stop_timeout=0.1, attempts=2)
 
@@ -546,3 +549,38 @@ async def test_no_password_reaches_the_log(caplog: pytest.LogCaptureFixture) -> 
     async with Connection(access, lambda _: asyncio.sleep(0)):
         await until(lambda: "cannot be used" in caplog.text)
     assert "hush" not in caplog.text + repr(access)
+
+
+async def test_health_is_that_of_the_broker(
+    server: Server, access: ConnectOptions, monkeypatch
+) -> None:
+    """A receiver is not well while the broker is away, and pushes are refused."""
+    monkeypatch.setattr(health, "_LOOK_EVERY", 0.0)
+    options = attrs.evolve(access, timeout=1.0)  # of a wait for a broker that is away
+    journal = NatsJournal(options, settings=QUICK)
+    app = webhook_app(Router(), secret="s3cret", journal=journal, health_path="/healthz")
+    async with listening(app) as base_url, ClientSession(base_url) as http:
+
+        async def status() -> int:
+            async with http.get("/healthz") as reply:
+                return reply.status
+
+        await found(200, status)
+        await server.kill()
+        await found(503, status)
+        await server.start()
+        await found(200, status)
+
+
+async def test_health_tells_of_a_push_that_waits_for_too_long(bench: Bench, monkeypatch) -> None:
+    """Whichever process has it; and no more once the push is handled."""
+    monkeypatch.setattr(health, "_LOOK_EVERY", 0.0)
+    held = asyncio.Event()
+    bench.act = lambda _: held.wait()
+    journal = await bench.start()
+    await journal.put(attrs.evolve(post("1"), received_at=time.time() - 1000))
+    assert await health.Health("healthz", 1e6, journal).status() == 200
+    strict = health.Health("healthz", 0.0, journal)
+    assert await strict.status() == 503
+    held.set()
+    await found(200, strict.status)
