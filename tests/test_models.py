@@ -62,8 +62,8 @@ def test_every_value_has_a_sample() -> None:
     values = {
         value
         for module in (messages, receipts, events)
-        for _, value in inspect.getmembers(module, attrs.has)
-        if attrs.fields(value) and not value.__name__.startswith("_")
+        for _, value in inspect.getmembers(module, inspect.isclass)
+        if attrs.has(value) and attrs.fields(value) and not value.__name__.startswith("_")
     }
     assert values | {CallbackUrls} == set(map(type, SAMPLES))
 

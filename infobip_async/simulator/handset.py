@@ -77,7 +77,7 @@ class HandsetMessage:
         return number not in self._by_number
 
     def add(self, number: int, message: SentMessage) -> None:
-        """Take a part in."""
+        """Take `message` in, whose place is `number`, from 1."""
         self._joined = None
         self._by_number[number] = message
 
