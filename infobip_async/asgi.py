@@ -11,7 +11,6 @@ of `infobip_async.webhook`. No aiohttp is needed for it.
 """
 
 import asyncio
-import logging
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -41,7 +40,7 @@ from infobip_async.receiver.receiver import (
     make_receiver,
 )
 from infobip_async.receiver.urls import callback_urls
-from infobip_async.redaction import SparseLogger
+from infobip_async.redaction import SparseLogger, logger_of_faults
 from infobip_async.router import Router
 
 __all__ = ["AsgiReceiver", "Limits", "asgi_app", "callback_urls"]
@@ -52,7 +51,7 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
-_logger = logging.getLogger("infobip_async.receiver")
+_logger = logger_of_faults("infobip_async.receiver")
 
 _PLAIN: Final = (b"content-type", b"text/plain; charset=utf-8")
 _UNAVAILABLE: Final = Answer(

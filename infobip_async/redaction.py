@@ -4,7 +4,7 @@ import copy
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from textwrap import indent
 from time import monotonic
@@ -241,18 +241,42 @@ class _Printable(logging.Filter):
 _PRINTABLE = _Printable()
 
 
-def logger_of_faults(name: str) -> logging.Logger:
-    """The logger of a name, for records with exceptions that users' own code raised."""
+class SafeLogger(logging.LoggerAdapter[logging.Logger]):
+    """Logs, and raises nothing: handlers and filters of the host's may raise what they like.
+
+    Work that must go on would end with such an exception, and only because there is news of it.
+    """
+
+    def process(
+        self, msg: object, kwargs: MutableMapping[str, Any]
+    ) -> tuple[object, MutableMapping[str, Any]]:
+        """Keep the fields of a line, which the base class would take away."""
+        return msg, kwargs
+
+    def log(self, level: int, msg: object, *args: object, **options: Any) -> None:  # noqa: ANN401 - as the base class
+        """Log a line, if that can be done."""
+        with suppress(Exception):
+            super().log(level, msg, *args, **{"stacklevel": 2, **options})
+
+
+def logger_of_faults(name: str) -> SafeLogger:
+    """The logger of a name, for work that must go on, and for exceptions of users' own code."""
     logger = logging.getLogger(name)
     logger.addFilter(_PRINTABLE)  # changes nothing where it is there
-    return logger
+    return SafeLogger(logger)
+
+
+def type_name(fault: BaseException) -> str:
+    """Name the type of an exception, whatever its class makes of its name."""
+    name: str = type.__dict__["__name__"].__get__(type(fault))
+    return name
 
 
 _SECONDS_OF_SILENCE: Final = 60.0
 """How long a kind of line is left out after one was logged."""
 
 
-class SparseLogger(logging.LoggerAdapter[logging.Logger]):
+class SparseLogger(SafeLogger):
     """Logs each kind of line once in a while, with the number of those that were left out.
 
     Whoever may push can provoke a line with each push. Lines are of one kind if their texts are
@@ -261,19 +285,13 @@ class SparseLogger(logging.LoggerAdapter[logging.Logger]):
 
     def __init__(
         self,
-        logger: logging.Logger,
+        logger: logging.Logger | SafeLogger,
         *,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        super().__init__(logger)
+        super().__init__(logger.logger if isinstance(logger, SafeLogger) else logger)
         self._clock = clock
         self._kinds: dict[str, tuple[float, int]] = {}  # until when, and how many were left out
-
-    def process(
-        self, msg: object, kwargs: MutableMapping[str, Any]
-    ) -> tuple[object, MutableMapping[str, Any]]:
-        """Keep the fields of a line, which the base class would take away."""
-        return msg, kwargs
 
     def log(self, level: int, msg: object, *args: object, **options: Any) -> None:  # noqa: ANN401 - as the base class
         """Log a line, unless one of its kind was logged a short time ago."""
@@ -286,7 +304,7 @@ class SparseLogger(logging.LoggerAdapter[logging.Logger]):
             return
         self._kinds[kind] = now + _SECONDS_OF_SILENCE, 0
         text = f"{kind} ({left_out} more of this kind before)" if left_out else kind
-        super().log(level, text, *args, **{"stacklevel": 2, **options})
+        super().log(level, text, *args, **{"stacklevel": 3, **options})
 
 
 class _Provoked(logging.Filter):

@@ -16,6 +16,7 @@ from infobip_async.concurrency.awaitables import (
 from infobip_async.concurrency.tasks import is_cancelled_from_outside, is_closed
 from infobip_async.errors import LocalProtocolError
 from infobip_async.models.events import DerivedEvent, Event, HlrReport, InboundSms
+from infobip_async.redaction import type_name
 from infobip_async.telemetry.watching import Telemetry, Watch, watch
 from infobip_async.text.reassembly import Reassembler, is_part
 
@@ -275,6 +276,6 @@ def _fault_of_handler(raised: BaseException) -> Exception:
         raise raised
     if isinstance(raised, asyncio.CancelledError):
         return RuntimeError("a handler was cancelled by something of its own")
-    fault = RuntimeError(f"a handler raised {type(raised).__name__}")
+    fault = RuntimeError(f"a handler raised {type_name(raised)}")
     fault.__cause__ = raised
     return fault

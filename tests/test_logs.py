@@ -40,8 +40,8 @@ def test_a_fault_that_utf_8_cannot_express(
 
 def test_a_logger_of_faults_stays_as_it_is() -> None:
     """However often it is asked for."""
-    filters = list(logger_of_faults("infobip_async.journal").filters)
-    assert logger_of_faults("infobip_async.journal").filters == filters
+    filters = list(logger_of_faults("infobip_async.journal").logger.filters)
+    assert logger_of_faults("infobip_async.journal").logger.filters == filters
 
 
 def test_a_fault_that_cannot_be_printed(log: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,7 +165,11 @@ class SqliteFile:
         """Make the file if there is none, so that only its owner can read numbers and texts."""
         if not self.path.parent.is_dir():
             raise LocalProtocolError(f"there is no directory {self.path.parent}", field="path")
-        create_private(self.path)
+        try:
+            create_private(self.path)
+        except OSError as fault:
+            reason = f"{self.path} cannot be made: {fault.strerror}"
+            raise StorageUnavailableError(reason) from None
 
     def _identify(self, connection: sqlite3.Connection) -> None:
         """Make the tables of an empty file; refuse a file that is not of our kind and version."""

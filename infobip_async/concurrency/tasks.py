@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from infobip_async.redaction import SparseLogger
+from infobip_async.redaction import SafeLogger, SparseLogger
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ class LastingTasks:
     """
 
     owner: str
-    logger: logging.Logger
+    logger: logging.Logger | SafeLogger
     pause: Callable[[], Awaitable[object]] = _pause
     tasks: TaskSet = attrs.field(factory=TaskSet, init=False)
     ending: bool = attrs.field(default=False, init=False)

@@ -10,6 +10,7 @@ from infobip_async.concurrency.reusable_timeout import ReusableTimeout
 from infobip_async.journal.items import Item
 from infobip_async.journal.settings import HandlerSettings
 from infobip_async.models.events import InboundSms
+from infobip_async.redaction import type_name
 from infobip_async.router import Router
 
 _LONGEST_REASON: Final = 500
@@ -102,11 +103,11 @@ def describe(fault: BaseException) -> str:
         text = str(fault)
     except BaseException:  # noqa: BLE001 - users' exceptions may raise what they like
         text = "(it cannot be printed)"
-    return f"{type(fault).__name__}: {text}"[:_LONGEST_REASON]
+    return f"{type_name(fault)}: {text}"[:_LONGEST_REASON]
 
 
 def kind_of(fault: BaseException) -> str:
     """Name the types of a fault, without anything that it says; fit for the text of a line."""
     if isinstance(fault, ExceptionGroup):
         return ", ".join(sorted(set(map(kind_of, fault.exceptions))))
-    return type(fault).__name__.replace("%", "")
+    return type_name(fault).replace("%", "")

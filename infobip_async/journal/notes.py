@@ -5,7 +5,6 @@ pages belong to the system. It may be gone when the machine dies, but then no ev
 So a note costs a store into memory, and neither a system call nor an fsync.
 """
 
-import logging
 import mmap
 import os
 import struct
@@ -13,13 +12,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from infobip_async.redaction import logger_of_faults
+
 _PAGE: Final = 512
 _COUNT: Final = struct.Struct("<i")
 _RANGE: Final = struct.Struct("<qii")  # a push, and the first and the last number of events in it
 _MOST_RANGES: Final = (_PAGE - _COUNT.size) // _RANGE.size
 _MOST_ROWS: Final = 10_000  # in a range that a damaged file may hold
 
-_logger = logging.getLogger("infobip_async.journal")
+_logger = logger_of_faults("infobip_async.journal")
 
 Row = tuple[int, int]
 """A push, and the number of an event in it."""

@@ -1,7 +1,6 @@
 """A journal elsewhere, with a file on this machine for the time that the journal is away."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -11,9 +10,10 @@ from infobip_async.errors import StorageUnavailableError
 from infobip_async.journal.base import Decode, Journal
 from infobip_async.journal.sqlite import SqliteJournal
 from infobip_async.protocol.exchange import RawPush
+from infobip_async.redaction import logger_of_faults
 from infobip_async.router import Router
 
-_logger = logging.getLogger("infobip_async.journal")
+_logger = logger_of_faults("infobip_async.journal")
 
 _SECONDS_BETWEEN_ATTEMPTS: Final = 0.5
 

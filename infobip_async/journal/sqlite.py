@@ -1,6 +1,5 @@
 """A journal in an SQLite file."""
 
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -35,9 +34,10 @@ from infobip_async.journal.sqlite_storage import Decision, SqliteStorage
 from infobip_async.numbering.mentions import mentions
 from infobip_async.numbering.normalising import normalise
 from infobip_async.protocol.exchange import RawPush
+from infobip_async.redaction import logger_of_faults
 from infobip_async.router import Router
 
-_logger = logging.getLogger("infobip_async.journal")
+_logger = logger_of_faults("infobip_async.journal")
 
 _AT_ONCE: Final = 256
 _DEFAULT_SETTINGS: Final = HandlerSettings()

@@ -1,7 +1,6 @@
 """What is handled of an SQLite journal, and how several processes hear of each other there."""
 
 import asyncio
-import logging
 import math
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
@@ -27,8 +26,9 @@ from infobip_async.journal.base import (
 from infobip_async.journal.notes import Notes, Row
 from infobip_async.journal.sqlite_tables import UnreadablePush
 from infobip_async.protocol.exchange import RawPush
+from infobip_async.redaction import logger_of_faults
 
-_logger = logging.getLogger("infobip_async.journal")
+_logger = logger_of_faults("infobip_async.journal")
 
 T = TypeVar("T")
 

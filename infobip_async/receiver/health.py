@@ -1,6 +1,5 @@
 """Whether a receiver is well, for whoever watches it: a load balancer, an orchestrator."""
 
-import logging
 from http import HTTPStatus
 from time import monotonic, time
 from typing import Final, Protocol, runtime_checkable
@@ -8,9 +7,9 @@ from typing import Final, Protocol, runtime_checkable
 import attrs
 
 from infobip_async.journal.base import JournalCounts
-from infobip_async.redaction import SparseLogger
+from infobip_async.redaction import SparseLogger, logger_of_faults
 
-_logger = logging.getLogger("infobip_async.receiver")
+_logger = logger_of_faults("infobip_async.receiver")
 
 _LOOK_EVERY: Final = 1.0
 """Seconds between two looks into a journal: anybody may ask."""

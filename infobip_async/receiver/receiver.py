@@ -24,11 +24,11 @@ from infobip_async.receiver.admission import Admission, Head, Limits, RefusedErr
 from infobip_async.receiver.health import Health
 from infobip_async.receiver.probe import Probe
 from infobip_async.receiver.urls import check_secrets, log_mask
-from infobip_async.redaction import LogMask, SparseLogger
+from infobip_async.redaction import LogMask, SparseLogger, logger_of_faults
 from infobip_async.router import Router
 from infobip_async.telemetry.watching import Watch
 
-_logger = logging.getLogger("infobip_async.receiver")
+_logger = logger_of_faults("infobip_async.receiver")
 
 DEFAULT_LIMITS: Final = Limits()
 

@@ -1,17 +1,17 @@
 """A receiver and what lives beside it: started and stopped together, in the right order."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Final, TypeAlias, TypeVar
 
 from infobip_async.concurrency.stop_deadline import stopping_by
+from infobip_async.redaction import logger_of_faults
 
 T = TypeVar("T")
 
-_logger = logging.getLogger("infobip_async.receiver")
+_logger = logger_of_faults("infobip_async.receiver")
 
 # By when the parts, what they use, and the receiver must have ended. Reports that never come must
 # not take the time in which handlers of the receiver end.

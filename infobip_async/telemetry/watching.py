@@ -16,6 +16,7 @@ from infobip_async.errors import (
     OutcomeUnknownError,
 )
 from infobip_async.models.events import DeliveryReport, DerivedEvent, Event, HlrReport
+from infobip_async.redaction import type_name
 from infobip_async.telemetry.instruments import (
     Attributes,
     Instruments,
@@ -318,7 +319,7 @@ class Watched:
         if error is not None:
             # By its class alone: its text may be anybody's.
             first = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
-            self.attributes["error.type"] = type(first).__name__
+            self.attributes["error.type"] = type_name(first)
             self.span.set_status(trace.Status(trace.StatusCode.ERROR))
         self.finish()
         self._watch.record(self.metric, perf_counter() - self._since, self.attributes)

@@ -1,6 +1,7 @@
 """Handlers that end in every odd way, or do not end: the journal goes on."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,18 @@ class SilentError(Exception):
         raise PanicError
 
     __repr__ = __format__ = __str__
+
+
+class Nameless(type):
+    """The type of a class that does not say its name."""
+
+    @property
+    def __name__(cls) -> str:
+        raise PanicError
+
+
+class NamelessError(Exception, metaclass=Nameless):
+    """An exception that trips up whoever asks for the name of its class."""
 
 
 def cancel_own_task() -> None:
@@ -50,6 +63,7 @@ BAD_ENDS = {
     "interrupt": (raising(KeyboardInterrupt()), "RuntimeError: a handler raised KeyboardInterrupt"),
     "closed": (raising(GeneratorExit()), "RuntimeError: a handler raised GeneratorExit"),
     "no text": (raising(SilentError()), "SilentError: (it cannot be printed)"),
+    "no name": (raising(NamelessError("text")), "NamelessError: text"),
     "cancelled": (
         cancel_own_task,
         "RuntimeError: a handler has cancelled the task in which it runs",
@@ -89,6 +103,26 @@ async def test_a_bad_end_is_the_events_own(bench, end):
     letters = [letter async for letter in journal.dead()]
     assert [(one.attempts, one.reason) for one in letters] == [(2, reason)] * 5
     assert (len(got), got[-1]) == (11, "good")
+
+
+class Broken(logging.Handler):
+    """A handler of the host's logs that fails on each line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Raise, which `logging` hands on to whoever logs."""
+        raise RuntimeError(record.name)
+
+
+async def test_logs_that_cannot_be_written(bench):
+    """They cost no event, and end no worker."""
+    logger, broken = logging.getLogger("infobip_async"), Broken()
+    logger.addHandler(broken)
+    logger.setLevel(logging.DEBUG)
+    try:
+        await test_a_bad_end_is_the_events_own(bench, "no text")
+    finally:
+        logger.setLevel(logging.NOTSET)
+        logger.removeHandler(broken)
 
 
 @pytest.mark.parametrize("end", BAD_ENDS)

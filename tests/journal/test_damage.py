@@ -187,6 +187,18 @@ async def test_a_journal_in_use(bench, tmp_path):
         await salvage(bench.path, tmp_path / "new")
 
 
+async def test_a_file_that_cannot_be_made(bench, tmp_path, monkeypatch):
+    """It is told in the library's own words."""
+    await filled(bench)
+    monkeypatch.setattr(sqlite_file.os, "open", _refuse)
+    with pytest.raises(StorageUnavailableError, match="cannot be made: Permission denied"):
+        await salvage(bench.path, tmp_path / "new")
+
+
+def _refuse(*_: object) -> int:
+    raise PermissionError(13, "Permission denied")
+
+
 async def test_a_file_that_is_there(bench, tmp_path):
     """It is not overwritten."""
     await filled(bench)
