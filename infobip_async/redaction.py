@@ -17,7 +17,7 @@ Replacement = tuple[re.Pattern[str], str]
 """What log records must not hold, and what stands in its place."""
 
 _HPACK: Final = "hpack"
-_LOGGERS: Final = (
+HTTP_LOGGERS: Final = (
     *("httpx", "httpx2", f"{_HPACK}.hpack", f"{_HPACK}.table"),
     *(
         f"{library}.{part}"
@@ -25,6 +25,7 @@ _LOGGERS: Final = (
         for part in ("connection", "http11", "http2", "proxy", "socks")
     ),
 )
+"""Loggers of the HTTP libraries, in which a request or its reply can be written down."""
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"}
 _Arguments: TypeAlias = tuple[object, ...] | Mapping[str, object] | None
 _QUERIES: Final = frozenset({"q", "query_string"})
@@ -191,7 +192,7 @@ def _filterable(logger: object) -> Iterator[logging.Filterer]:
 
 def protect_logs() -> None:
     """Keep secrets out of the HTTP libraries' log records; calling it again changes nothing."""
-    for name in _LOGGERS:
+    for name in HTTP_LOGGERS:
         logging.getLogger(name).addFilter(_REDACTION)
 
 

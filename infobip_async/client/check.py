@@ -1,10 +1,14 @@
 """`check_receiver`: whether what the gateway pushes arrives, asked through the public address."""
 
 import asyncio
+import logging
 import secrets
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
 import attrs
@@ -13,7 +17,8 @@ import httpx
 from infobip_async.protocol.exchange import CallbackUrls, PushKind
 from infobip_async.protocol.inbound_sms import DEFAULT_NAMES
 from infobip_async.receiver.probe import Probe, octets_in
-from infobip_async.receiver.urls import callback_urls, check_secrets
+from infobip_async.receiver.urls import callback_urls, check_secrets, log_mask
+from infobip_async.redaction import HTTP_LOGGERS
 
 _ROWS: Final = 100
 """Rows of an HLR push (§5); in ours each has some 100 octets."""
@@ -23,6 +28,8 @@ _BIG: Final = 1024 * 1024 + 1
 
 _LONG: Final = 8 * 1024
 """Octets of a long text: some 10 parts in a script of three octets a letter, percent-encoded."""
+
+_LONGEST_ANSWER: Final = 1024
 
 _MEANINGS: Final[Mapping[int, str]] = {
     400: "something in front refuses the request, perhaps for the length of its query: raise the "
@@ -142,34 +149,73 @@ async def check_receiver(
         public_url: where the receiver can be reached from outside, as `callback_urls` takes it.
         secret: as given to the receiver; of several, the first.
         inbound: as given to the receiver.
-        timeout: seconds that each probe may take.
+        timeout: seconds that each probe may take, with its answer.
         ssl_context: for https; certifi's certificates by default.
 
     Raises:
         LocalProtocolError: an argument cannot be part of a callback URL.
     """
     urls = callback_urls(public_url, secret=secret, inbound=inbound)
-    key = next(iter(check_secrets(secret)), "")
+    known = check_secrets(secret)
     verify = ssl_context or public_url.lower().startswith("https")
-    # No proxy of the environment: the gateway does not go through ours.
-    async with httpx.AsyncClient(timeout=timeout, verify=verify, trust_env=False) as http:
-        return tuple([await _try(http, urls, key, trial) for trial in _trials(inbound)])
+    # No proxy of the environment: the gateway does not go through ours. It keeps no cookies, and
+    # an answer that is packed says nothing more.
+    http = httpx.AsyncClient(
+        timeout=timeout,
+        verify=verify,
+        trust_env=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        headers={"Accept-Encoding": "identity"},
+    )
+    with _masked_logs(known):
+        async with http:
+            ask = partial(_try, http, urls, next(iter(known), ""), timeout)
+            return tuple([await ask(trial) for trial in _trials(inbound)])
 
 
-async def _try(http: httpx.AsyncClient, urls: CallbackUrls, key: str, trial: _Trial) -> ProbeResult:
+@contextmanager
+def _masked_logs(secrets: Sequence[str]) -> Iterator[None]:
+    """Keep secrets out of the records of the HTTP libraries, which hold each URL."""
+    mask = log_mask(secrets)
+    mask.guard(*map(logging.getLogger, HTTP_LOGGERS))
+    try:
+        yield
+    finally:
+        mask.release()
+
+
+async def _try(
+    http: httpx.AsyncClient, urls: CallbackUrls, key: str, seconds: float, trial: _Trial
+) -> ProbeResult:
     probe = Probe.make(trial.kind, key, secrets.token_hex(16), trial.query)
     method = "GET" if trial.kind is PushKind.INBOUND_SMS else "POST"
     url = f"{_url_of(urls, trial.kind)}?{probe.query}"
     try:
-        reply = await http.request(method, url, content=trial.body or None)
+        # The timeout for the next octet does not end a reply that trickles in.
+        async with (
+            asyncio.timeout(seconds),
+            http.stream(method, url, content=trial.body or None) as reply,
+        ):
+            answer = await _beginning(reply)
     except httpx.HTTPError as fault:
         return _result(trial, _unreached(fault))
+    except TimeoutError:
+        return _result(trial, _TOO_LATE)
     if reply.status_code != HTTPStatus.OK:
         return _result(trial, _refused(reply), reply.status_code)
     expected = await asyncio.to_thread(probe.answer, trial.body)
-    if reply.text.strip() == expected:
-        return _result(trial, "", reply.status_code)
-    return _result(trial, _changed(reply.text.strip(), probe, trial), reply.status_code)
+    problem = "" if answer == expected else _changed(answer, probe, trial)
+    return _result(trial, problem, reply.status_code)
+
+
+async def _beginning(reply: httpx.Response) -> str:
+    """Read as much of a reply as a receiver's can have, as it came."""
+    octets = b""
+    async for piece in reply.aiter_raw():
+        octets += piece
+        if len(octets) > _LONGEST_ANSWER:
+            break
+    return octets.decode("ascii", "replace").strip()
 
 
 def _url_of(urls: CallbackUrls, kind: PushKind) -> str:

@@ -16,6 +16,8 @@ _SECRET: Final = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,200}")
 _NAMES: Final = "|".join(kind.value for kind in PushKind)
 # A bounded prefix, or a path that repeats a name would take quadratic time. A query may hold spaces
 # and quotes: it ends before the version of HTTP, or with the line.
+_BLANK: Final = re.compile(r"[\s\x00-\x1f\x7f]")
+
 _MASKED: Final = "***"
 _QUERY: Final = re.compile(
     rf'(/(?:{_NAMES}|{re.escape(_MASKED)})[^\s"?]{{0,200}})\?(?:.*(?= HTTP/)|.*)', re.IGNORECASE
@@ -54,6 +56,17 @@ def log_mask(secrets: Sequence[str]) -> LogMask:
     )
 
 
+def _is_address(text: str) -> bool:
+    """Whether a text is an address over HTTP that a path can be put behind."""
+    try:
+        parts = urlsplit(text)
+        host, _ = (parts.hostname or "").encode("idna"), parts.port
+    except ValueError:  # of which the errors of all these are
+        return False
+    written = not _BLANK.search(text) and parts.scheme in {"http", "https"}
+    return written and bool(host) and not parts.query and not parts.fragment
+
+
 def callback_urls(
     base: str,
     *,
@@ -71,8 +84,7 @@ def callback_urls(
     Raises:
         LocalProtocolError: an argument cannot be part of such an address.
     """
-    parts = urlsplit(base)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    if not _is_address(base):
         raise LocalProtocolError("not an http(s) address without query and fragment", field="base")
     root = "/".join((base.rstrip("/"), *check_secrets(secret)[:1]))
     return CallbackUrls(

@@ -1,5 +1,7 @@
 """What stands between the gateway and a receiver, as a check of its public address tells."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -189,6 +191,81 @@ async def test_a_connection_that_is_cut():
 def test_no_answer(raised, problem):
     """Why there is none."""
     assert check._unreached(raised).startswith(problem)
+
+
+async def endless(reply: web.StreamResponse) -> None:
+    """Go on for ever, and fast."""
+    while True:
+        await reply.write(bytes(65536))
+
+
+async def trickling(reply: web.StreamResponse) -> None:
+    """Go on for ever, in so small pieces that the timeout for a piece never comes."""
+    while True:
+        await reply.write(b".")
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("body", "problem"), [(endless, check._ANOTHER), (trickling, "in time")])
+async def test_answers_without_an_end(body, problem):
+    """They cost neither time nor memory."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        reply = web.StreamResponse()
+        await reply.prepare(request)
+        await body(reply)
+        return reply
+
+    async with asyncio.timeout(60), in_front(answer) as base_url:
+        told = await problems(base_url, timeout=0.5)
+    assert all(problem in one for one in told)
+
+
+ODD_HEADS = [
+    {"Content-Type": "text/plain; charset=hex"},
+    {"Content-Type": "text/plain; charset=idna"},
+    {"Content-Encoding": "gzip"},
+    {"Set-Cookie": "a=\xff"},
+]
+
+
+@pytest.mark.parametrize("head", ODD_HEADS)
+async def test_odd_answers(head):
+    """Whatever is in front, it is told, and nothing is raised."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=b"\xff", headers=head)
+
+    async with in_front(answer) as base_url:
+        assert await problems(base_url) == [check._ANOTHER] * 5
+
+
+async def test_logs(app, caplog):
+    """The HTTP library logs each URL, and the receiver's secret is in the path."""
+    caplog.set_level(logging.DEBUG)
+
+    async def redirect(request: web.Request) -> web.Response:
+        raise web.HTTPFound(str(request.url))
+
+    async with listening(app) as base_url, in_front(redirect) as another:
+        await problems(base_url)
+        await problems(another)
+        await problems("http://127.0.0.1:1")
+    assert "HTTP Request: POST" in caplog.text
+    assert SECRET not in caplog.text
+    before = len(caplog.records)
+    logging.getLogger("httpx").info(SECRET)
+    assert caplog.records[before].getMessage() == SECRET
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[::1", "http://x:y", "http://x:99999", "http://a b", "http://x/\n", "http://a..b"],
+)
+async def test_what_is_no_address(url):
+    """It is the caller's mistake."""
+    with pytest.raises(LocalProtocolError, match="not an http"):
+        await check_receiver(url, secret=SECRET)
 
 
 async def test_tls(app):
