@@ -1,8 +1,12 @@
 """What a run may use up: so many parts or numbers, and the credits down to a limit."""
 
 from decimal import Decimal
+from typing import Final
 
 import attrs
+
+_FEW: Final = 100
+"""Units that may go out on a price that was seen on fewer."""
 
 
 @attrs.define
@@ -10,7 +14,11 @@ class Budget:
     """Counts the parts or numbers that went out, and says how many more may go out.
 
     The price of a unit is not known before the gateway has charged one: until then one item goes
-    out at a time, and later the highest price seen so far is reckoned with.
+    out at a time. Later the highest price seen so far is reckoned with, and no more goes out on it
+    than it was seen on, since the first item may be a cheap one.
+
+    A balance that is told while requests are in flight may include their charge: the price that is
+    seen then may be too high. A balance that is told between requests corrects that.
 
     Attributes:
         most: parts or numbers that may go out; None for no limit.
@@ -24,6 +32,9 @@ class Budget:
     _credits: Decimal | None = attrs.field(default=None, init=False)
     _charged: int = attrs.field(default=0, init=False)
     _price: Decimal | None = attrs.field(default=None, init=False)
+    _sure_credits: Decimal | None = attrs.field(default=None, init=False)
+    _sure_charged: int = attrs.field(default=0, init=False)
+    _sure_price: Decimal | None = attrs.field(default=None, init=False)
 
     @property
     def limited(self) -> bool:
@@ -36,7 +47,7 @@ class Budget:
             return False
         if self._credits is None:
             return True
-        if not self._stale or not self._price:
+        if not self._stale or not self._price or self._trusted < units:
             return self._stale
         left, reckoned = self._credits - self.min_credits, self._reckoned
         return 2 * reckoned >= left or reckoned + self._price * units > left
@@ -45,6 +56,11 @@ class Budget:
     def _stale(self) -> bool:
         """Whether more went out since the balance was told."""
         return self.used > self._charged
+
+    @property
+    def _trusted(self) -> int:
+        """How many more units may go out before the balance is told again."""
+        return max(self._charged, _FEW) - (self.used - self._charged)
 
     @property
     def _reckoned(self) -> Decimal:
@@ -61,7 +77,8 @@ class Budget:
                 return 0
             # As long as nothing was charged, such as for bad numbers, one finds the price out.
             most = int(left / (self._price * units)) if self._price else int(not self._stale)
-            items = min(items, most)
+            # One item goes out in any case, however large, once all else is charged.
+            items = min(items, most, max(self._trusted // units, int(not self._stale)))
         return max(items, 0)
 
     def take(self, units: int) -> None:
@@ -79,6 +96,15 @@ class Budget:
             price = (self._credits - left) / (charged - self._charged)
             self._price = max(self._price or Decimal(0), price)
         self._credits, self._charged = left, charged
+        if charged == self.used:
+            self._correct_price()
+
+    def _correct_price(self) -> None:
+        """Take the highest price seen between two balances that were told between requests."""
+        if self._sure_credits is not None and self.used > self._sure_charged:
+            price = (self._sure_credits - self._credits) / (self.used - self._sure_charged)
+            self._price = self._sure_price = max(self._sure_price or Decimal(0), price)
+        self._sure_credits, self._sure_charged = self._credits, self._charged
 
     def hear(self, left: Decimal, charged: int) -> None:
         """Take the balance that a reply tells by the way; as `balance`.

@@ -67,7 +67,7 @@ class FlowControl:
             caller of its own who is told at once.
         budget: the units and credits that may be used up.
         fault: the error that ended the run; None before, or if the caller stopped the run.
-        requests: how many went out.
+        requests: how many went out, or are about to.
         units: how many parts or numbers went out, those that came to nothing included.
     """
 
@@ -153,8 +153,10 @@ class FlowControl:
                 continue  # meanwhile another request may have gone out
             count = self.budget.room(1 if probe else items, units)
             if not count:
-                if self.in_flight:  # its reply may tell of more credits than were reckoned with
-                    await self._changed.wait()
+                # A reply, or the next balance, may tell of more credits than are reckoned with.
+                if self.in_flight or self.budget.asks(units):
+                    if self.in_flight:
+                        await self._changed.wait()
                     fresh = False
                     continue
                 self.end(NotSentError(self.budget.reason))
@@ -249,6 +251,8 @@ class FlowControl:
         answer = answer_of(fault)
         if answer is Answer.NOT_ASKED:
             self.limiter.give_back(units)
+        if answer in {Answer.NOT_ASKED, Answer.UNREACHED}:
+            self.requests -= 1  # it never went out
         if answer in {Answer.NOT_ASKED, Answer.UNREACHED} or isinstance(fault, GatewayRefusedError):
             self.budget.take(-units)  # nothing was carried out
         alone, self._probe_out = self._probe_out, False

@@ -139,5 +139,36 @@ def test_a_balance_that_was_asked_for_may_be_higher() -> None:
     budget.balance(Decimal(10), 0)
     budget.take(1)
     budget.balance(Decimal(9), 1)
-    budget.balance(Decimal(1_000), 1)
-    assert budget.room(5_000, 1) == 1_000
+    budget.balance(Decimal(80), 1)
+    assert budget.room(5_000, 1) == 80
+
+
+def test_no_more_goes_out_on_a_price_than_it_was_seen_on() -> None:
+    """The first number may be a cheap one; a few go out in any case."""
+    budget = Budget(min_credits=Decimal(0))
+    budget.balance(Decimal(100_000), 0)
+    budget.take(1)
+    budget.balance(Decimal(99_999), 1)
+    assert budget.room(5_000, 1) == 100
+    budget.take(100)
+    assert (budget.room(5_000, 1), budget.asks(1)) == (0, True)
+    budget.balance(Decimal(99_000), 101)
+    assert budget.room(5_000, 1) == 101
+    budget.take(101)
+    budget.balance(Decimal(98_000), 202)
+    assert (budget.room(5_000, 1), budget.room(1, 300)) == (202, 1)
+
+
+def test_a_price_seen_while_requests_are_in_flight() -> None:
+    """May be too high, since their charge may be in it: a balance between requests corrects it."""
+    budget = Budget(min_credits=Decimal(0))
+    budget.balance(Decimal(1_000), 0)
+    budget.take(1)
+    budget.balance(Decimal(999), 1)
+    budget.take(50)
+    budget.take(10)
+    budget.hear(Decimal(939), 11)  # tells of all 60, and 50 of them are thought to be in flight
+    assert budget.room(1_000, 1) < 100
+    budget.balance(Decimal(939), 61)
+    assert budget.room(50, 1) == 50
+    assert not budget.asks(50)

@@ -301,7 +301,7 @@ async def test_a_gateway_that_is_away(line) -> None:
     await way.send_all(9)
     assert set(way.sizes) == {1}
     assert way.times == pytest.approx([0, 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, 11.3, 16.3, 20])
-    assert way.flow.fault is AWAY
+    assert (way.flow.fault, way.flow.requests) == (AWAY, 0)
     assert set(way.told) == {AWAY}
 
 
@@ -381,6 +381,22 @@ async def test_credits_that_would_run_out(line) -> None:
     await way.send_all(9)
     assert sum(way.sizes) == 20
     assert str(way.flow.fault) == "10 credits are left, and 10 must be"
+
+
+async def test_credits_are_used_up_to_the_limit(line) -> None:
+    """Though balances are asked for while requests that they include are in flight."""
+    left = Decimal(1_000)
+
+    async def balance() -> Decimal:
+        told = left - sum(way.sizes)  # what is charged is charged at once
+        await asyncio.sleep(0.7)
+        return told
+
+    way = line(min_credits=300, balance=balance)
+    way.seconds = 1
+    await asyncio.gather(*(way.send(100) for _ in range(40)))
+    assert sum(way.sizes) == 700
+    assert str(way.flow.fault) == "300 credits are left, and 300 must be"
 
 
 async def test_replies_tell_the_balance_too(line) -> None:
