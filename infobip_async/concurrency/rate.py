@@ -24,8 +24,8 @@ def _finite(rate: float | None) -> float | None:
 class RateLimiter:
     """Spaces work out over time, first come first served.
 
-    In any w seconds at most ``rate * (w + 0.1)`` units start, or one piece of work where that has
-    more. A timer that rings late, because other tasks hold the event loop, costs nothing: what
+    In any w seconds at most ``rate * (w + 0.1)`` units start. Where one piece of work has more than
+    0.08 seconds' worth, at most ``rate * (w + 0.02)`` and one piece do. A timer that rings late, because other tasks hold the event loop, costs nothing: what
     could have started meanwhile starts together.
 
     Attributes:
@@ -34,6 +34,7 @@ class RateLimiter:
 
     rate: float | None = attrs.field(converter=_finite)
     _next_at: float = attrs.field(default=float("-inf"), init=False, repr=False)
+    _most: int = attrs.field(default=0, init=False, repr=False)
     _waiting: "deque[tuple[int, asyncio.Future[None]]]" = attrs.field(
         factory=deque, init=False, repr=False
     )
@@ -74,7 +75,8 @@ class RateLimiter:
 
     def _take(self, units: int, now: float) -> None:
         assert self.rate is not None  # noqa: S101 - for the type checker
-        lag = max(_BURST - (self.largest or 0) / self.rate, _LEAST_LAG)
+        self._most = max(self._most, units, self.largest or 0)
+        lag = max(_BURST - self._most / self.rate, _LEAST_LAG)
         self._next_at = max(self._next_at, now - lag) + units / self.rate
 
     def _arm(self) -> None:

@@ -97,6 +97,17 @@ async def test_a_low_rate_is_kept_and_reached(rate: float, round_trip: float) ->
     assert sum(start < SECONDS for start in starts) >= 0.98 * rate * SECONDS
 
 
+@pytest.mark.parametrize("round_trip", [0, 0.005])
+@pytest.mark.parametrize("units", [3, 4, 5, 8])
+async def test_the_rate_of_long_texts(units: int, round_trip: float) -> None:
+    """A text can have more parts than a piece of work should: the burst is no larger for that."""
+    rate = 50
+    async with busy(round_trip):
+        starts = await starts_of(RateLimiter(rate), units, workers=8)
+    assert most_in_advance(starts, units, rate) <= max(0.1, units / rate + 0.02) + 1e-9
+    assert sum(start < SECONDS for start in starts) * units >= 0.98 * rate * SECONDS
+
+
 async def test_a_long_stop_of_the_loop_is_no_credit() -> None:
     """Of time that was lost, a moment is made up, and no more."""
     limiter = RateLimiter(100)
