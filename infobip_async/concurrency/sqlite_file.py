@@ -49,6 +49,13 @@ _NETWORKS: Final = frozenset(
 )
 _DAMAGED: Final = -1
 _DAMAGES: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_WAYS_OUT: Final = {
+    sqlite3.SQLITE_BUSY: "something else uses it: try again when that has ended",
+    sqlite3.SQLITE_FULL: "make room",
+    sqlite3.SQLITE_READONLY: "allow this user to write to the file and to its directory",
+    sqlite3.SQLITE_CANTOPEN: "it must be a file that this user can read and write",
+}
+"""What a person can do where SQLite refuses to use a file."""
 
 
 class FileKind(Enum):
@@ -317,6 +324,14 @@ def network_of(path: Path) -> str | None:
 def is_damage(fault: BaseException) -> bool:
     """Whether an error of SQLite tells that a file is damaged."""
     return _is_error(fault, _DAMAGES)
+
+
+def reason_of(fault: BaseException) -> str:
+    """Say why a file cannot be used now, and what there is to do."""
+    if isinstance(fault, OSError):
+        return fault.strerror or str(fault)
+    way_out = _WAYS_OUT.get(getattr(fault, "sqlite_errorcode", 0) & 0xFF, "")
+    return ": ".join(filter(None, (str(fault), way_out)))
 
 
 def _is_error(fault: BaseException, codes: set[int]) -> bool:

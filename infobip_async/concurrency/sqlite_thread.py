@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 
 import attrs
 
-from infobip_async.concurrency.sqlite_file import FileKind, SqliteFile, is_damage
+from infobip_async.concurrency.sqlite_file import FileKind, SqliteFile, is_damage, reason_of
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 
 T = TypeVar("T")
@@ -163,37 +163,35 @@ class SqliteThread:
             lost = self._file.lost()
             for work in group:
                 if lost is None or work.anywhere:
-                    _attempt(connection, work)
+                    self._attempt(connection, work)
                 else:
-                    work.fault = _fault_of_file(lost)
+                    work.fault = self._fault(lost)
             connection.execute("commit")
         except BaseException as fault:  # noqa: BLE001 - whatever it is, no caller may wait for ever
             reason = self._file.mark_damaged() if is_damage(fault) else fault
             for work in group:
-                work.fault = _fault_of_file(reason)
+                work.fault = self._fault(reason)
             self._file.close()
         for work in group:
             with suppress(RuntimeError):  # its loop was closed meanwhile
                 work.outcome.get_loop().call_soon_threadsafe(work.resolve)
 
+    def _attempt(self, connection: sqlite3.Connection, work: _Work[Any]) -> None:
+        """Run one piece within a savepoint, so that its failure does not fail its group."""
+        connection.execute("savepoint work")
+        try:
+            work.result = work.run(connection)
+        except Exception as fault:
+            # SQLite has rolled everything back: the disk is full. Damage concerns all that waits.
+            if not connection.in_transaction or is_damage(fault):
+                raise
+            of_the_file = type(fault) in {sqlite3.OperationalError, sqlite3.DatabaseError}
+            work.fault = self._fault(fault) if of_the_file else fault
+            connection.execute("rollback to work")
+        connection.execute("release work")
 
-def _attempt(connection: sqlite3.Connection, work: _Work[Any]) -> None:
-    """Run one piece within a savepoint, so that its failure does not fail its group."""
-    connection.execute("savepoint work")
-    try:
-        work.result = work.run(connection)
-    except Exception as fault:
-        # SQLite has rolled everything back: the disk is full. Damage concerns all that waits.
-        if not connection.in_transaction or is_damage(fault):
-            raise
-        of_the_file = type(fault) in {sqlite3.OperationalError, sqlite3.DatabaseError}
-        work.fault = _fault_of_file(fault) if of_the_file else fault
-        connection.execute("rollback to work")
-    connection.execute("release work")
-
-
-def _fault_of_file(fault: BaseException) -> Exception:
-    """Make the error for one caller; tasks must not share one traceback."""
-    if isinstance(fault, LocalProtocolError | StorageUnavailableError):
-        return copy.copy(fault)
-    return StorageUnavailableError(f"the file cannot be written: {fault}")
+    def _fault(self, fault: BaseException) -> Exception:
+        """Make the error for one caller; tasks must not share one traceback."""
+        if isinstance(fault, LocalProtocolError | StorageUnavailableError):
+            return copy.copy(fault)
+        return StorageUnavailableError(f"{self._file.path} cannot be used: {reason_of(fault)}")

@@ -156,7 +156,7 @@ async def test_a_broken_rule_of_the_tables_is_the_callers(writer):
         await writer.do(add("a"))
 
 
-async def test_a_full_disk(writer):
+async def test_a_full_disk(writer, tmp_path):
     """Nothing of the group is kept and that is said, until there is room again."""
     pages = await writer.do(lambda c: c.execute("pragma page_count").fetchone()[0])
     await writer.do(lambda c: c.execute(f"pragma max_page_count = {pages}").fetchall())
@@ -165,9 +165,8 @@ async def test_a_full_disk(writer):
     await asyncio.sleep(0)
     release.set()
     outcomes = await asyncio.gather(*works, return_exceptions=True)
-    assert [repr(outcome) for outcome in outcomes] == [
-        "StorageUnavailableError('the file cannot be written: database or disk is full')"
-    ] * 3
+    full = f"{tmp_path / 'file.db'} cannot be used: database or disk is full: make room"
+    assert [repr(outcome) for outcome in outcomes] == [f"StorageUnavailableError({full!r})"] * 3
     assert await things(writer) == []
     await writer.do(add("x" * 100_000))  # the limit was the connection's, and that was opened anew
     assert len(await things(writer)) == 1
@@ -189,7 +188,7 @@ async def test_a_commit_that_fails(tmp_path, monkeypatch):
             writer.do(add("a")), writer.do(add("b")), return_exceptions=True
         )
         assert [str(outcome) for outcome in outcomes] == [
-            "the file cannot be written: disk I/O error"
+            f"{tmp_path / 'file.db'} cannot be used: disk I/O error"
         ] * 2
         failing[:] = [False] * 9
         await writer.do(add("c"))
@@ -231,7 +230,7 @@ async def test_a_file_of_another_process(writer, tmp_path, monkeypatch):
     monkeypatch.setattr(sqlite_file, "_LOCK_TIMEOUT", 0.001)
     await writer.do(add("a"))
     second = SqliteThread(tmp_path / "file.db", FileKind.JOURNAL, SCHEMA)
-    with pytest.raises(StorageUnavailableError, match="locked"):
+    with pytest.raises(StorageUnavailableError, match="locked: something else uses it: try"):
         await second.__aenter__()
     second.start()
     with pytest.raises(StorageUnavailableError, match="locked"):

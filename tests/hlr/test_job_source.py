@@ -133,7 +133,7 @@ async def test_a_job_in_use(gateway, job) -> None:
     async with gateway.lookups() as lookups:
         stream = lookups.stream(NUMBERS, job=job)
         await anext(stream)
-        with pytest.raises(Exception, match="the file cannot be"):
+        with pytest.raises(Exception, match="something else uses it"):
             await anext(lookups.stream(NUMBERS, job=job))
         await stream.aclose()
 
