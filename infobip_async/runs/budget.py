@@ -97,14 +97,14 @@ class Budget:
             self._price = max(self._price or Decimal(0), price)
         self._credits, self._charged = left, charged
         if charged == self.used:
-            self._correct_price()
+            self._correct_price(left)
 
-    def _correct_price(self) -> None:
+    def _correct_price(self, left: Decimal) -> None:
         """Take the highest price seen between two balances that were told between requests."""
         if self._sure_credits is not None and self.used > self._sure_charged:
-            price = (self._sure_credits - self._credits) / (self.used - self._sure_charged)
+            price = (self._sure_credits - left) / (self.used - self._sure_charged)
             self._price = self._sure_price = max(self._sure_price or Decimal(0), price)
-        self._sure_credits, self._sure_charged = self._credits, self._charged
+        self._sure_credits, self._sure_charged = left, self.used
 
     def hear(self, left: Decimal, charged: int) -> None:
         """Take the balance that a reply tells by the way; as `balance`.
