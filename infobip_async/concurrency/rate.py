@@ -25,8 +25,9 @@ class RateLimiter:
     """Spaces work out over time, first come first served.
 
     In any w seconds at most ``rate * (w + 0.1)`` units start. Where one piece of work has more than
-    0.08 seconds' worth, at most ``rate * (w + 0.02)`` and one piece do. A timer that rings late, because other tasks hold the event loop, costs nothing: what
-    could have started meanwhile starts together.
+    0.08 seconds' worth, at most ``rate * (w + 0.02)`` and one piece do. A timer that rings late,
+    because other tasks hold the event loop, costs nothing: what could have started meanwhile starts
+    together.
 
     Attributes:
         rate: units per second, above 0; None for no limit.
