@@ -79,11 +79,14 @@ class Batcher(Generic[T]):
         finally:
             now.over.set()
 
+    async def drain(self, seconds: float) -> None:
+        """Wait until everything is written, for up to so many seconds; the write goes on then."""
+        if self._writing is not None:
+            await asyncio.wait({self._writing}, timeout=seconds)
+
     async def aclose(self, seconds: float) -> None:
         """Wait until everything is written, and cancel the write after so many seconds."""
-        if self._writing is not None:
-            writing = {self._writing}
-            _, late = await asyncio.wait(writing, timeout=seconds)
-            for task in late:
-                task.cancel()
-            await asyncio.wait(writing)
+        await self.drain(seconds)
+        if (writing := self._writing) is not None:
+            writing.cancel()
+            await asyncio.wait({writing})

@@ -106,13 +106,16 @@ class Resuming:
             sequences=[lookup.position for lookup in lookups],
         )
 
-    async def flush(self, seconds: float) -> None:
-        """Write down the results that came, for up to so many seconds."""
-        await self._recording.aclose(seconds)
+    async def drain(self, seconds: float) -> None:
+        """Wait until the results that came are written down, for up to so many seconds."""
+        await self._recording.drain(seconds)
 
     async def close(self) -> None:
-        """Close the job."""
-        await self._job.__aexit__()
+        """Write nothing more down, and close the job."""
+        try:
+            await self._recording.aclose(0)
+        finally:
+            await self._job.__aexit__()
 
     # --- numbers ---
 

@@ -146,6 +146,9 @@ class Stream:
             await self._leave(0)
         finally:
             if self._resuming is not None:
+                await self._resuming.screening.aclose(0)
+                self.submit()  # the timer of a last query, too
+                await self._queries.stop(0)
                 await self._resuming.close()
                 self._resuming = None
 
@@ -167,14 +170,14 @@ class Stream:
         try:
             await self.window.reader_ended()
             if resuming is not None:
-                await resuming.screening.aclose(limit)
+                await resuming.screening.drain(limit)
         except asyncio.CancelledError:
             wait = 0
             raise
         finally:
             await self._queries.stop(wait)
             if resuming is not None:
-                await resuming.flush(limit)
+                await resuming.drain(limit)
             if self._credits is not None:
                 await self._credits.aclose()
 

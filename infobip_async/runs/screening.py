@@ -95,8 +95,12 @@ class Screening(Generic[Item, Record]):
         self._taker.window.hold()
         self._reading.add(rows)
 
+    async def drain(self, seconds: float) -> None:
+        """Wait until what was read has been looked at, for up to so many seconds."""
+        await self._reading.drain(seconds)
+
     async def aclose(self, seconds: float) -> None:
-        """Look at what was read, for up to so many seconds."""
+        """Look at what was read, for up to so many seconds, and at nothing after that."""
         await self._reading.aclose(seconds)
 
     async def _screen(self, several: Sequence[Sequence[Item] | int]) -> None:

@@ -46,6 +46,18 @@ async def test_what_comes_meanwhile_goes_together(target):
     assert target.writes == [[0], [1, 2, 3, 4]]
 
 
+async def test_a_wait_for_what_is_written(target):
+    """Ends after its time, and the write goes on."""
+    together = Batcher(target.write)
+    written = together.add(1)
+    await together.drain(0)
+    assert not written.is_set()
+    target.may_go_on.set()
+    await together.drain(60)
+    assert written.is_set()
+    await together.drain(60)
+
+
 async def test_a_write_that_fails(target):
     """All whose items were in it are told, each with an exception of its own; then it goes on."""
     together = Batcher(target.write)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
 
 import pytest
@@ -275,6 +275,36 @@ async def test_a_run_that_is_left_while_lookups_wait(gateway, job, run, how) -> 
             await gateway.push(rows)
     assert outcomes(await running) == [HlrOutcome.REPORTED] * 3
     assert sum(map(len, gateway.asked)) == 3
+
+
+@pytest.mark.parametrize("late", ["numbers", "results"])
+async def test_a_stop_that_does_not_wait_for_the_disk(gateway, job, monkeypatch, late) -> None:
+    """Each number that was read has its outcome, once the disk has taken what there is."""
+    slow, read = asyncio.Event(), []
+
+    def source() -> Iterator[str]:
+        for number in NUMBERS:
+            read.append(number)
+            yield number
+
+    async def wait(*args: object) -> object:
+        await slow.wait()
+        return await method(*args)
+
+    owner = "meet" if late == "numbers" else "record"
+    method = getattr(HlrJobFile, owner)
+    monkeypatch.setattr(HlrJobFile, owner, wait)
+    results: list[HlrResult] = []
+    async with gateway.lookups(stop_timeout=0) as lookups:
+        stream = lookups.stream(source(), job=job)
+        taking = asyncio.create_task(take(stream, results))
+        await until(lambda: stream.stats.read == 3)
+        await until(lambda: late == "numbers" or lookups.stats.reported == 3)
+        await stream.stop()
+        slow.set()
+        async with asyncio.timeout(60):
+            await taking
+    assert sorted(result.destination for result in results) == read
 
 
 async def test_numbers_may_stand_twice(gateway, run) -> None:
