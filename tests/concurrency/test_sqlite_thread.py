@@ -115,7 +115,7 @@ async def test_a_failing_piece_does_not_fail_its_group(writer):
 
 
 @pytest.mark.parametrize("kind", [sqlite3.OperationalError, sqlite3.DatabaseError])
-async def test_a_fault_of_the_file_in_one_piece(writer, kind):
+async def test_a_fault_of_the_file_in_one_piece(writer, tmp_path, kind):
     """It is told as such, where SQLite goes on, and does not fail the group either."""
 
     def work(connection: sqlite3.Connection) -> None:
@@ -127,7 +127,8 @@ async def test_a_fault_of_the_file_in_one_piece(writer, kind):
     await asyncio.sleep(0)
     release.set()
     fault, done = await asyncio.gather(*works, return_exceptions=True)
-    assert repr(fault) == "StorageUnavailableError('the file cannot be written: disk I/O error')"
+    assert isinstance(fault, StorageUnavailableError)
+    assert str(fault) == f"{tmp_path / 'file.db'} cannot be used: disk I/O error"
     assert done == "A"
     assert await things(writer) == ["a"]
 
