@@ -433,8 +433,8 @@ def endless() -> Endless:
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a job is; its file is written in no thread, since skipped time waits for none."""
 
-    async def do(self: SqliteThread, run: Callable[[Any], Any]) -> Any:
-        work = _Work(run, asyncio.get_running_loop().create_future(), writes=True, anywhere=False)
+    async def do(self: SqliteThread, run: Callable[[Any], Any], *, writes: bool = True) -> Any:
+        work = _Work(run, asyncio.get_running_loop().create_future(), writes, anywhere=False)
         self._commit([work])
         return await work.outcome
 
