@@ -194,13 +194,8 @@ class Output:
     summary: Summary = attrs.field(factory=Summary, init=False)
     _said: tuple[str, ...] = attrs.field(init=False)
 
-    @_said.default
-    def _columns_of_meanings(self) -> tuple[str, ...]:
-        if not self.meanings:
-            return ()
-        return _MEANINGS + (_RANGES if self.ranges else ())
-
     def __attrs_post_init__(self) -> None:
+        self._said = _MEANINGS + (_RANGES if self.ranges else ()) if self.meanings else ()
         key = ("key",) if self.reading is not None and self.reading.key_column else ()
         names = _COLUMNS[:2] + key + _COLUMNS[2:] + self._said
         kept = () if self.reading is None else self.reading.keep

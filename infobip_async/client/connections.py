@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import attrs
 import httpcore
@@ -18,6 +19,10 @@ from infobip_async.client.sockets import SocketNetwork, SocketStream
 from infobip_async.client.transport import HttpSender
 from infobip_async.errors import LocalProtocolError, NotSentError
 from infobip_async.protocol.exchange import fault_of_url
+
+_KEEPALIVE: Final = 5.0
+"""Seconds that an idle connection is kept: fewer than servers allow, so that none closes one just
+when it is used again."""
 
 _Free = list[httpcore.AsyncConnectionInterface]
 
@@ -50,13 +55,10 @@ class SlotTransport(httpx.AsyncBaseTransport):
         ssl_context: for https, to the gateway and to the proxy; certifi's certificates where it is
             None.
         proxy: where connections lead to; None for the gateway itself.
-        keepalive_expiry: seconds that an idle connection is kept. It is below what servers allow,
-            so that none closes a connection just when it is used again.
     """
 
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
     proxy: httpx.Proxy | None = attrs.field(default=None, repr=False)  # has a password
-    keepalive_expiry: float = 5.0
     _network: SocketNetwork = attrs.field(init=False, factory=SocketNetwork, repr=False)
     _free: dict[tuple[bytes, bytes, int | None], _Free] = attrs.field(
         init=False, factory=dict, repr=False
@@ -105,7 +107,7 @@ class SlotTransport(httpx.AsyncBaseTransport):
             return httpcore.AsyncHTTPConnection(
                 origin,
                 ssl_context=self.ssl_context,
-                keepalive_expiry=self.keepalive_expiry,
+                keepalive_expiry=_KEEPALIVE,
                 network_backend=self._network,
             )
         url = self.proxy.url
@@ -116,7 +118,7 @@ class SlotTransport(httpx.AsyncBaseTransport):
             proxy_auth=self.proxy.raw_auth,
             ssl_context=self.ssl_context,
             proxy_ssl_context=self.ssl_context if to_proxy else None,
-            keepalive_expiry=self.keepalive_expiry,
+            keepalive_expiry=_KEEPALIVE,
             network_backend=self._network,
         )
         return pool.create_connection(origin)
