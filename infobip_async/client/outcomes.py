@@ -7,7 +7,6 @@ only unreadable. `Outcomes.submit` is for sends and queries: there it leaves the
 import logging
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from typing import NoReturn, TypeVar
@@ -17,6 +16,7 @@ import attrs
 
 from infobip_async.client.in_flight import InFlight
 from infobip_async.client.transport import HttpSender
+from infobip_async.concurrency.big_work import aside
 from infobip_async.errors import (
     AuthenticationError,
     InfobipError,
@@ -69,7 +69,7 @@ class Outcomes:
 
         async def exchange() -> T:
             with self.watch.operation(name):
-                return _without_traceback(partial(decode, await self._reply(request)))
+                return await _decoded(decode, await self._reply(request))
 
         return await self.in_flight.run(exchange)
 
@@ -101,7 +101,7 @@ class Outcomes:
                 for encode in (lambda: first, *encoders[1:]):
                     try:
                         reply = await self._reply(_without_traceback(encode))
-                        replies.append(_without_traceback(partial(decode, reply)))
+                        replies.append(await _decoded(decode, reply))
                     except InfobipError as fault:
                         _raise_outcome(name, fault, len(replies), message_ids)
                 return replies
@@ -138,6 +138,14 @@ def _without_traceback(make: Callable[[], T]) -> T:
     """Cut the traceback off: frames inside hold the password, or a gateway's echo of it."""
     try:
         return make()
+    except InfobipError as fault:
+        raise fault.with_traceback(None) from None
+
+
+async def _decoded(decode: Callable[[HttpReply], T], reply: HttpReply) -> T:
+    """Read a reply, a big one beside the event loop, with no traceback that leads to the reply."""
+    try:
+        return await aside(len(reply.body), decode, reply)
     except InfobipError as fault:
         raise fault.with_traceback(None) from None
 

@@ -17,6 +17,9 @@ from aiohappyeyeballs import start_connection
 _NEXT_ADDRESS: Final = 0.25
 """Seconds after which the next address of a host is tried beside the first (RFC 8305)."""
 
+_WRITTEN_AT_ONCE: Final = 64 * 1024
+"""Octets that have the whole time for writing to themselves."""
+
 _BLANK_LINE: Final = re.compile(rb"\n\r?\n")
 """The end of a head, and of a chunked body."""
 
@@ -30,8 +33,8 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     is found when the connection is to be used again.
 
     Attributes:
-        answered: whether anything arrived since the last octets were written. If nothing did,
-            a reply that is read is a leftover of an earlier exchange.
+        answered: whether anything arrived since the first octets of a request were written. If
+            nothing did, a reply that is read is a leftover of an earlier exchange.
         body_left: octets of the body that are still to be read; None where that is not known.
     """
 
@@ -41,6 +44,7 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self.answered: bool = False
         self.body_left: int | None = None
         self._socket = connected
+        self._writing = False
         self._received = bytearray()
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
@@ -87,6 +91,7 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109 - httpcore's
         """Wait for octets, and give the next piece of them; none when the peer has closed."""
+        self._writing = False
         if not self._received and not self._transport.is_reading():
             self._transport.resume_reading()
         await _within(timeout, self._arrived, httpcore.ReadTimeout)
@@ -114,12 +119,20 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         return piece
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's
-        """Write octets, and wait until the kernel has taken them."""
-        self.answered = False
-        self.body_left = None
-        if not self._ended:
-            self._transport.write(buffer)
-            await _within(timeout, self._drained, httpcore.WriteTimeout)
+        """Write octets of a request, and wait until the kernel has taken them.
+
+        Args:
+            buffer: the octets.
+            timeout: seconds for each piece of them: a slow network is not one that stands still.
+        """
+        if not self._writing:
+            self._writing = True
+            self.answered = False
+            self.body_left = None
+        for start in range(0, len(buffer), _WRITTEN_AT_ONCE):
+            if not self._ended:
+                self._transport.write(buffer[start : start + _WRITTEN_AT_ONCE])
+                await _within(timeout, self._drained, httpcore.WriteTimeout)
         if self._ended:
             raise httpcore.WriteError
 

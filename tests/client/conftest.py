@@ -112,6 +112,8 @@ FAULTS = (
     Fault("repeats the request as its reply", lambda _, request: request.raw),
     Fault("repeats the request in its body", lambda _, request: http(request.raw), "keep",
           read=True),
+    Fault("repeats the request in a big body",
+          lambda _, request: http(request.raw + b" " * 100_000), "keep", read=True),
     Fault("repeats the request in its headers",
           lambda _, request: http(b"", f"Location: {request.raw!r}", status="302 Found"), "keep",
           read=True),

@@ -115,6 +115,30 @@ async def test_a_write_waits_until_all_is_taken(pair) -> None:
     await writing
 
 
+async def test_a_write_that_goes_on_slowly_does_not_time_out(pair) -> None:
+    """However long it takes in all."""
+    writing = asyncio.create_task(pair.stream.write(bytes(MANY), timeout=600))
+    for _ in range(4):
+        await jump(500)
+        await pair.reader.readexactly(MANY // 4)
+    await writing
+
+
+async def test_a_reply_to_half_a_request_is_one(pair) -> None:
+    """It came before the last octets were written; httpcore ends a body by writing none."""
+    writing = asyncio.create_task(pair.stream.write(bytes(MANY), timeout=PATIENCE))
+    await pair.reader.readexactly(1)
+    pair.writer.write(b"no more of this")
+    await pair.until(lambda stream: stream.answered)
+    await pair.reader.readexactly(MANY - 1)
+    await writing
+    await pair.stream.write(b"")
+    assert pair.stream.answered
+    assert await pair.stream.read(1) == b"no more of this"
+    await pair.stream.write(b"the next request")
+    assert not pair.stream.answered
+
+
 async def test_timeouts(pair) -> None:
     """Of a peer that neither says nor takes anything."""
     reading = asyncio.create_task(pair.stream.read(1, timeout=600))

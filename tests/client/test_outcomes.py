@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import socket
+import threading
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from infobip_async import (
     Recipient,
     TextMessage,
 )
-from infobip_async.protocol.exchange import HttpRequest
+from infobip_async.protocol.exchange import HttpReply, HttpRequest
 
 ROWS = b"OK\n385911234567;OK;lookup-1\n385911234568;FAILED;"  # without a line feed at its end
 
@@ -83,6 +84,24 @@ async def test_a_reply_without_a_length_may_have_been_cut_short(
             await calls[name].make(client)
     else:
         assert len(await calls[name].make(client)) == 2
+
+
+@pytest.mark.parametrize("octets", [10, 100_000])
+async def test_a_big_reply_does_not_hold_up_what_else_goes_on(connect, gateway, octets) -> None:
+    """It is read in another thread: it can take seconds."""
+    gateway.bodies["command.aspx"] = bytes(octets)
+    places: list[int] = []
+
+    def decode(reply: HttpReply) -> int:
+        places.append(threading.get_ident())
+        return len(reply.body)
+
+    request = HttpRequest("GET", f"{gateway.url}/command.aspx")
+    outcomes = connect()._outcomes
+    assert await outcomes.read("credits", lambda: request, decode) == octets
+    assert await outcomes.submit("send", 1, [lambda: request], decode) == [octets]
+    elsewhere = [place != threading.get_ident() for place in places]
+    assert elsewhere == [octets > 65_536] * 2
 
 
 async def test_an_idle_connection_that_was_closed_is_replaced(gateway, connect, kind, call) -> None:
