@@ -121,7 +121,10 @@ def test_rows_are_refused_one_by_one(bench: Bench) -> None:
     bench.replied(ok("38591", "a"), failed("38592"), ok("38593", "c"))
     reason = "the gateway does not look it up: status 'FAILED'"
     assert bench.results == [(1, HlrResult("38592", HlrOutcome.REFUSED, reason=reason))]
-    assert isinstance(bench.errors[0], InvalidDestinationError)
+    (refusal,) = bench.errors
+    assert isinstance(refusal, InvalidDestinationError)
+    assert (refusal.code, refusal.name, refusal.destination) == ("FAILED", "FAILED", "38592")
+    assert refusal.operation == "lookup"
     assert bench.table.stats == Stats(submitted=3, refused=1)
     assert bench.table.stats.in_flight == 2
 
@@ -285,6 +288,15 @@ def test_early_reports_go_with_the_last_query_that_could_claim_them(bench: Bench
     assert bench.results == []
 
 
+def test_early_report_for_the_last_query(bench: Bench) -> None:
+    """It outlives the queries that were out before its own."""
+    first, second = bench.out(["38591"]), bench.out(["38592"])
+    bench.table.report(report("38592", "b"))
+    bench.reply(first, ok("38591", "a"))
+    bench.reply(second, ok("38592", "b"))
+    assert bench.outcomes == [(0, HlrOutcome.REPORTED)]
+
+
 def test_early_reports_are_bounded_by_count() -> None:
     """Beyond the limit the oldest early report goes."""
     bench = Bench(early_limit=2)
@@ -330,7 +342,9 @@ def test_deadline(bench: Bench) -> None:
     assert bench.results[1:] == [
         (1, HlrResult("38592", HlrOutcome.TIMED_OUT, "b", reason="no report in time"))
     ]
-    assert isinstance(bench.errors[1], LookupTimeoutError)
+    late = bench.errors[1]
+    assert isinstance(late, LookupTimeoutError)
+    assert (late.lookup_id, late.destination) == ("b", "38592")
     assert bench.settled == [batch]
     assert bench.table.stats == Stats(submitted=2, reported=1, timed_out=1)
     assert emptied(bench.table)
@@ -365,8 +379,10 @@ def test_late_reports_are_remembered_within_bounds(
     monkeypatch.setattr(module, "LATE_IDS", 2)
     bench.replied(ok("38591", "a"), ok("38592", "b"), ok("38593", "c"))
     bench.pass_time(30)
-    for number, lookup_id in (("38591", "a"), ("38592", "b"), ("38593", "c")):
-        bench.table.report(report(number, lookup_id))
+    bench.table.report(report("38591", "a"))
+    assert (bench.table.stats.unclaimed, bench.table.stats.late) == (1, 0)
+    bench.table.report(report("38592", "b"))
+    bench.table.report(report("38593", "c"))
     assert (bench.table.stats.unclaimed, bench.table.stats.late) == (1, 2)
 
 
