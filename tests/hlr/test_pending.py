@@ -156,8 +156,9 @@ def test_accepted_without_an_id(bench: Bench) -> None:
 def test_same_id_twice_in_a_reply(bench: Bench) -> None:
     """Of two numbers with one id, the second is unknown, and the report goes to the first alone."""
     bench.replied(ok("38591", "a"), ok("38592", "a"))
-    assert bench.outcomes == [(1, HlrOutcome.UNKNOWN)]
-    assert "another number" in (bench.results[0][1].reason or "")
+    ((position, unknown),) = bench.results
+    assert (position, unknown.outcome, unknown.lookup_id) == (1, HlrOutcome.UNKNOWN, "a")
+    assert "another number" in (unknown.reason or "")
     bench.table.report(report("38592", "a"))
     assert bench.table.stats.unclaimed == 1
     bench.table.report(report("38591", "a"))
@@ -187,7 +188,7 @@ def test_wrong_number_of_rows(bench: Bench, rows: list[HlrSubmission]) -> None:
 def test_report_of_another_number(bench: Bench) -> None:
     """A report with a waiting id and another number ends nothing, and the right one still does."""
     bench.replied(ok("38591", "a"))
-    bench.table.report(report("38592", "a"))
+    assert bench.table.report(report("38592", "a")) is False
     assert bench.results == []
     bench.table.report(report("38591", "a"))
     assert bench.outcomes == [(0, HlrOutcome.REPORTED)]
@@ -435,7 +436,9 @@ def test_query_that_did_not_leave(bench: Bench) -> None:
     """Its numbers do not count as submitted, wait for nothing, and can go out in two queries."""
     batch = bench.out(["38591", "38592"], timeout=30)
     bench.table.query_ended(batch)
-    bench.table.withdraw(batch)
+    for _ in range(2):
+        bench.table.withdraw(batch)
+        assert bench.table.stats == Stats()
     rest = batch.split(1)
     bench.pass_time(300)
     assert bench.table.stats == Stats()
@@ -456,6 +459,33 @@ def test_lookups_of_an_earlier_run(bench: Bench) -> None:
     assert bench.outcomes == [(0, HlrOutcome.REPORTED), (1, HlrOutcome.TIMED_OUT)]
     assert bench.settled == [batch]
     assert emptied(bench.table)
+
+
+def test_reports_before_their_lookups_are_adopted() -> None:
+    """So many are kept, up to a time, and the first ones of them."""
+    bench = Bench(early_limit=2)
+    bench.table.heard_until = bench.now + 10
+    for number, lookup_id in (("38591", "a"), ("38592", "b"), ("38593", "c")):
+        bench.table.report(report(number, lookup_id))
+    bench.table.adopt(bench.batch(), ["a", "b", "c"], 30)
+    assert bench.outcomes == [(0, HlrOutcome.REPORTED), (1, HlrOutcome.REPORTED)]
+    assert bench.table.stats == Stats(submitted=3, reported=2, unclaimed=1)
+    bench.pass_time(10)
+    bench.table.report(report("38594", "d"))
+    bench.table.adopt(bench.batch(["38594"]), ["d"], 30)
+    assert len(bench.results) == 2
+
+
+def test_seconds_to_a_report(bench: Bench) -> None:
+    """They are told of each report whose query this run has made."""
+    seconds: list[float] = []
+    bench.table.timed = seconds.append
+    bench.replied(ok("38591", "a"))
+    bench.table.adopt(bench.batch(["38592"]), ["b"], 30)
+    bench.pass_time(7)
+    bench.table.report(report("38592", "b"))
+    bench.table.report(report("38591", "a"))
+    assert seconds == [7]
 
 
 @pytest.mark.parametrize(
@@ -486,7 +516,8 @@ def test_query_that_fails(bench: Bench, outcome: HlrOutcome, stats: Stats) -> No
 def test_batch_that_never_goes_out(bench: Bench) -> None:
     """A batch that ends before its query is not submitted."""
     bench.table.end(bench.batch(["38591"]))
-    assert bench.outcomes == [(0, HlrOutcome.NOT_SENT)]
+    reason = "stopped before it was sent"
+    assert bench.results == [(0, HlrResult("38591", HlrOutcome.NOT_SENT, reason=reason))]
     assert isinstance(bench.errors[0], NotSentError)
     assert bench.table.stats == Stats(not_sent=1)
 
