@@ -52,7 +52,7 @@ MOST_OCTETS = 600_000
 # room must notice.
 MUTATED = {
     "protocol": ("*",),
-    "client": ("transport", "connections", "in_flight"),
+    "client": ("transport", "connections", "sockets", "in_flight"),
     "journal": ("worker",),
     "concurrency": ("sqlite_thread", "keyed_queue", "breaker", "rate"),
     "hlr": ("pending",),

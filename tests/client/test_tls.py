@@ -22,6 +22,8 @@ from platforms import OPENSSL, needs_openssl
 
 pytestmark = needs_openssl
 
+UNREACHED = "the gateway could not be reached, nothing was sent"
+
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -119,8 +121,9 @@ async def test_a_file_for_all_programs(secured, monkeypatch, certificate) -> Non
 
 async def test_an_unknown_certificate_is_refused(secured, connect, call) -> None:
     """Before anything is sent, and for this reason."""
-    with pytest.raises(NotSentError, match=r"\(ConnectError: CERTIFICATE_VERIFY_FAILED\)"):
+    with pytest.raises(NotSentError) as caught:
         await call.make(connect())
+    assert str(caught.value) == f"{UNREACHED} (ConnectError: CERTIFICATE_VERIFY_FAILED)"
     assert not secured.received
 
 
@@ -141,8 +144,9 @@ async def test_nor_are_they_behind_a_proxy(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     url, gateway.tls = gateway.url, serving
     client = connect(proxy=url, endpoints=Endpoints.at("https://gateway.example"))
-    with pytest.raises(NotSentError, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(NotSentError) as caught:
         await client.credits()
+    assert str(caught.value) == f"{UNREACHED} (ConnectError: CERTIFICATE_VERIFY_FAILED)"
     assert {request.method for request in gateway.received} == {"CONNECT"}
 
 
