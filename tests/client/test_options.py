@@ -285,35 +285,40 @@ async def test_an_injected_client_is_not_closed(gateway, connect) -> None:
         assert (await http.get(f"{gateway.url}/command.aspx")).text == "7.16"
 
 
+UNUSED = httpx.AsyncClient(verify=False)
+HERE = Path(__file__).parent
+
+
 @pytest.mark.parametrize(
-    ("field", "options"),
+    ("why", "options"),
     [
-        ("username", {"username": ""}),
-        ("username", {"password": ""}),
-        ("http", {"http": httpx.AsyncClient(verify=False), "proxy": "http://127.0.0.1:9"}),
+        ("username: username and password must be given", {"username": ""}),
+        ("username: username and password must be given", {"password": ""}),
+        ("http: it brings its own", {"http": UNUSED, "proxy": "http://127.0.0.1:9"}),
         (
-            "http",
-            {
-                "http": httpx.AsyncClient(verify=False),
-                "ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-            },
+            "http: it brings its own",
+            {"http": UNUSED, "ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)},
         ),
-        ("concurrency", {"concurrency": 0}),
-        ("connect_retries", {"connect_retries": -1}),
-        ("endpoints", {"endpoints": "https://gateway.example"}),
-        ("proxy", {"proxy": "ftp://127.0.0.1"}),
-        ("ca_file", {"ca_file": __file__}),
-        ("ca_file", {"ca_file": Path(__file__).parent}),
-        ("ca_file", {"ca_file": "/no/such/file"}),
-        ("ca_file", {"ca_file": __file__, "ssl_context": ssl.create_default_context()}),
-        ("http", {"ca_file": __file__, "http": httpx.AsyncClient(verify=False)}),
+        ("http: it brings its own", {"http": UNUSED, "ca_file": __file__}),
+        ("concurrency: is too small", {"concurrency": 0}),
+        ("connect_retries: is too small", {"connect_retries": -1}),
+        ("endpoints: see Endpoints.at", {"endpoints": "https://gateway.example"}),
+        ("proxy: not an http or https URL", {"proxy": "ftp://127.0.0.1"}),
+        (f"ca_file: {__file__} has no PEM certificate", {"ca_file": __file__}),
+        (f"ca_file: {HERE} cannot be read: ", {"ca_file": HERE}),
+        ("ca_file: /no/such/file cannot be read: No such", {"ca_file": "/no/such/file"}),
+        (
+            "ca_file: give it or ssl_context",
+            {"ca_file": __file__, "ssl_context": ssl.create_default_context()},
+        ),
     ],
 )
-def test_wrong_options(field, options) -> None:
-    """Are refused, and named."""
+def test_wrong_options(why, options) -> None:
+    """Are refused, by their name and with the reason."""
     with pytest.raises(LocalProtocolError) as caught:
         InfobipClient(**{"username": "user", "password": "secret"} | options)
-    assert caught.value.field == field
+    assert str(caught.value).startswith(why)
+    assert caught.value.field == why.partition(":")[0]
 
 
 # --- contents ---
