@@ -69,7 +69,7 @@ class Outcomes:
 
         async def exchange() -> T:
             with self.watch.operation(name):
-                return await _decoded(decode, await self._reply(request))
+                return await self._reply(request, decode)
 
         return await self.in_flight.run(exchange)
 
@@ -100,8 +100,8 @@ class Outcomes:
             with self.watch.operation(name, messages):
                 for encode in (lambda: first, *encoders[1:]):
                     try:
-                        reply = await self._reply(_without_traceback(encode))
-                        replies.append(await _decoded(decode, reply))
+                        request = _without_traceback(encode)
+                        replies.append(await self._reply(request, decode))
                     except InfobipError as fault:
                         _raise_outcome(name, fault, len(replies), message_ids)
                 return replies
@@ -114,18 +114,29 @@ class Outcomes:
             account = {"infobip.account": self.account}
             self.watch.set("infobip.credits", float(credits_left), account)
 
-    async def _reply(self, request: HttpRequest) -> HttpReply:
-        """Send a request; a reply whose HTTP status is not 2xx is no answer of the gateway's."""
+    async def _reply(self, request: HttpRequest, decode: Callable[[HttpReply], T]) -> T:
+        """Send a request, and read its reply.
+
+        Raises:
+            RemoteProtocolError: the HTTP status is not 2xx, or the reply cannot be read: it is no
+                answer of the gateway's, and its address may be wrong.
+        """
         reply = await self.sender.send(request)
+        where = _place(request.url)
+        if self.sender.proxied and where.startswith("http:"):
+            where += " or the proxy"
         if not reply.successful:
-            where = _place(request.url)
-            if self.sender.proxied and where.startswith("http:"):
-                where += " or the proxy"
             told = f"HTTP {reply.status} from {where}: is the address right?"
             if reply.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
                 told = f"HTTP {reply.status} from the proxy: is its login right?"
+            elif reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+                told = f"HTTP {reply.status} from {where}: is the rate too high?"
             raise RemoteProtocolError(told, raw=reply.body, status=reply.status)
-        return reply
+        try:
+            return await _decoded(decode, reply)
+        except RemoteProtocolError as fault:
+            told = f"{fault}, from {where}: is the address right?"
+            raise RemoteProtocolError(told, raw=fault.raw, status=fault.status) from None
 
 
 def _place(url: str) -> str:

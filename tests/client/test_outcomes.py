@@ -219,21 +219,26 @@ async def test_the_reason_is_what_the_system_said(connect, link) -> None:
     assert str(caught.value).endswith(f"(ReadError: {os.strerror(errno.ECONNRESET)})")
 
 
-async def test_a_status_but_2xx_names_the_address(connect, call) -> None:
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (httpx.Response(404, html="<h1>Not Found</h1>"), "HTTP 404 from {}: is the address right"),
+        (httpx.Response(429, text="slower"), "HTTP 429 from {}: is the rate too high"),
+        (httpx.Response(200, html="<h1>Welcome</h1>"), ".*, from {}: is the address right"),
+    ],
+    ids=["404", "429", "a page"],
+)
+async def test_what_is_no_answer_names_the_address(connect, call, reply, told) -> None:
     """An address may be wrong, so it is told: without the query, which is secret.
 
     Where nothing was ordered, nothing is in doubt.
     """
-
-    def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(404, html="<h1>Not Found</h1>")
-
     endpoints = Endpoints.at("https://gateway.invalid:8443/sms")
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: reply)) as http:
         with pytest.raises(call.unanswered) as caught:
             await call.make(connect(http=http, endpoints=endpoints))
     place = r"https://gateway\.invalid:8443/sms/[^?@]*"
-    assert re.search(rf"HTTP 404 from {place}: is the address right\?$", str(caught.value))
+    assert re.search(rf"{told.format(place)}\?$", str(caught.value))
 
 
 async def test_a_failure_without_a_reason_of_the_system(connect) -> None:

@@ -22,7 +22,8 @@ UNREADABLE = ("404", "301", "401", "502", "HTML 200")
 
 TEXTS = {
     "wrong password": r"AUTH_FAILED|username or password wrong",
-    "HTML 200": r'status|OK nor FAILED.* \(on_unknown="repeat" goes on with what is in doubt\)$',
+    "HTML 200": r"(status|OK nor FAILED).* from https://gateway\.invalid/\S*: is the address right"
+    r'\? \(on_unknown="repeat" goes on with what is in doubt\)$',
     "refused": r"could not be reached, nothing was sent",
     **{
         status: rf"HTTP {status} from https://gateway\.invalid/\S*: is the address right\? "

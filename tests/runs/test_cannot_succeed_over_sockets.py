@@ -24,7 +24,7 @@ TEXTS = {
     "301": r"HTTP 301 from http://127\.0\.0\.1:\d+/\S*: is the address right\?",
     "401": r"HTTP 401 from http://127\.0\.0\.1:\d+/\S*: is the address right\?",
     "502": r"HTTP 502 from http://127\.0\.0\.1:\d+/\S*: is the address right\?",
-    "HTML 200": r"status|OK nor FAILED",
+    "HTML 200": r"(status|OK nor FAILED).* http://127\.0\.0\.1:\d+/\S*: is the address right\?",
     "refused": r"could not be reached, nothing was sent",
 }
 
