@@ -44,6 +44,9 @@ def _waiting(lookups: "HlrLookups") -> dict[str, int]:
     return {"": lookups.stats.in_flight}
 
 
+_FIGURES: Final = {"infobip.lookup.results": _counts, "infobip.lookup.waiting": _waiting}
+
+
 class HlrLookups:
     """Looks numbers up: submits them, and awaits the reports that are pushed for them (§4, §5).
 
@@ -122,9 +125,7 @@ class HlrLookups:
             raise RuntimeError("an HlrLookups is entered once")
         self._entered = True
         self._deadlines.table.heard_until = loop_time() + self._report_grace
-        watch = self._router.watch
-        watch.observe("infobip.lookup.results", self, _counts, counts=True)
-        watch.observe("infobip.lookup.waiting", self, _waiting)
+        self._router.watch.observe(self, _FIGURES)
         self._be_timed()
         self._router.on(HlrReport, everywhere=True)(self._deadlines.report)
         self._router.on(HlrReport, batch=_PUSH, everywhere=True)(self._recorded)

@@ -27,9 +27,14 @@ class Levels:
     _counted: float = attrs.field(default=-math.inf, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.watch.observe("infobip.journal.events", self, Levels._events)
-        self.watch.observe("infobip.journal.age", self, Levels._age)
-        self.watch.observe("infobip.journal.size", self, Levels._size)
+        self.watch.observe(
+            self,
+            {
+                "infobip.journal.events": Levels._events,
+                "infobip.journal.age": Levels._age,
+                "infobip.journal.size": Levels._size,
+            },
+        )
 
     async def look(self) -> None:
         """Count, unless that was done a short time ago, or nobody asks."""

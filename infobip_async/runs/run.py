@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar
 
 import attrs
 
@@ -90,6 +89,13 @@ def _units(engine: Engine[Any]) -> dict[str, int]:
     return {"": engine.flow.units}
 
 
+_FIGURES: Final = {
+    "infobip.run.active": _state,
+    "infobip.run.window": _window,
+    "infobip.run.units": _units,
+}
+
+
 @attrs.frozen
 class _Lifetime:
     """Opens an engine, and closes it at the end of its run.
@@ -108,10 +114,7 @@ class _Lifetime:
         await self.engine.open()
         if self.watch is not None:
             split = {"messaging.operation.name": self.name}
-            observe = partial(self.watch.observe, owner=self.engine, attributes=split)
-            observe("infobip.run.active", read=_state)
-            observe("infobip.run.window", read=_window)
-            observe("infobip.run.units", read=_units, counts=True)
+            self.watch.observe(self.engine, _FIGURES, split)
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         try:

@@ -38,6 +38,8 @@ _BUCKETS: Final = {
         *(3600.0, 4 * 3600.0, 24 * 3600.0, 72 * 3600.0),
     ),
 }
+_COUNTERS: Final = frozenset({"infobip.run.units", "infobip.lookup.results"})
+"""The metrics among those that are read whose figures only grow; the others are levels."""
 
 _sparse_logger = SparseLogger(logging.getLogger("infobip_async.telemetry"))
 
@@ -90,15 +92,14 @@ class Instruments:
         )
         histogram.record(seconds, attributes)
 
-    def observe(
-        self, name: str, owner: object, read: Read, attributes: Attributes, *, counts: bool
-    ) -> None:
+    def observe(self, owner: object, reads: Mapping[str, Read], attributes: Attributes) -> None:
         """Read figures of an object whenever metrics are collected; see `Watch.observe`."""
-        kind = "observable_counter" if counts else "observable_gauge"
-        self._of(name, kind, callbacks=[partial(self._figures, name)])
-        if counts:
-            self._gone[name]  # what this object has counted stays when it is gone
-        self._readers[name][owner] = read, attributes
+        for name, read in reads.items():
+            kind = "observable_counter" if name in _COUNTERS else "observable_gauge"
+            self._of(name, kind, callbacks=[partial(self._figures, name)])
+            if name in _COUNTERS:
+                self._gone[name]  # what this object has counted stays when it is gone
+            self._readers[name][owner] = read, attributes
 
     def forget(self, owner: object) -> None:
         """Read nothing of an object any more; what it has counted stays in the sums."""

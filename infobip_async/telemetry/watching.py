@@ -134,25 +134,18 @@ class Watch:
             self._instruments.record(name, seconds, attributes)
 
     def observe(
-        self,
-        name: str,
-        owner: object,
-        read: Read,
-        *,
-        counts: bool = False,
-        attributes: Attributes = _NONE,
+        self, owner: object, reads: Mapping[str, Read], attributes: Attributes = _NONE
     ) -> None:
         """Have figures read from an object whenever metrics are collected, as long as it lives.
 
         Args:
-            name: of the metric; the figures of several objects are added up.
-            owner: the object; it must not be kept alive by `read`.
-            read: gives figures, each with the value of ``infobip.state`` that it belongs to.
-            counts: whether the figures only grow; else they are levels.
+            owner: the object; it must not be kept alive by `reads`.
+            reads: by the name of a metric what gives its figures, each with the value of
+                ``infobip.state`` that it belongs to. The figures of several objects are added up.
             attributes: of all of them.
         """
         if installed:
-            self._instruments.observe(name, owner, read, attributes, counts=counts)
+            self._instruments.observe(owner, reads, attributes)
 
     def forget(self, owner: object) -> None:
         """Read no figures of an object any more; what it has counted is still told."""
