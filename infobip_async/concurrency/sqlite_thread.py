@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
@@ -54,7 +54,7 @@ class SqliteThread:
     `StorageUnavailableError`; the file is opened anew for what comes after. A file that was moved,
     removed or replaced while it was in use is refused until it is back, and a damaged one for good.
 
-    As a context manager it opens the file at once; `start` leaves that to the first piece of work.
+    `start_with` opens the file at once; `start` leaves that to the first piece of work.
 
     Args: as `SqliteFile`.
 
@@ -76,13 +76,6 @@ class SqliteThread:
         self._file = SqliteFile(Path(path), kind, schema, version=version, shared=shared)
         self._queue: queue.SimpleQueue[_Work[Any] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-
-    async def __aenter__(self) -> Self:
-        await self.start_with(lambda _: None)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
     def start(self) -> None:
         """Start the thread. The file is opened with the first piece of work."""

@@ -9,16 +9,27 @@ from collections.abc import Callable
 from contextlib import aclosing, closing
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from infobip_async.concurrency import sqlite_file, sqlite_thread
 from infobip_async.concurrency.sqlite_file import FileKind
-from infobip_async.concurrency.sqlite_thread import SqliteThread
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from platforms import needs_free_names, needs_modes
 
 SCHEMA = "create table things (name text primary key)"
+
+
+class SqliteThread(sqlite_thread.SqliteThread):
+    """A thread as a context, in which its file is open."""
+
+    async def __aenter__(self) -> Self:
+        await self.start_with(lambda _: None)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
 
 @pytest.fixture
