@@ -197,9 +197,8 @@ class InfobipClient:
         replies = await self._outcomes.submit("send", len(addressed), encoders, decode, ids)
         answered = zip(replies, plan, strict=True)
         parts = (PartReceipt(one.accepted, one.credits, to) for one, (_, to) in answered)
-        receipt = SendReceipt(addressed, tuple(parts))
-        self._outcomes.told_credits(receipt.credits)
-        return receipt
+        self._outcomes.told_credits(replies[-1].credits)
+        return SendReceipt(addressed, tuple(parts))
 
     async def send_one(self, message: Message, recipient: str) -> str:
         """Send `message` to one `recipient` by GET (§2/2), and return the gateway's id of it.

@@ -32,7 +32,7 @@ class InFlight:
         if limit < 1:
             raise LocalProtocolError("is too small", field="concurrency")
         self._slots = asyncio.Semaphore(limit)
-        self._running = TaskSet(self._ended)
+        self._running = TaskSet(lambda _: self._slots.release())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
@@ -83,9 +83,6 @@ class InFlight:
                 " asyncio.run(), such as by `async with`",
                 field="client",
             )
-
-    def _ended(self, _: asyncio.Task[Any]) -> None:
-        self._slots.release()
 
     async def drain(self, seconds: float) -> None:
         """Start nothing more, and wait for the exchanges in flight; cancel those that take longer.
