@@ -15,7 +15,6 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Iterable,
     Mapping,
     MutableMapping,
     Sequence,
@@ -168,7 +167,7 @@ class AsgiReceiver:
 
     async def _read(self, head: Head, receive: Receive) -> bytes:
         body = await self._receiver.read(_Body(receive).more)
-        if len(body) < _announced(head.headers):
+        if len(body) < _announced(head):
             raise self._receiver.body_taken_away()
         return body
 
@@ -191,10 +190,15 @@ class _Body:
         return body
 
 
-def _announced(headers: Iterable[tuple[str, str]]) -> int:
-    """The octets that a head promises; 0 where it does not, or where chunks say how many come."""
-    given = {name.lower(): value for name, value in headers}
-    return 0 if "transfer-encoding" in given else length_of(given.get("content-length", ""))
+def _announced(head: Head) -> int:
+    """The octets that a head promises, as far as it tells.
+
+    Chunks say themselves how many come; no push is posted in chunks without an octet.
+    """
+    given = {name.lower(): value for name, value in head.headers}
+    if "transfer-encoding" in given:
+        return int(head.method == "POST")
+    return length_of(given.get("content-length", ""))
 
 
 def _head(scope: Scope) -> Head:

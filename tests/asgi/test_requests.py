@@ -194,12 +194,20 @@ async def test_others_have_their_turn(client, secret, exchange, scope):
     assert turns_taken > 100
 
 
-async def test_a_middleware_that_takes_the_body_away(client, caplog):
+@pytest.mark.parametrize("head", [("Content-Length", "100"), ("Transfer-Encoding", "chunked")])
+async def test_a_middleware_that_takes_the_body_away(client, caplog, head):
     """The gateway is not told that we have what we have not."""
     for _ in range(3):
-        reply = await client.post("dlr", headers={"Content-Length": "100"})
+        reply = await client.post("dlr", headers=dict([head]))
         assert (reply.status, client.events) == (500, [])
     assert caplog.text.count("taken the body away") == 1
+
+
+async def test_a_message_in_chunks(client, secret):
+    """It has no body, whatever its head says."""
+    chunked = {"Transfer-Encoding": "chunked"}
+    target = f"/{secret}/inbound?sender=1&text=x"
+    assert (await client.request("GET", target, headers=chunked)).status == 200
 
 
 async def test_http_2(client, secret):

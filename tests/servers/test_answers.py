@@ -50,6 +50,9 @@ NOT_FOUND = (404, b"404: Not Found", True)
 NO_METHOD = (405, b"405: Method Not Allowed", True)
 TOO_LARGE = (413, b"413: Request Entity Too Large", True)
 
+UPGRADE = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
+"""What Java's client, among others, asks for over plain HTTP."""
+
 ANY = object()
 """What differs from run to run, or says nothing."""
 
@@ -63,6 +66,11 @@ CASES = {
         OK,
     ),
     "case of headers": (push("POST dlr", REPORT % b"case", "CONTENT-ENCODING: Identity"), OK),
+    "upgrade": (push("POST dlr", REPORT % b"h2c", *UPGRADE), OK),
+    "upgrade in chunks": (
+        push("POST dlr", chunked(REPORT % b"2", 9), *UPGRADE, "transfer-encoding: chunked"),
+        OK,
+    ),
     "100-continue": (push("POST dlr", REPORT % b"asks", "Expect: 100-continue"), OK),
     "number sign": (push("GET inbound?sender=1&text=private*123#"), EMPTY),
     "raw octets": (push("GET inbound?sender=1&text=private\xc5\xa1"), EMPTY),
@@ -112,6 +120,8 @@ HANDLED = {
     "HTTP/1.0": ["dlr", "old"],
     "chunks": ["dlr", "chunks"],
     "case of headers": ["dlr", "case"],
+    "upgrade": ["dlr", "h2c"],
+    "upgrade in chunks": ["dlr", "2"],
     "100-continue": ["dlr", "asks"],
     "number sign": ["inbound", "private*123#"],
     "raw octets": ["inbound", "privateš"],
@@ -120,19 +130,21 @@ HANDLED = {
 """What the handlers get of them."""
 
 RAW = {"raw octets": 400}
+HTTPTOOLS = RAW | {"upgrade": 500, "upgrade in chunks": 500}
 DIFFERENT = {
     "run_receiver": RAW,
     "run_app": RAW,
     "gunicorn-aiohttp": RAW,
-    "gunicorn-uvicorn": RAW,
+    "gunicorn-uvicorn": HTTPTOOLS,
     "uvicorn-h11": RAW,
-    "uvicorn-httptools": RAW,
+    "uvicorn-httptools": HTTPTOOLS,
     "hypercorn": RAW,
     "granian": {},
     "daphne": RAW | {"long query": 0, "announced size": 0, "slow body": 0},
 }
 """The cases in which a server itself answers with another status, or (0) hangs up.
 
+With httptools, uvicorn drops the body of a request that asks for an upgrade, which it then ignores.
 All parsers but granian's refuse octets above 0x7F in a target. Daphne takes lines of 16 KiB, and
 shows a request to an application when it has all of it; it closes after a minute without an octet.
 """
