@@ -84,10 +84,10 @@ class SqliteThread:
         self._thread = threading.Thread(target=self._serve, name="infobip-sqlite", daemon=True)
         self._thread.start()
 
-    async def start_to_look(self) -> None:
-        """Start the thread, and open the file to read: an empty one is left so until a write."""
+    async def start_to_look(self, look: Callable[[sqlite3.Connection], T]) -> T:
+        """Start the thread with a look into the file: an empty one is left so until a write."""
         self._file.leaves_empty = True
-        await self.start_with(lambda _: None, writes=False)
+        return await self.start_with(look, writes=False)
 
     async def start_with(self, run: Callable[[sqlite3.Connection], T], *, writes: bool = True) -> T:
         """Start the thread with a piece of work; it ends again if that cannot be done."""

@@ -64,8 +64,8 @@ class SqliteDeliveryStore:
 
     A change is on disk before anybody hears of it (``synchronous=FULL``); changes that are made at
     the same time share an fsync. What another process changes is heard of within a quarter of a
-    second. The file holds numbers, but no texts; a new one is readable by its owner alone (mode
-    0600). Final deliveries stay until `Deliveries.forget` is called.
+    second. The file holds numbers, but no texts; a new one, or an empty one, becomes readable by
+    its owner alone (mode 0600). Final deliveries stay until `Deliveries.forget` is called.
 
     Args:
         path: the file; made if there is none, but its directory is not.
@@ -85,7 +85,7 @@ class SqliteDeliveryStore:
         self._last = 0
 
     async def __aenter__(self) -> Self:
-        self._last = await self._thread.start_with(_last_change)
+        self._last = await self._thread.start_to_look(_last_change)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -97,7 +97,7 @@ class SqliteJournal:
         self._settings = settings
 
     async def __aenter__(self) -> Self:
-        await self._thread.start_to_look()
+        await self._thread.start_to_look(lambda _: None)
         return self
 
     async def __aexit__(self, *_: object) -> None:

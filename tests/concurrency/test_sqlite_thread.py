@@ -383,7 +383,7 @@ async def test_who_only_looks_leaves_an_empty_file_empty(tmp_path, shared):
     path.touch()
     reader = SqliteThread(path, FileKind.JOURNAL, SCHEMA, shared=shared)
     async with aclosing(reader):
-        await reader.start_to_look()
+        await reader.start_to_look(lambda _: None)
         assert await things(reader, writes=False) == []
         assert path.read_bytes() == b""
         async with SqliteThread(path, FileKind.SEND_JOB, SCHEMA, shared=shared) as other:
@@ -398,7 +398,7 @@ async def test_who_looks_into_an_empty_file_can_write_to_it(tmp_path):
     path.touch()
     writer = SqliteThread(path, FileKind.JOURNAL, SCHEMA)
     async with aclosing(writer):
-        await writer.start_to_look()
+        await writer.start_to_look(lambda _: None)
         await writer.do(add("a"))
         assert await things(writer, writes=False) == ["a"]
     async with SqliteThread(path, FileKind.JOURNAL, SCHEMA) as reader:

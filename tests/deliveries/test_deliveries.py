@@ -21,6 +21,7 @@ from infobip_async import (
     Recipient,
     Router,
     SendOutcome,
+    SqliteDeliveryStore,
     StorageUnavailableError,
     TextMessage,
 )
@@ -199,6 +200,16 @@ async def test_mistakes_store_nothing(deliveries: Deliveries, arguments, why: st
     with pytest.raises(LocalProtocolError, match=why):
         await deliveries.send(HELLO, **arguments)
     assert await deliveries.counts() == DeliveryCounts()
+
+
+async def test_looking_into_an_empty_file_leaves_it_empty(tmp_path) -> None:
+    """It holds nothing, and may have been made for something else."""
+    path = tmp_path / "empty.db"
+    path.touch()
+    async with Deliveries(None, Router(), store=SqliteDeliveryStore(path)) as deliveries:
+        assert await deliveries.counts() == DeliveryCounts()
+        assert [one async for one in deliveries.pending()] == []
+    assert path.read_bytes() == b""
 
 
 # --- waiting ----------------------------------------------------------------------------------
