@@ -1,10 +1,9 @@
 """The stream of what a journal has set aside: dead letters and quarantined events."""
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable, Mapping
 
 import attrs
-from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
 from infobip_async.jetstream import messages
@@ -16,39 +15,24 @@ from infobip_async.protocol.exchange import RawPush
 
 @attrs.frozen
 class SetAsidePush:
-    """Events of one push that were set aside together.
+    """Events of one push that were set aside together, as a message of the stream holds them.
 
     Attributes:
-        message: the message that holds them.
+        sequence: of the message.
+        subject: of the message.
+        payload: of the message.
+        headers: those of the message that are ours.
     """
 
-    message: RawStreamMsg
-
-    @property
-    def sequence(self) -> int:
-        """The sequence number of the message."""
-        return self.message.seq or 0
-
-    @property
-    def subject(self) -> str:
-        """The subject of the message."""
-        return self.message.subject or ""
+    sequence: int
+    subject: str
+    payload: bytes
+    headers: Mapping[str, str]
 
     @property
     def state(self) -> str:
         """What became of the events."""
         return self.subject.split(".")[1]
-
-    @property
-    def payload(self) -> bytes:
-        """The payload of the message."""
-        return self.message.data or b""
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers of the message that are ours."""
-        headers = self.message.headers or {}
-        return {name: value for name, value in headers.items() if name.startswith("Infobip-")}
 
     @property
     def push(self) -> RawPush:
@@ -106,7 +90,9 @@ class DeadLetters:
             )
         except NotFoundError:
             return None
-        return SetAsidePush(message)
+        headers = (message.headers or {}).items()
+        ours = {name: value for name, value in headers if name.startswith("Infobip-")}
+        return SetAsidePush(message.seq or 0, message.subject or "", message.data or b"", ours)
 
     async def count(self) -> tuple[dict[str, int], int]:
         """Count the pushes with events that are set aside, by state, and the octets of all."""
@@ -163,7 +149,7 @@ class DeadLetters:
                 stream,
                 found.subject,
                 found.payload,
-                headers=found.headers | {messages.WANTED: numbers},
+                headers={**found.headers, messages.WANTED: numbers},
                 message_id=f"rest {sequence} {numbers}",
             )
         await decision(found, taken)
