@@ -2,8 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack
 from typing import Final
 
 import attrs
@@ -33,10 +32,9 @@ def command() -> None:
     """
 
 
-@asynccontextmanager
-async def _opened(file: str) -> AsyncIterator[Deliveries]:
-    async with Deliveries(None, Router(), store=SqliteDeliveryStore(file)) as deliveries:
-        yield deliveries
+def _opened(file: str) -> Deliveries:
+    """Make the deliveries of a file, as a context."""
+    return Deliveries(None, Router(), store=SqliteDeliveryStore(file))
 
 
 @command.command("status")

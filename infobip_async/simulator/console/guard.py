@@ -51,7 +51,8 @@ class Guard:
             Refusal: with status 403.
         """
         host = headers.get("Host", "")
-        if not self._is_known(_name_of(host)):
+        name = _name_of(host)
+        if not is_loopback(name) and name not in self.hosts:
             raise _forbidden("this name is not allowed: see console_hosts, or --console-host")
         if headers.get("Origin", f"http://{host}").lower() != f"http://{host}".lower():
             raise _forbidden("a page of another origin may not use the console")
@@ -74,9 +75,6 @@ class Guard:
         known, tokens = _octets(self.token), map(_octets, filter(None, given))
         if not any(hmac.compare_digest(known, each) for each in tokens):
             raise _forbidden("open the console by the address that was printed, with its token")
-
-    def _is_known(self, name: str) -> bool:
-        return is_loopback(name) or name in self.hosts
 
 
 def _octets(token: str) -> bytes:

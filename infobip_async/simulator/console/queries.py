@@ -216,17 +216,14 @@ async def preview(_: Desk, given: Given, __: str) -> Json:
     """Count the alphabet and the parts of a text."""
     text = given.text("text")
     seen = preview_of(text) if text else None
+    offenders = seen.offenders if seen else ()
     return {
         "alphabet": seen.alphabet.value if seen else "GSM-7",
         "parts": len(seen.parts) if seen else 0,
         "units": seen.units if seen else 0,
         "remaining": seen.remaining if seen else 160,
-        "forced_by": _distinct(each.character for each in seen.offenders) if seen else [],
+        "forced_by": list(dict.fromkeys(each.character for each in offenders))[:10],
     }
-
-
-def _distinct(characters: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(characters))[:10]
 
 
 # --- pushes, faults, figures --------------------------------------------------------------------

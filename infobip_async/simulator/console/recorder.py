@@ -180,17 +180,14 @@ class Recorder:
     def lookups(self) -> Iterator[tuple[Lookup, HlrReport | None]]:
         """Numbers of HLR queries with their reports, the latest first; refused ones have none."""
         for _, arrival in reversed(self.arrivals):
-            reports = {report.lookup_id: report for report in _hlr_reports(arrival)}
+            every = arrival.exchange.reports
+            reports = {each.lookup_id: each for each in every if isinstance(each, HlrReport)}
             for lookup in reversed(arrival.exchange.lookups):
                 yield lookup, reports.get(lookup.lookup_id or "")
 
     def pushes_on(self, report_id: str | None) -> list[tuple[int, Pushed]]:
         """The attempts to push reports on a message or a lookup, the oldest first."""
         return [(number, self.pushes[number]) for number in self._by_id.get(report_id or "", ())]
-
-
-def _hlr_reports(arrival: Arrival) -> Iterator[HlrReport]:
-    return (report for report in arrival.exchange.reports if isinstance(report, HlrReport))
 
 
 def _size(arrival: Arrival) -> int:
