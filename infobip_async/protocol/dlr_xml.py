@@ -56,10 +56,10 @@ class _Rows:
         if ":" in name:  # the prefix of a namespace
             name = name.rpartition(":")[2]
         below = level - self._root
-        if not self._root or below < 1:
-            self._begin_report(level, name.lower())
-        elif below == 1:
+        if below == 1 and self._root:
             self._begin(name, attributes)
+        elif not self._root or below < 1:
+            self._begin_report(level, name.lower())
         else:
             self._path[below - 2 :] = [name.lower()]
             for key, value in attributes.items():

@@ -31,7 +31,6 @@ _PLACEHOLDER = re.compile("%(" + "|".join(FIELDS) + ")%", re.IGNORECASE)
 _UDHI: Final = 0x40
 _CONTENT: Final = ("text", "bin")
 _DROPPED: Final = ("sender", "receiver", "bin", "datetime")  # if nothing but a placeholder came
-_SIDE: Final = ("sender", "receiver", "datetime", "datacoding", "esmclass")
 # Placeholders that the gateway left as they are. "%da" is an octet to whoever decodes it.
 _LEFT: Final = frozenset(
     left
@@ -100,23 +99,31 @@ def encode_push(url: str, sms: InboundSms) -> str:
 def _fields(
     pairs: Iterable[tuple[str, bytes]], names: Mapping[str, str], query: str
 ) -> dict[str, bytes]:
-    """Find the fields that are given. Names of parameters may be in another case.
+    """Find the fields that are given.
 
     Of two values of a side field, which one counts is not guessed: it is not given then.
     """
-    field_of = {name.lower(): field for name, field in names.items()}
     found: dict[str, bytes] = {}
     doubtful: set[str] = set()
     for name, value in pairs:
-        field = field_of.get(_BEFORE_NAME.sub("", name.lower(), 1).rstrip())
+        field = names.get(name) or _field_of(name, names)
         if field is None or (field in _DROPPED and value.lower() in _LEFT):
             continue
-        if value and found.get(field, b"") not in {value, b""}:
+        known = found.get(field)
+        if known and value and value != known:
             doubtful.add(field)
-        found[field] = found.get(field) or value
+        found[field] = known or value
     if not doubtful.isdisjoint(_CONTENT):
         raise RemoteProtocolError("a parameter twice", raw=form.octets(query))
-    return {field: value for field, value in found.items() if field not in doubtful}
+    for field in doubtful:
+        del found[field]
+    return found
+
+
+def _field_of(name: str, names: Mapping[str, str]) -> str | None:
+    """Find the field of a parameter whose name is not spelt as in the template."""
+    bare = _BEFORE_NAME.sub("", name.lower(), 1).rstrip()
+    return next((field for known, field in names.items() if known.lower() == bare), None)
 
 
 def _date(value: str, zone: tzinfo | None) -> datetime | None:
@@ -129,6 +136,8 @@ def _date(value: str, zone: tzinfo | None) -> datetime | None:
 
 def _octet(value: bytes) -> int | None:
     """Read a side field; None where it cannot be read."""
+    if not value:
+        return 0
     text = form.text(value).strip()
     try:
         return int(text, 16) if _HEX_OCTET.fullmatch(text) else form.octet(text)
@@ -156,18 +165,18 @@ def decode_push(
     fields = _fields(pairs, names, query)
     if fields.keys().isdisjoint(_CONTENT):
         raise RemoteProtocolError("neither text nor bin", raw=form.octets(query))
-    side = {field: fields.get(field, b"") for field in _SIDE}
-    coding, esm_class = _octet(side["datacoding"]), _octet(side["esmclass"]) or 0
+    coding = _octet(fields.get("datacoding", b""))
+    esm_class = _octet(fields.get("esmclass", b"")) or 0
     try:
         content = _content(fields, coding, esm_class)
     except ValueError as fault:
         raise RemoteProtocolError(f"unreadable value: {fault}", raw=form.octets(query)) from None
     return InboundSms(
-        form.text(side["sender"]).lstrip("+ "),  # an unencoded + arrives as a space
-        form.text(side["receiver"]).lstrip("+ ") or None,
+        form.text(fields.get("sender", b"")).lstrip("+ "),  # an unencoded + arrives as a space
+        form.text(fields.get("receiver", b"")).lstrip("+ ") or None,
         content.text,
         content.data,
-        _date(form.text(side["datetime"]), zone),
+        _date(form.text(fields.get("datetime", b"")), zone),
         coding or 0,
         esm_class,
         content.udh,
@@ -180,7 +189,7 @@ def decode_push(
 # --- content --------------------------------------------------------------------------------
 
 
-@attrs.frozen
+@attrs.define  # not frozen: each push makes one, which would take thrice the time
 class _Content:
     """What a message says, in the fields of `InboundSms`."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
+from typing import Final
 
 import attrs
 
@@ -46,11 +47,16 @@ def unreadable(push: RawPush, reason: str) -> UnreadableRow:
     return UnreadableRow(form.printable(push.body) or push.query, reason)
 
 
+# To name a member of an enumeration takes Python 3.11 a call.
+_DELIVERY_REPORTS: Final = PushKind.DELIVERY_REPORTS
+_HLR_REPORTS: Final = PushKind.HLR_REPORTS
+
+
 def _decode(push: RawPush, settings: PushFormat) -> Sequence[Event]:
     most = settings.most_rows
-    if push.kind is PushKind.DELIVERY_REPORTS:
+    if push.kind is _DELIVERY_REPORTS:
         return dlr_xml.decode_push(push.body, zone=settings.zone, most_rows=most)
-    if push.kind is PushKind.HLR_REPORTS:
+    if push.kind is _HLR_REPORTS:
         return hlr_dlr.decode_push(push.body, most_rows=most)
     return [inbound_sms.decode_push(push.query, names=settings.inbound, zone=settings.zone)]
 

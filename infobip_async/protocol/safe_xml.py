@@ -30,8 +30,9 @@ _UTF_16: Final = {
     b"\0<": "utf-16-be",
     b"<\0": "utf-16-le",
 }
+_STARTS: Final = (b"<", *_UTF_16)
 _PROLOG: Final = 100
-"""Octets at the start of a document in which it may declare its encoding."""
+"""Octets at the start of a field that show whether it holds a document."""
 _DECLARED: Final = re.compile(
     rb"""\A(<\?xml[^>]{0,99}?)\sencoding\s*=\s*["']([^"']{0,40})["']""", re.IGNORECASE
 )
@@ -40,6 +41,7 @@ _CONTROLS: Final = bytes({*range(0x20)} - {9, 10, 13})
 _NO_CHARACTER: Final = re.compile(
     rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]|&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,10}));"
 )
+_AMPERSAND: Final = ord("&")  # Python finds a number in octets much faster than an octet
 _LONGEST_REFERENCE: Final = 13
 _CHARACTERS: Final = (
     (9, 10, 13),
@@ -132,7 +134,7 @@ def is_document(octets: bytes) -> bool:
 
     White space and the mark of UTF-8 may stand in front.
     """
-    return _without_mark(octets).startswith((b"<", *_UTF_16))
+    return _without_mark(octets).startswith(_STARTS)
 
 
 def _without_mark(octets: bytes) -> bytes:
@@ -201,7 +203,7 @@ def _in_utf_8(document: bytes, padding: bytes) -> Iterator[bytes]:
         end = len(document.rstrip(padding + b"\0") if padding else document)
         whole = min(end + 1, len(document)) & ~1  # the last character, and no half of one
         texts = charset.pieces(document[:whole], wide)
-    elif document.isascii() and b"encoding" not in document[:_PROLOG].lower():
+    elif declared is None and document.isascii():
         yield document.rstrip(padding)
         return
     elif declared and _is_one_octet(codec := declared[2].decode("latin-1")):
@@ -236,12 +238,17 @@ def _mended(pieces: Iterable[bytes]) -> Iterator[bytes]:
             end = len(part) if cut < 0 else cut
             held = part[end:]
             yield _NO_CHARACTER.sub(_character, part[:end])
-    yield held
+    if held:
+        yield held
 
 
 def _is_sound(piece: bytes) -> bool:
-    if piece.translate(None, _CONTROLS) != piece or b"\xef\xbf" in piece:
+    if piece.translate(None, _CONTROLS) != piece:
         return False
+    if not piece.isascii() and b"\xef\xbf" in piece:
+        return False
+    if _AMPERSAND not in piece:
+        return True
     return b"&#" not in piece and b"&" not in piece[-_LONGEST_REFERENCE:]
 
 

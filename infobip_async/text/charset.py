@@ -55,7 +55,7 @@ _LONG: Final = re.compile(  # a character of UTF-8 beyond ASCII, or half of one
 _PIECE: Final = 8 * 1024  # mending takes up to thirty octets of memory for one
 
 
-@attrs.frozen
+@attrs.define  # not frozen: each push makes one, which would take thrice the time
 class Reading:
     """A text, and how it was read.
 
@@ -156,11 +156,11 @@ def is_script(octets: bytes) -> bool:
     Latin or punctuation: a text with the same control character in every other place makes no sense
     in UTF-8, in Windows-1252 and in the GSM alphabet.
     """
+    if not is_wide(octets):
+        return False
     firsts = octets[::2]
     blocks = set(firsts).difference(_LATIN_BLOCKS)
-    if len(octets) % 2 or len(firsts) < _FEWEST or len(blocks) != 1 or min(blocks) >= len(_LOW):
-        return False
-    if firsts.count(min(blocks)) * 2 <= len(firsts):
+    if len(firsts) < _FEWEST or len(blocks) != 1 or firsts.count(min(blocks)) * 2 <= len(firsts):
         return False
     return "".join(octets.decode(UTF_16_BE).split()).isprintable()
 
