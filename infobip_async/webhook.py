@@ -71,7 +71,8 @@ class _Shell:
         # Which loggers the server has, shows with a request. They may be of any class.
         self.receiver.mask.guard(request.protocol.access_log, request.protocol.logger)
         answer = await self.receiver.answer(_head(request), partial(self._read, request))
-        response = web.Response(status=answer.status, text=answer.text, headers=answer.headers)
+        headers = answer.headers or None  # aiohttp would copy an empty mapping
+        response = web.Response(status=answer.status, text=answer.text, headers=headers)
         if answer.hangs_up:
             await _hang_up(request, response)
         return response

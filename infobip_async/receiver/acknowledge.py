@@ -29,6 +29,7 @@ from infobip_async.text.reassembly import is_part
 
 _logger = logger_of_faults("infobip_async.receiver")
 
+_OK: Final = HTTPStatus.OK  # which takes Python 3.11 a call to look up
 _SECONDS_AFTER_A_CANCELLATION: Final = 1.0
 
 
@@ -82,11 +83,12 @@ class HandleThenAck:
             self._sparse_logger.exception("tripped over a push to %s", push.kind.value)
             await self._set_aside(push, f"{type(fault).__name__} while it was read")
             return HTTPStatus.BAD_REQUEST
-        return HTTPStatus.BAD_REQUEST if types == {UnreadableRow} else HTTPStatus.OK
+        return HTTPStatus.BAD_REQUEST if types == {UnreadableRow} else _OK
 
     async def _dispatch(self, events: Sequence[Event]) -> None:
-        messages = [event for event in events if isinstance(event, InboundSms)]
-        if not (messages and self.router.joins):
+        joins = self.router.joins
+        messages = [event for event in events if isinstance(event, InboundSms)] if joins else []
+        if not messages:
             await self.router.dispatch(events)
             return
         now = monotonic()
@@ -179,7 +181,7 @@ class StoreThenAck:
         except Exception:
             self._sparse_logger.exception("failed on a push to %s", push.kind.value)
             return HTTPStatus.INTERNAL_SERVER_ERROR
-        return HTTPStatus.OK
+        return _OK
 
     def serve(self) -> AbstractAsyncContextManager[None]:
         """Hand on what the journal stores."""

@@ -22,12 +22,10 @@ import attrs
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.receiver.probe import MARK, Probe
 
-_METHODS: Final = {
-    PushKind.DELIVERY_REPORTS: "POST",
-    PushKind.HLR_REPORTS: "POST",
-    PushKind.INBOUND_SMS: "GET",
-}
-_KINDS: Final = {kind.value: kind for kind in PushKind}
+# To name a member of an enumeration takes Python 3.11 a call: a push would pay for several.
+_INBOUND: Final = PushKind.INBOUND_SMS
+_OK: Final = HTTPStatus.OK
+_ROUTES: Final = {kind.value: (kind, "GET" if kind is _INBOUND else "POST") for kind in PushKind}
 _NOT_ENCODED: Final = frozenset({"", "identity"})
 _DIGITS: Final = 18  # of a length: more of them are too many octets for any limit
 _NOT_PRINTABLE: Final = re.compile(rb"[^!-~]")
@@ -78,16 +76,16 @@ class RefusedError(Exception):
 
 def answer(kind: PushKind, status: HTTPStatus) -> str:
     """Give the body of the answer to a push that was admitted; §6 asks for an empty one."""
-    if status is not HTTPStatus.OK:
+    if status is not _OK:
         return _text(status)
-    return "" if kind is PushKind.INBOUND_SMS else "OK"
+    return "" if kind is _INBOUND else "OK"
 
 
 def _text(status: HTTPStatus) -> str:
     return f"{status.value}: {status.phrase}"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)  # not frozen: each push makes one, which would take thrice the time
 class Head:
     """The head of a request, as any server can give it.
 
@@ -151,13 +149,13 @@ class Admission:
         given = (prefix + slash).encode("utf-8", "surrogatepass")
         # All are compared, so that the time does not tell how near the given one was.
         authentic = True in [hmac.compare_digest(given, known) for known in self._prefixes]
-        kind = _KINDS.get(name)
+        kind, method = _ROUTES.get(name, (None, ""))
         # Encoded characters stand for other paths: %2F is no slash.
         plain = head.raw_path.endswith(head.tail)
         if not authentic or kind is None or not plain:
             raise RefusedError(HTTPStatus.NOT_FOUND)
-        if head.method != _METHODS[kind]:
-            raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": _METHODS[kind]})
+        if head.method != method:
+            raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": method})
         if len(head.query) > self.limits.query_bytes:
             raise RefusedError(HTTPStatus.REQUEST_URI_TOO_LONG)
         self._check_headers(head.headers)

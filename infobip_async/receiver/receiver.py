@@ -32,6 +32,8 @@ _logger = logger_of_faults("infobip_async.receiver")
 
 DEFAULT_LIMITS: Final = Limits()
 
+_FAILED: Final = HTTPStatus.INTERNAL_SERVER_ERROR  # which takes Python 3.11 a call to look up
+
 MoreBody = Callable[[], Awaitable[bytes | None]]
 """Gives the next octets of a body, and None after the last."""
 
@@ -46,7 +48,7 @@ _TURN: Final = 64
 """Pieces of a body after which others have their turn: a server may have got them all at once."""
 
 
-@attrs.frozen
+@attrs.define  # not frozen: each push makes one, which would take thrice the time
 class Answer:
     """What a server answers.
 
@@ -151,13 +153,10 @@ class Receiver:
         return await answer
 
     async def _acknowledge(self, push: RawPush, answer: asyncio.Future[HTTPStatus]) -> None:
-        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        status = _FAILED
         try:
-            with self._watch.push(push.kind.value) as watched:
-                if context := watched.trace_context():
-                    push = attrs.evolve(push, trace_context=context)
-                status = await self._acknowledgement.take(push)
-                watched.attributes["http.response.status_code"] = status.value
+            take = self._take_watched if self._watch.active else self._acknowledgement.take
+            status = await take(push)
         except asyncio.CancelledError:  # by `stop`, or a handler has cancelled its own task
             self._lines.warning("handlers were cancelled on a push to %s", push.kind.value)
             raise
@@ -165,6 +164,14 @@ class Receiver:
             del self._running[answer]
             if not answer.done():  # else the client has gone away
                 answer.set_result(status)
+
+    async def _take_watched(self, push: RawPush) -> HTTPStatus:
+        with self._watch.push(push.kind.value) as watched:
+            if context := watched.trace_context():
+                push = attrs.evolve(push, trace_context=context)
+            status = await self._acknowledgement.take(push)
+            watched.attributes["http.response.status_code"] = status.value
+        return status
 
     def _log(self, refusal: RefusedError) -> None:
         """Log a refusal, but no stranger's: strangers write no log."""
