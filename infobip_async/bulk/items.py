@@ -8,8 +8,11 @@ import attrs
 from infobip_async.errors import InfobipError, LocalProtocolError
 from infobip_async.models.messages import Message, Recipient
 
-Exclude = Container[str] | Callable[[str], Awaitable[bool]]
-"""Numbers that nothing is sent to, or a coroutine function that knows whether a number is one."""
+Asks = Callable[[str], Awaitable[bool]]
+"""A coroutine function that knows whether nothing is sent to a number."""
+
+Exclude = Container[str] | Asks
+"""Numbers that nothing is sent to, or a coroutine function that knows them."""
 
 
 def check_key(key: object) -> None:

@@ -1,17 +1,19 @@
 """The engine of `InfobipClient.send_many`: from items to requests, and from replies to outcomes."""
 
+import asyncio
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterable, Container, Iterable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import attrs
 
 from infobip_async.bulk.exclusion import excluded
 from infobip_async.bulk.groups import Entry, Group, Groups, Key, MessageIds
-from infobip_async.bulk.items import Exclude, Outgoing, SendOutcome, SendResult
+from infobip_async.bulk.items import Asks, Exclude, Outgoing, SendOutcome, SendResult
 from infobip_async.bulk.job import Record, SendJob, SendRecord, number_of
 from infobip_async.concurrency.rate import RateLimiter
 from infobip_async.concurrency.tasks import TaskSet
@@ -31,9 +33,6 @@ from infobip_async.runs.flow_control import ClosedError, FlowControl
 from infobip_async.runs.outcomes import NOT_MADE, concerns_account, outcome_of
 from infobip_async.runs.screening import Screening, check_source
 from infobip_async.runs.settings import RunSettings
-
-if TYPE_CHECKING:
-    import asyncio
 
 Given = Outgoing | tuple[Message, str | Recipient]
 """An item as it can be given."""
@@ -198,11 +197,18 @@ class BulkSend:
         key, item = keyed
         if record is not None and self._is_settled(key, item, record):
             return
-        asks = None if self.flow.closed else self._asks
-        if asks is not None and (number := number_of(item)) and await asks(number):
+        if self._asks is not None and await self._is_excluded(self._asks, number_of(item)):
             self._emit(SendResult(item, SendOutcome.EXCLUDED))
         else:
             self._admit(key, item)
+
+    async def _is_excluded(self, asks: Asks, number: str | None) -> bool:
+        """Ask the caller about a number. The end of the run cuts that short, as the source."""
+        if number:
+            with suppress(ClosedError):
+                async with self.flow.unless_closed():
+                    return await asks(number)
+        return False
 
     def _is_settled(self, key: Key, item: Outgoing, record: Record) -> bool:
         """Whether an item needs nothing more, since the job knows what became of it."""
@@ -236,8 +242,9 @@ class BulkSend:
     def _start(self, group: Group) -> None:
         self._requests.start(self._send(group.message, group.parts, group.entries))
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and (fault := task.exception()) is not None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        fault = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if fault is not None:  # its items have no outcome
             self.fail(fault)
         elif self._fault is not None and not self._requests:
             self.window.fail(self._fault)

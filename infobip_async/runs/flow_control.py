@@ -17,7 +17,7 @@ Rules, all of them here:
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from decimal import Decimal
 from typing import Final
 
@@ -192,6 +192,14 @@ class FlowControl:
         else:
             self.limiter.give_back(units)
         return passes
+
+    def unless_closed(self) -> AbstractAsyncContextManager[None]:
+        """A wait of the caller's that is cut short where nothing goes out any more.
+
+        Raises:
+            ClosedError: nothing goes out any more.
+        """
+        return self._closed.scope()
 
     def _take(self, units: int) -> None:
         self.in_flight += 1 if units > 0 else -1

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from infobip_async.concurrency.batching import Batcher
+from infobip_async.concurrency.tasks import is_cancelled_from_outside
 from infobip_async.errors import InfobipError, LocalProtocolError
 from infobip_async.runs.flow_control import FlowControl
 
@@ -111,7 +112,9 @@ class Screening(Generic[Item, Record]):
             )
             if rows is not None:
                 await self._end(rows)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, the run ends with it
+        except BaseException as fault:  # whatever it is, the run ends with it
+            if is_cancelled_from_outside(fault):
+                raise
             self._taker.fail(fault)
         finally:
             if rows is not None:

@@ -10,8 +10,10 @@ from infobip_async import (
     Outgoing,
     Recipient,
     SendOutcome,
+    SendResult,
     TextMessage,
 )
+from tests.bulk.conftest import take
 
 HELLO = TextMessage("Hello", "Friend")
 SOURCE = [(HELLO, f"385{number}") for number in range(6)]
@@ -96,17 +98,18 @@ async def test_what_was_sent_stays_sent(run, tmp_path):
     assert {one.outcome for one in results} == {SendOutcome.SENT}
 
 
+@pytest.mark.parametrize("fault", [ZeroDivisionError, TimeoutError, asyncio.CancelledError])
 @pytest.mark.parametrize("size", [1, 10_000])
-async def test_an_exclusion_that_fails_ends_the_run(bulk, gateway, size):
+async def test_an_exclusion_that_fails_ends_the_run(bulk, gateway, size, fault):
     """Nothing is sent of which nobody knows whether it may be."""
 
     async def fail(number: str) -> bool:
         if number == "3854":
-            raise ZeroDivisionError
+            raise fault
         return False
 
     results = bulk(SOURCE, exclude=fail, window=size, batch_age=0)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(fault):
         [one async for one in results]
     assert not {"3854", "3855"} & set(gateway.sent)
 
@@ -128,3 +131,24 @@ async def test_after_the_end_of_a_run_nobody_is_asked(stopped, gateway):
     assert {one.outcome for one in end.results} == {SendOutcome.NOT_SENT}
     assert len(end.results) == 6
     assert asked == ["3850", "3851"]
+
+
+async def test_an_exclusion_that_does_not_answer(bulk, gateway):
+    """Holds no run that is stopped: what nobody knows of is not sent."""
+    asked = asyncio.Event()
+
+    async def wait(number: str) -> bool:
+        if number == "3851":
+            asked.set()
+            await asyncio.Event().wait()
+        return False
+
+    found: list[SendResult] = []
+    run = bulk(SOURCE, exclude=wait, batch_age=0)
+    taking = asyncio.create_task(take(run, found))
+    await asked.wait()
+    await run.stop()
+    await taking
+    assert len(found) == 6
+    assert set(gateway.sent) <= {"3850"}
+    assert sum(one.outcome is SendOutcome.NOT_SENT for one in found) >= 5

@@ -330,6 +330,17 @@ async def test_an_unexpected_fault_is_not_hidden(bulk, gateway):
         await anext(bulk([(HELLO, "3851")]))
 
 
+async def test_a_request_that_is_cancelled_from_inside(bulk, gateway):
+    """Ends the run like any other fault: nobody waits for its items."""
+
+    async def give_up() -> None:
+        raise asyncio.CancelledError
+
+    gateway.pause = give_up
+    with pytest.raises(asyncio.CancelledError):
+        [one async for one in bulk([(HELLO, "3851")])]
+
+
 async def test_an_unexpected_fault_ends_the_run(bulk, gateway):
     """Though items without a result fill the window; nothing is sent after it."""
     faults = iter([1, RuntimeError("the client is closed")])
