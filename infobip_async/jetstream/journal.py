@@ -40,8 +40,7 @@ What is not
 
 Sizes
 -----
-A push stays for `dedup_window` after it was handled, and for as long as workers have more to do
-than they can take: a broker that restarts recognises repeated
+A push stays for `dedup_window` after it was handled: a broker that restarts recognises repeated
 pushes by those that it has, and `ReportFeed` reads them. It takes its body and about 250 octets;
 50 million HLR reports a day, 100 in a push, take some 4 GB. The id of a push takes about 150 octets
 of the broker's memory. The broker's default ``max_payload`` of 1 MiB takes pushes of up to 960 KiB,
@@ -57,6 +56,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, Self
 
+from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
@@ -84,7 +84,6 @@ from infobip_async.protocol.exchange import RawPush
 from infobip_async.router import Router
 
 _PURGE_SECONDS: Final = 600.0
-_SECONDS_UNTIL_WORKERS_WAIT: Final = 10.0
 _SUSPECTS_DEDUP_WINDOW: Final = 1.0  # none has an id
 _SET_ASIDE_DEDUP_WINDOW: Final = 3600.0  # the worker repeats a store for much less than that
 _DEFAULT_SETTINGS: Final = HandlerSettings()
@@ -259,28 +258,22 @@ class NatsJournal:
             octets=stream.state.bytes + octets,
         )
 
-    async def purge(self) -> bool:
+    async def purge(self) -> None:
         """Delete pushes that were handled, and arrived longer than `dedup_window` ago.
 
         A journal that is served does so by itself.
-
-        Returns:
-            False if nothing was deleted, since no worker of any process waits for pushes now.
 
         Raises:
             StorageUnavailableError: the broker is away.
         """
         name = self._subjects.stream
         consumer = await self._connection.call(lambda js: js.consumer_info(name, CONSUMER))
-        # A purge empties the broker's queue of pushes that were given back: they would come only
-        # after `ack_wait`. While a worker waits for pushes, this queue is empty.
-        if not consumer.num_waiting:
-            return False
         floor = consumer.ack_floor
         handled = floor.stream_seq if floor else 0
         oldest = datetime.now(UTC) - timedelta(seconds=self._dedup_window)
         first = min(handled + 1, await self._first_since(oldest))
-        return await self._connection.call(lambda js: js.purge_stream(name, seq=first))
+        for subject in self._subjects.purged:
+            await self._connection.call(partial(_purge, name, subject, first))
 
     async def _first_since(self, time: datetime) -> int:
         """The sequence number of the first push that arrived at a time or later.
@@ -301,11 +294,10 @@ class NatsJournal:
 
     async def _purge_regularly(self) -> None:
         while True:
-            purged = False
             with suppress(StorageUnavailableError, NotFoundError):
                 await self._connection.until_ready()
-                purged = await self.purge()
-            await asyncio.sleep(_PURGE_SECONDS if purged else _SECONDS_UNTIL_WORKERS_WAIT)
+                await self.purge()
+            await asyncio.sleep(_PURGE_SECONDS)
 
     async def _count_regularly(self, levels: Levels) -> None:
         while True:
@@ -342,6 +334,10 @@ async def declare_pushes(
     if (info.config.duplicate_window or 0) < dedup_window:
         _logger.warning("the stream has a shorter duplicate_window than dedup_window")
     return info.state.last_seq
+
+
+async def _purge(stream: str, subject: str, first: int, js: JetStreamContext) -> None:
+    await js.purge_stream(stream, seq=first, subject=subject)
 
 
 def _stream(name: str, replicas: int, duplicate_window: float) -> StreamConfig:

@@ -21,7 +21,7 @@ A push whose events are set aside goes to another stream::
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -82,6 +82,16 @@ class StreamSubjects:
     def pushes(self) -> str:
         """The subjects of all pushes."""
         return f"{self.stream}.push.*"
+
+    @property
+    def purged(self) -> Sequence[str]:
+        """Subjects for purges of all pushes that no consumer hears of.
+
+        A purge whose subject contains that of a consumer, or is contained in it, empties the
+        broker's queue of messages that were given back to this consumer: they would come only
+        after its `ack_wait`. None of these subjects contains `pushes`, nor is contained in it.
+        """
+        return [f"*.push.{kind.value}" for kind in PushKind]
 
     def push(self, kind: PushKind) -> str:
         """The subject of pushes of a kind."""

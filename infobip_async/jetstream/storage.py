@@ -71,6 +71,7 @@ class NatsStorage:
             connection=self.connection,
             stream=self.subjects.stream,
             consumer=CONSUMER,
+            subject=self.subjects.pushes,
             ack_wait=self.ack_wait,
             max_in_hand=_MAX_IN_HAND,
         )
@@ -152,7 +153,7 @@ class NatsStorage:
                 await self._store_set_aside(self._lease[sequence], state, several)
         await self._lease.acknowledge(sequence)
         self._set_aside.pop(sequence, None)
-        await self._suspects.remove(sequence)
+        self._suspects.remove(sequence)
 
     async def _store_set_aside(
         self, message: Msg, state: State, events: Sequence[EventState]

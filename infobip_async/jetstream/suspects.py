@@ -10,26 +10,22 @@
 have died if it dies now, and how often their handlers were tried. Dead letters and unreadable rows
 are not done here: they are set aside with their push, and worked out again if that does not happen.
 
-Pushes are here from the third time on that the broker gives them out, until they are done with.
-All others cost nothing.
+Pushes are here from the third time on that the broker gives them out. All others cost nothing.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Final
 
 import attrs
 from nats.aio.msg import Msg
-from nats.js.errors import NotFoundError
 
-from infobip_async.errors import StorageUnavailableError
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.messages import StreamSubjects
 from infobip_async.journal.base import EventState, State
 
 SECONDS_KEPT: Final = 7 * 24 * 3600.0
-"""Of a push that nobody is done with by then, the broker forgets this."""
+"""The broker forgets what became of the events of a push when this is so old."""
 
 
 @attrs.define
@@ -118,12 +114,9 @@ class SuspectPushes:
             stream, payload = self.subjects.suspects_stream, progress.encode()
             await self.connection.store(stream, progress.subject, payload)
 
-    async def remove(self, sequence: int) -> None:
-        """Forget a push that is done with."""
-        if (progress := self._pushes.pop(sequence, None)) is not None:
-            stream, subject = self.subjects.suspects_stream, progress.subject
-            with suppress(StorageUnavailableError, NotFoundError):  # else the broker does so later
-                await self.connection.call(lambda js: js.purge_stream(stream, subject=subject))
+    def remove(self, sequence: int) -> None:
+        """Forget a push that is done with; the broker does so later."""
+        self._pushes.pop(sequence, None)
 
     def clear(self) -> None:
         """Forget all pushes, but not what the broker has of them."""
