@@ -213,18 +213,19 @@ async def _unpacked(response: httpx.Response) -> AsyncIterator[bytes]:
     """Give the octets of a body, a few at a time.
 
     No packing is asked for, and some gateways and proxies pack all the same. httpx unpacks a whole
-    chunk at once, which can be a thousand times as large then.
+    chunk at once, which can be a thousand times as large then. What is no packing of ours is given
+    as it is: servers write all sorts of things there, such as the charset.
     """
-    packing = response.headers.get("Content-Encoding", "identity").strip().lower()
-    if packing == "identity" or response.is_stream_consumed:
-        async for chunk in response.aiter_bytes():
-            yield chunk
+    if response.is_stream_consumed:  # such as that of a mock
+        yield await response.aread()
         return
-    if packing not in _PACKINGS:
-        raise httpx.DecodingError("the packing of the reply is not known")
-    unpacking = zlib.decompressobj(_GZIP_OR_ZLIB)
+    packing = response.headers.get("Content-Encoding", "").strip().lower()
+    unpacking = zlib.decompressobj(_GZIP_OR_ZLIB) if packing in _PACKINGS else None
     try:
         async for chunk in response.aiter_raw():
+            if unpacking is None:
+                yield chunk
+                continue
             rest = chunk
             while rest:
                 yield unpacking.decompress(rest, _UNPACKED_AT_ONCE)
@@ -232,7 +233,7 @@ async def _unpacked(response: httpx.Response) -> AsyncIterator[bytes]:
                 await asyncio.sleep(0)
     except zlib.error as fault:
         raise httpx.DecodingError(str(fault)) from fault
-    if not unpacking.eof or unpacking.unused_data:
+    if unpacking is not None and (not unpacking.eof or unpacking.unused_data):
         raise httpx.DecodingError("the packed reply does not end where its body ends")
 
 

@@ -255,11 +255,14 @@ async def test_a_zip_bomb_is_not_unpacked_to_its_end(gateway, connect, monkeypat
     assert most < 20_000_000
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP", "deflate", "identity"])
+@pytest.mark.parametrize(
+    "encoding", ["gzip", "x-gzip", "GZIP", "deflate", "identity", "", "utf-8", "none", "br"]
+)
 async def test_a_reply_that_is_packed_is_read(gateway, connect, encoding) -> None:
-    """Though nobody asked for that; in pieces, if it is long."""
+    """Though nobody asked for that; in pieces, if it is long. What is no packing is read past."""
     body = b" " * 3_000_000 + b"7.16"
-    pack = {"identity": bytes, "deflate": zlib.compress}.get(encoding, gzip.compress)
+    gzipped = "gzip" in encoding.lower()
+    pack = gzip.compress if gzipped else zlib.compress if encoding == "deflate" else bytes
     gateway.once(http(pack(body), f"Content-Encoding: {encoding}"), "keep")
     client = connect()
     assert str(await client.credits()) == "7.16"
@@ -270,12 +273,10 @@ async def test_a_reply_that_is_packed_is_read(gateway, connect, encoding) -> Non
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [
-        ("br", b"7.16"),
         ("gzip", gzip.compress(b"7.16")[:-1]),
         ("gzip", gzip.compress(b"7.16") + b"7"),
-        ("gzip, gzip", gzip.compress(gzip.compress(b"7.16"))),
     ],
-    ids=["unknown", "cut short", "goes on", "twice"],
+    ids=["cut short", "goes on"],
 )
 async def test_a_packed_reply_is_read_as_a_whole_or_not_at_all(
     gateway, connect, encoding, body
