@@ -8,6 +8,7 @@ after a restart that would not meet the damaged page for a while.
 
 import os
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from enum import Enum
 from pathlib import Path
@@ -102,7 +103,7 @@ class SqliteFile:
     leaves_empty: bool = attrs.field(default=False, init=False)
     _connection: sqlite3.Connection | None = attrs.field(default=None, init=False)
     _inode: tuple[int, int] | None = attrs.field(default=None, init=False)
-    _inode_of_log: tuple[int, int] | None = attrs.field(default=None, init=False)
+    _beside: Mapping[Path, tuple[int, int] | None] = attrs.field(factory=dict, init=False)
     _stands_in: bool = attrs.field(default=False, init=False)
 
     def begin(self, *, writes: bool) -> sqlite3.Connection:
@@ -151,13 +152,10 @@ class SqliteFile:
         if first:
             self._look_for_damage(connection)
             self._inode = inode_of(self.path)
-        self._check_version(connection)  # reads, and so the log is there
-        self._inode_of_log = inode_of(self._log)
+        self._check_version(connection)  # reads, and so the log and its index are there
+        real = os.path.realpath(self.path)
+        self._beside = {path: inode_of(path) for path in (Path(f"{real}-wal"), Path(f"{real}-shm"))}
         return connection
-
-    @property
-    def _log(self) -> Path:
-        return self.path.with_name(f"{self.path.name}-wal")
 
     def _stand_in(self) -> sqlite3.Connection:
         """Open a database without rows, in memory, in place of an empty file."""
@@ -218,7 +216,7 @@ class SqliteFile:
         )
 
     def lost(self) -> StorageUnavailableError | None:
-        """Say why the file is not to be used, where no path leads to it or its log any more.
+        """Say why the file is not to be used, where no path leads to it and its log any more.
 
         What is written to such a file, or to one that was emptied, would be found by nobody.
         """
@@ -226,9 +224,11 @@ class SqliteFile:
             return None
         if (lost := self._lost_file()) is not None:
             return lost
-        if self._connection is not None and inode_of(self._log) != self._inode_of_log:
-            return _loss_of(self._log)
-        return None
+        if self._connection is None:
+            return None
+        return next(
+            (_loss_of(path) for path, was in self._beside.items() if inode_of(path) != was), None
+        )
 
     def _lost_file(self) -> StorageUnavailableError | None:
         # An empty file takes its log with it when it is opened the next time.

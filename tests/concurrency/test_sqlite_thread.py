@@ -549,8 +549,13 @@ def remove_log(path):
     path.with_name(f"{path.name}-wal").unlink()
 
 
+def remove_index(path):
+    """Remove the index of the log: a process that comes now would make another one."""
+    path.with_name(f"{path.name}-shm").unlink()
+
+
 @needs_free_names
-@pytest.mark.parametrize("take", [empty, remove_log])
+@pytest.mark.parametrize("take", [empty, remove_log, remove_index])
 async def test_a_file_that_loses_a_part(tmp_path, take):
     """Nothing is written that nobody would find after a restart."""
     path = tmp_path / "a"
