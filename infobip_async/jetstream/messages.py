@@ -85,7 +85,7 @@ class StreamSubjects:
 
     @property
     def purged(self) -> Sequence[str]:
-        """Subjects for purges of all pushes that no consumer hears of.
+        """Subjects for purges of all pushes that the workers' consumer does not hear of.
 
         A purge whose subject contains that of a consumer, or is contained in it, empties the
         broker's queue of messages that were given back to this consumer: they would come only
