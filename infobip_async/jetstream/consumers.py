@@ -54,7 +54,8 @@ class PullConsumer:
         """Read messages until cancelled.
 
         Args:
-            handle: takes a message; it may raise nothing but `LostError`.
+            handle: takes a message. After `LostError` and `StorageUnavailableError` reading
+                begins anew, with a new consumer if that one is gone; it may raise nothing else.
             capacity: waits until there is room for messages, and says for how many.
         """
         while True:

@@ -82,7 +82,7 @@ class Lease:
         """Take messages in hand, and give back in the end what is not done with.
 
         Args:
-            handle: takes a message that was not in hand.
+            handle: takes a message that was not in hand. If it raises, the message comes again.
             capacity: waits until there is room for messages, and says for how many.
         """
 
@@ -95,7 +95,11 @@ class Lease:
             known = sequence in self._messages
             self._messages[sequence] = message  # the broker listens to its latest delivery
             if not known:
-                await handle(message)
+                try:
+                    await handle(message)
+                except Exception:
+                    self.drop(sequence)  # nobody works on it
+                    raise
 
         consumer = PullConsumer(self.connection, self.stream, self.declare, shared=True)
         lasting = LastingTasks("journal", _logger)

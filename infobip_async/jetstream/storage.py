@@ -230,11 +230,7 @@ class NatsStorage:
             await self._give_up(message)
             return
         if message.metadata.num_delivered > _TIMES_WITH_OTHERS:
-            try:
-                states = await self._suspects.add(message)
-            except StorageUnavailableError:
-                self._lease.drop(stored.id)  # it comes again
-                return
+            states = await self._suspects.add(message)
             # What the broker has given out again and again may have killed its workers.
             stored = attrs.evolve(stored, states=states, deaths=1)
         self._waiting.append(stored)
@@ -253,11 +249,8 @@ class NatsStorage:
         self._set_aside[sequence][WHOLE_PUSH] = EventState(
             sequence, WHOLE_PUSH, State.DEAD, reason=reason, at=_push(message).received_at
         )
-        try:
-            await self._close(sequence)
-            self._lines.error("a push is a dead letter of the journal: %s", reason)
-        except StorageUnavailableError:
-            self._lease.drop(sequence)  # it comes again
+        await self._close(sequence)
+        self._lines.error("a push is a dead letter of the journal: %s", reason)
 
 
 def _sequence(message: Msg) -> int:

@@ -62,6 +62,31 @@ async def test_what_a_broker_has_forgotten_is_not_handled_again(access: ConnectO
             assert info.ack_floor.stream_seq == 3
 
 
+async def test_what_could_not_be_taken_comes_again(access: ConnectOptions) -> None:
+    """The broker does not hear that somebody works on it."""
+    config = StreamConfig(name="work", subjects=["work.*"])
+    got: asyncio.Queue[int] = asyncio.Queue()
+
+    async def take(message: Msg) -> None:
+        await got.put(message.metadata.num_delivered)
+        if message.metadata.num_delivered == 1:
+            raise StorageUnavailableError("the broker has not said more about it")
+
+    async def room() -> int:
+        return 100
+
+    async with (
+        asyncio.timeout(LIMIT),
+        Connection(access, lambda one: one.ensure_stream(config)) as connection,
+    ):
+        lease = Lease(connection=connection, stream="work", consumer="all", ack_wait=0.2)
+        async with lease.open(take, room):
+            await connection.store("work", "work.any", b"")
+            assert await got.get() == 1
+            assert await got.get() == 2
+            assert 1 in lease
+
+
 async def test_what_is_on_its_way_when_a_worker_stops_goes_to_another_at_once(
     access: ConnectOptions,
 ) -> None:
