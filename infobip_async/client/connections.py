@@ -75,7 +75,7 @@ class SlotTransport(httpx.AsyncBaseTransport):
         free = self._free.setdefault((url.scheme, url.host, url.port), [])
         connection = await self._idle(free) or self._new(url.origin)
         try:
-            response = await connection.handle_async_request(
+            received = await connection.handle_async_request(
                 httpcore.Request(
                     request.method,
                     url,
@@ -84,12 +84,13 @@ class SlotTransport(httpx.AsyncBaseTransport):
                     extensions=request.extensions,
                 )
             )
-            _begin_body(response)
+            body = _SlotStream(received, partial(self._give_back, free, connection))
+            response = httpx.Response(received.status, headers=received.headers, stream=body)
+            _begin_body(received.extensions.get("network_stream"), response.headers)
         except BaseException:  # a cancellation, too: what the reply would be is still to come
             await connection.aclose()
             raise
-        body = _SlotStream(response, partial(self._give_back, free, connection))
-        return httpx.Response(response.status, headers=response.headers, stream=body)
+        return response
 
     async def _idle(self, free: _Free) -> httpcore.AsyncConnectionInterface | None:
         while free:
@@ -139,14 +140,12 @@ class SlotTransport(httpx.AsyncBaseTransport):
                 await free.pop().aclose()
 
 
-def _begin_body(response: httpcore.Response) -> None:
+def _begin_body(stream: object, headers: httpx.Headers) -> None:
     """Have no more read than the body, and refuse a reply that was there before the request."""
-    stream = response.extensions.get("network_stream")
     if not isinstance(stream, SocketStream):
         return
     if not stream.answered:  # it belongs to another exchange
         raise httpcore.RemoteProtocolError("the reply was there before the request")
-    headers = httpx.Headers(response.headers)
     if "Transfer-Encoding" not in headers and (length := headers.get("Content-Length")):
         stream.body_left = int(length)  # h11 has checked it
 
