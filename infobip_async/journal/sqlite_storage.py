@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from secrets import token_hex
-from time import monotonic
+from time import monotonic, time
 from typing import Final, TypeVar
 
 import attrs
@@ -39,6 +39,29 @@ _LONGEST_SILENCE: Final = 10.0
 
 Decision = Callable[[sqlite3.Connection, Sequence[tuple[int, int]]], None]
 """What is done to events that are set aside, given by push and number."""
+
+
+@attrs.frozen
+class _Told:
+    """What the file knows of a listener.
+
+    Attributes:
+        heard: the id of the last push that it has heard.
+        since: when that was told, by a clock that does not go back.
+        at: the same by the clock of the machine, which the file goes by.
+    """
+
+    heard: int = 0
+    since: float = -math.inf
+    at: float = -math.inf
+
+    @property
+    def silence(self) -> float:
+        """Seconds since then, by the clock that has gone further: that of the machine may jump.
+
+        It does when the machine was suspended, and then the file takes the listener for dead.
+        """
+        return max(monotonic() - self.since, time() - self.at)
 
 
 class SqliteStorage:
@@ -75,7 +98,7 @@ class SqliteStorage:
         self.faults: dict[str, Exception] = {}
         self._listener = token_hex(8)
         self._heard: int | None = None  # up to which push this process has listened
-        self._told = (0, -math.inf)  # what the file knows of that, and since when
+        self._told = _Told()
 
     def rewind(self) -> None:
         """Let `take` begin with the oldest push that is not closed."""
@@ -178,18 +201,18 @@ class SqliteStorage:
 
     async def _tell_heard(self, heard: int) -> None:
         """Let the file know up to where this process has listened, about once a second."""
-        before, since = self._told
-        if monotonic() - since < (_SECONDS_BETWEEN_NEWS if heard > before else _LONGEST_SILENCE):
+        before, silence = self._told.heard, self._told.silence
+        if silence < (_SECONDS_BETWEEN_NEWS if heard > before else _LONGEST_SILENCE):
             return
         work = partial(sqlite_listeners.listen, name=self._listener, since=before, behind=heard)
         await self._thread.do(work, anywhere=True)
-        self._told = heard, monotonic()
+        self._told = _Told(heard, monotonic(), time())
 
     async def stop_listening(self) -> None:
         """Keep nothing for this process any more."""
         if self._heard is not None:
             self._heard = None
-            self._told = (0, -math.inf)
+            self._told = _Told()
             work = partial(sqlite_listeners.stop_listening, name=self._listener)
             await self._thread.do(work, anywhere=True)
 

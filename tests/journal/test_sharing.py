@@ -5,6 +5,7 @@ They are in one process here, as `SqliteJournal` does not know the difference; `
 """
 
 import asyncio
+from time import monotonic, time
 
 import attrs
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from infobip_async.concurrency import sqlite_file
 from infobip_async.concurrency.stop_deadline import stopping_by
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
-from infobip_async.journal import JournalCounts, SpoolJournal, sqlite_listeners
+from infobip_async.journal import JournalCounts, SpoolJournal, sqlite_listeners, sqlite_storage
 from infobip_async.journal import sqlite_tables as tables
 from infobip_async.journal.base import EventState, State
 from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms
@@ -184,6 +185,27 @@ async def test_a_lock_that_cannot_be_taken(bench, caplog):
     await bench.until(lambda: "this process cannot handle" in caplog.text)
     lock.rmdir()
     await got.wait_for(1)
+
+
+async def test_a_clock_that_jumps(bench, other, monkeypatch):
+    """A listener that seems to be dead by the new time says at once that it lives."""
+    heard = other.record(HlrReport, everywhere=True)
+    journal = await bench.start()
+    await other.start()
+    await journal.put(bench.hlr("1"))
+    await heard.wait_for(1)
+
+    async def told() -> int:
+        ask = "select count(*) from listeners where at > 0"
+        return await journal._thread.do(lambda c: c.execute(ask).fetchone()[0])
+
+    await journal._thread.do(lambda c: c.execute("update listeners set at = 0").rowcount)
+    later, now = time() + 3600, monotonic()
+    monkeypatch.setattr(sqlite_storage, "monotonic", lambda: now)
+    monkeypatch.setattr(sqlite_storage, "time", lambda: later)
+    async with asyncio.timeout(LIMIT):
+        while not await told():
+            pass
 
 
 async def test_nothing_is_kept_for_nobody(bench, other):
