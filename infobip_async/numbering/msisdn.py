@@ -6,6 +6,7 @@ that carries them. Only if that fails, the number at fault is looked for.
 
 import re
 from collections.abc import Sequence
+from operator import countOf
 from typing import Self
 
 from infobip_async.errors import LocalProtocolError
@@ -54,7 +55,7 @@ def _mark_of(number: str) -> str:
 
 
 def _any_marked(numbers: Sequence[str]) -> bool:
-    return {*map(type, numbers)} != {str} and any(map(_mark_of, numbers))
+    return countOf(map(type, numbers), str) < len(numbers) and any(map(_mark_of, numbers))
 
 
 def _fault_of(msisdn: str) -> str:
