@@ -81,7 +81,7 @@ class Attempts:
                 raise
             return RuntimeError("a handler has cancelled the task in which it runs")
         except Exception as fault:  # noqa: BLE001 - handlers may raise what they like
-            return fault
+            return _tellable(fault)
         return None
 
     def close(self) -> None:
@@ -104,6 +104,16 @@ def describe(fault: BaseException) -> str:
     except BaseException:  # noqa: BLE001 - users' exceptions may raise what they like
         text = "(it cannot be printed)"
     return f"{type_name(fault)}: {text}"[:_LONGEST_REASON]
+
+
+def _tellable(fault: Exception) -> Exception:
+    """Give a fault, or another one in the place of one that trips up whoever looks at it."""
+    try:
+        describe(fault)
+        kind_of(fault)
+    except BaseException:  # noqa: BLE001 - users' exceptions may raise what they like
+        return RuntimeError("a handler raised what cannot be looked at")
+    return fault
 
 
 def kind_of(fault: BaseException) -> str:

@@ -38,6 +38,14 @@ class NamelessError(Exception, metaclass=Nameless):
     """An exception that trips up whoever asks for the name of its class."""
 
 
+class FacelessError(Exception):
+    """One that trips up whoever asks of what class it is."""
+
+    @property
+    def __class__(self) -> type:
+        raise PanicError
+
+
 def cancel_own_task() -> None:
     """Ask for the end of the task that runs the handler."""
     asyncio.current_task().cancel()
@@ -64,6 +72,10 @@ BAD_ENDS = {
     "closed": (raising(GeneratorExit()), "RuntimeError: a handler raised GeneratorExit"),
     "no text": (raising(SilentError()), "SilentError: (it cannot be printed)"),
     "no name": (raising(NamelessError("text")), "NamelessError: text"),
+    "no class": (
+        raising(FacelessError()),
+        "RuntimeError: a handler raised what cannot be looked at",
+    ),
     "cancelled": (
         cancel_own_task,
         "RuntimeError: a handler has cancelled the task in which it runs",
