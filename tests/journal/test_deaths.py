@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -132,6 +133,32 @@ async def test_deaths_that_come_too_soon_prove_nothing(bench, got):
     await bench.emptied(journal)
     assert got.ids == ["f", "a"]
     assert [letter async for letter in journal.dead()] == []
+
+
+async def test_a_suspect_does_not_wait_for_a_handler_that_goes_on(bench, got, caplog):
+    """Which has lost its place: nobody knows when it ends."""
+    await begin(bench, got, "a", running=1)
+    await die(bench)
+    await begin(bench, got, running=1)
+    await die(bench)
+    released = asyncio.Event()
+
+    async def go_on() -> None:
+        while not released.is_set():
+            with suppress(asyncio.CancelledError):
+                await released.wait()
+
+    got.act = lambda report: go_on() if report.message_id == "bad" else None
+    got.events.clear()
+    journal = await bench.start(time_limit=0.01)
+    await journal.put(bench.reports("bad"))
+    await bench.until(lambda: "a handler goes on although" in caplog.text)
+    await bench.pause(2)
+    bench.time.go_on(8.0)
+    await got.wait_for(1)
+    assert got.ids == ["a"]
+    released.set()
+    await bench.emptied(journal)
 
 
 async def test_an_innocent_suspect_is_one_no_longer(bench, got):
