@@ -185,6 +185,23 @@ async def test_a_fault_of_our_own_is_mended(bench, monkeypatch, caplog):
     assert got.ids == ["a"]
 
 
+async def test_a_worker_that_fails_is_begun_again(bench, monkeypatch, caplog):
+    """After a second; its event comes again at the next start."""
+    got = bench.record(DeliveryReport)
+    journal = await bench.start(concurrency=1)
+    monkeypatch.setattr(journal._storage, "note", lambda *_: 1 / 0)
+    await journal.put(bench.reports("lost"))
+    await bench.until(lambda: "a part of the journal has failed" in caplog.text)
+    monkeypatch.undo()
+    await bench.pause(2)
+    bench.time.go_on(1.0)
+    await journal.put(bench.reports("a"))
+    await got.wait_for(1)
+    await bench.stop()
+    await bench.emptied(await bench.start())
+    assert got.ids == ["a", "lost"]
+
+
 # --- handlers that do not end ---
 
 

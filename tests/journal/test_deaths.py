@@ -13,6 +13,7 @@ import pytest
 from infobip_async.journal.notes import Notes
 from infobip_async.journal.suspects import Numbers
 from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms
+from jumping import turns
 from platforms import needs_modes
 
 _copies = count()
@@ -159,6 +160,30 @@ async def test_a_suspect_does_not_wait_for_a_handler_that_goes_on(bench, got, ca
     assert got.ids == ["a"]
     released.set()
     await bench.emptied(journal)
+
+
+async def test_a_suspect_waits_for_all_others(bench, got):
+    """Also for those that are handled when its time has come."""
+    await begin(bench, got, "a", running=1)
+    await die(bench)
+    await begin(bench, got, running=1)
+    await die(bench)
+    ends = {other: asyncio.get_running_loop().create_future() for other in "bc"}
+    got.act = lambda report: ends.get(report.message_id)
+    got.events.clear()
+    journal = await bench.start()
+    for other in ends:
+        await journal.put(bench.reports(other))
+    await bench.until(lambda: got.running == 2)
+    await bench.pause(2)
+    bench.time.go_on(8.0)
+    ends["b"].set_result(None)
+    await bench.come_to([1, 3], partial(waiting, journal))
+    await turns()
+    assert got.ids == ["b"]
+    ends["c"].set_result(None)
+    await bench.emptied(journal)
+    assert got.ids == ["b", "c", "a"]
 
 
 async def test_an_innocent_suspect_is_one_no_longer(bench, got):
