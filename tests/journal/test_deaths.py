@@ -264,7 +264,8 @@ async def test_a_whole_message_is_a_suspect(bench):
     assert [letter async for letter in journal.dead()] == []
 
 
-async def test_a_batch_is_suspected_together(bench):
+@pytest.mark.parametrize(("most", "posts"), [(10, ["123", "45"]), (2, ["12"])])
+async def test_a_batch_is_suspected_together(bench, most, posts):
     """And each of its events is handled alone; the one that kills is found."""
     batches: list[list[str]] = []
     hanging = asyncio.Event()
@@ -275,10 +276,11 @@ async def test_a_batch_is_suspected_together(bench):
             hanging.set()
             await hang(None)
 
-    bench.router.on(HlrReport, batch=10)(handle)
+    bench.router.on(HlrReport, batch=most)(handle)
+    every = list("".join(posts))
     async with bench.journal() as journal:
-        await journal.put(bench.hlr(*"123", lookup_id=""))
-        await journal.put(bench.hlr(*"45", lookup_id=""))
+        for post in posts:
+            await journal.put(bench.hlr(*post, lookup_id=""))
     for _ in range(4):
         await bench.start(stop_timeout=0.001)
         await bench.until(lambda: hanging.is_set() or suspect_waits(bench))
@@ -287,7 +289,7 @@ async def test_a_batch_is_suspected_together(bench):
         await die(bench)
     journal = await bench.start()
     await bench.emptied(journal)
-    assert batches == [list("12345"), ["1"], ["2"], ["3"], ["4"], ["5"], ["2"], ["2"]]
+    assert batches == [every, *([one] for one in every), ["2"], ["2"]]
     assert [letter.id async for letter in journal.dead()] == ["1:1"]
 
 
