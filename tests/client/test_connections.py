@@ -52,6 +52,28 @@ async def pair() -> AsyncIterator[Pair]:
         await asyncio.sleep(0)
 
 
+async def test_a_body_in_pieces_ends_where_it_ends(pair) -> None:
+    """What stands behind it stays there, and spoils the connection."""
+    pair.stream.body_left = 4
+    pair.writer.write(b"ab")
+    assert await pair.stream.read(100, timeout=PATIENCE) == b"ab"
+    pair.writer.write(b"cdef")
+    assert await pair.stream.read(100, timeout=PATIENCE) == b"cd"
+    assert pair.stream.get_extra_info("is_readable")
+
+
+async def test_reading_goes_on_after_a_pause(pair) -> None:
+    """What was left to the kernel comes once all else was read."""
+    for octets in (b"a\r\n\r\n", b"b"):
+        pair.writer.write(octets)
+        await pair.until(lambda stream: stream._received.endswith(octets))  # noqa: B023 - now
+    for piece in (b"a\r\n\r\n", b"b"):
+        assert not pair.stream._transport.is_reading()
+        assert await pair.stream.read(100, timeout=PATIENCE) == piece
+    pair.writer.write(b"c")
+    assert await pair.stream.read(100, timeout=PATIENCE) == b"c"
+
+
 async def test_what_was_written_is_read(pair) -> None:
     """At once, as much as there is, and nothing at the end."""
     await pair.stream.write(b"ping", timeout=PATIENCE)

@@ -114,11 +114,13 @@ async def waiting(journal) -> list[int]:
     return [push.id async for push in journal.waiting()]
 
 
-async def test_deaths_that_come_too_soon_prove_nothing(bench, got):
+@pytest.mark.parametrize(("alone", "seconds"), [(1, 8.0), (2, 16.0)])
+async def test_deaths_that_come_too_soon_prove_nothing(bench, got, alone, seconds):
     """After a death while alone an event waits, and the others are handled before its next try."""
     await begin(bench, got, "a", running=1)
-    await die(bench)
-    await begin(bench, got, running=1)
+    for _ in range(alone):
+        await die(bench)
+        await begin(bench, got, running=1)
     got.act = lambda _: None
     for other in "bcdef":  # whoever kills these processes kills them fast
         await die(bench)
@@ -128,7 +130,7 @@ async def test_deaths_that_come_too_soon_prove_nothing(bench, got):
         await got.wait_for(1)
         await bench.come_to([1], partial(waiting, journal))
         await bench.pause(2)
-        bench.time.go_on(7.9)
+        bench.time.go_on(seconds - 0.1)
         assert got.ids == [other]
     bench.time.go_on(0.1)
     await bench.emptied(journal)
