@@ -304,6 +304,7 @@ HERE = Path(__file__).parent
         ("connect_retries: is too small", {"connect_retries": -1}),
         ("endpoints: see Endpoints.at", {"endpoints": "https://gateway.example"}),
         ("proxy: not an http or https URL", {"proxy": "ftp://127.0.0.1"}),
+        ("proxy: cannot be read as the URL of a proxy", {"proxy": "http://\u0663.example"}),
         (f"ca_file: {__file__} has no PEM certificate", {"ca_file": __file__}),
         (f"ca_file: {HERE} cannot be read: ", {"ca_file": HERE}),
         ("ca_file: /no/such/file cannot be read: No such", {"ca_file": "/no/such/file"}),

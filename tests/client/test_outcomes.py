@@ -125,7 +125,7 @@ async def test_a_host_without_address(connect, kind, call, monkeypatch) -> None:
         await call.make(connect(kind, endpoints=endpoints))
 
 
-async def test_a_request_of_which_nothing_left_is_repeated(gateway, connect, call) -> None:
+async def test_a_request_of_which_nothing_left_is_repeated(gateway, connect, call, kind) -> None:
     """As often as the option says; it goes out once."""
     await gateway.refuse()
     attempts = 0
@@ -135,10 +135,10 @@ async def test_a_request_of_which_nothing_left_is_repeated(gateway, connect, cal
         attempts += 1
         if attempts == 3:
             await gateway.start()
-        return await transport.handle_async_request(request)
+        return await dispatch(request)
 
-    client = connect(connect_retries=2)
-    transport = client._transport
+    client = connect(kind, connect_retries=2)
+    dispatch = client._outcomes.sender.dispatch
     object.__setattr__(client._outcomes.sender, "dispatch", send)
     assert call.result in repr(await call.make(client))
     assert attempts == 3

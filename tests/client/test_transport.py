@@ -322,6 +322,15 @@ async def test_it_can_be_given_to_a_client_of_httpx(gateway, transport) -> None:
     assert gateway.connections == 1
 
 
+async def test_a_connection_leads_to_one_host(gateway, transport) -> None:
+    """What is for another host does not go out over it, even where that is the same machine."""
+    async with httpx.AsyncClient(transport=transport) as http:
+        for host in ("127.0.0.1", "localhost") * 2:
+            url = f"http://{host}:{gateway.port}/command.aspx"
+            assert (await http.get(url)).text == "7.16"
+    assert gateway.connections == 2
+
+
 async def test_a_reply_that_never_ends_does_not_hold_its_slot() -> None:
     """Each octet comes in time, and another one behind it: the outcome is unknown."""
 
