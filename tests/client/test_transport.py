@@ -331,6 +331,22 @@ async def test_a_connection_leads_to_one_host(gateway, transport) -> None:
     assert gateway.connections == 2
 
 
+async def test_the_host_of_the_url_is_looked_up(gateway, transport, monkeypatch) -> None:
+    """And the connection leads to the address that is found."""
+    loop = asyncio.get_running_loop()
+    look_up, asked = loop.getaddrinfo, []
+
+    async def resolve(host: str, port: int, **options: int) -> list:
+        asked.append((host, port))
+        return await look_up("127.0.0.1", port, **options)
+
+    monkeypatch.setattr(loop, "getaddrinfo", resolve)
+    async with httpx.AsyncClient(transport=transport) as http:
+        url = f"http://gateway.example:{gateway.port}/command.aspx"
+        assert (await http.get(url)).text == "7.16"
+    assert asked == [("gateway.example", gateway.port)]
+
+
 async def test_a_reply_that_never_ends_does_not_hold_its_slot() -> None:
     """Each octet comes in time, and another one behind it: the outcome is unknown."""
 
