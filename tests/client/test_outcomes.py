@@ -199,8 +199,9 @@ async def test_a_client_of_yours_whose_headers_cannot_be_written(gateway, call, 
 
 def test_a_client_that_is_not_asynchronous_is_refused(connect) -> None:
     """It would send, and fail only then."""
-    with httpx.Client() as http, pytest.raises(LocalProtocolError, match="AsyncClient"):
+    with httpx.Client() as http, pytest.raises(LocalProtocolError, match="AsyncClient") as caught:
         connect(http=http)
+    assert caught.value.field == "http"
 
 
 @pytest.mark.parametrize("link", ["__cause__", "__context__"])
@@ -285,8 +286,9 @@ async def test_a_first_part_that_is_refused_refuses_the_message(gateway, connect
 
 async def test_a_request_that_httpx_cannot_make_is_the_callers_mistake(connect, kind) -> None:
     """A URL has an end; nothing is unknown about it."""
-    with pytest.raises(LocalProtocolError, match="InvalidURL"):
+    with pytest.raises(LocalProtocolError, match="InvalidURL") as caught:
         await connect(kind).pull_reports(f"id-{number:020}" for number in range(4_000))
+    assert caught.value.field == "url"
 
 
 async def test_a_mistake_in_a_later_part_leaves_the_outcome_unknown(gateway, connect) -> None:
