@@ -4,9 +4,16 @@ import asyncio
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from itertools import count
+from typing import Final
 
 from infobip_async.concurrency.keyed_queue import WorkQueue
 from infobip_async.journal.items import Item
+
+MOST_DEATHS: Final = 3
+"""Deaths of its process while it is handled alone that make an event a dead letter."""
+
+KILLED: Final = f"its process died {MOST_DEATHS} times while nothing else was handled"
+"""Why it is one."""
 
 
 class Suspects:

@@ -55,7 +55,7 @@ from infobip_async.journal.outcomes import Outcomes
 from infobip_async.journal.parts import StoredParts
 from infobip_async.journal.reading import Reading, read
 from infobip_async.journal.settings import HandlerSettings
-from infobip_async.journal.suspects import Numbers, Suspects
+from infobip_async.journal.suspects import KILLED, MOST_DEATHS, Numbers, Suspects
 from infobip_async.models.events import DeliveryReport, Event, HlrReport, InboundSms, UnreadableRow
 from infobip_async.redaction import SparseLogger, logger_of_faults
 from infobip_async.router import Router
@@ -69,9 +69,7 @@ _SECONDS_AFTER_A_FAULT: Final = 1.0
 _SECONDS_BETWEEN_EXPIRIES: Final = 10.0
 _SECONDS_AFTER_A_CANCELLATION: Final = 1.0
 _SECONDS_OF_THE_LAST_WRITE: Final = 1.0  # at least: else all that was handled is handled again
-_DEATHS: Final = 3
 _AS_OF_ATTEMPTS: Final = 2  # in advance: the pause after a death is 4 to 8 s, and twice that
-_KILLED: Final = "its process died three times while nothing else was handled"
 
 
 @attrs.frozen(eq=False)
@@ -211,7 +209,7 @@ class JournalWorker:
     def _put(self, item: Item) -> None:
         if not item.suspect:
             self._queues[type(item.event)].put(item)
-        elif 1 < item.deaths <= _DEATHS:
+        elif 1 < item.deaths <= MOST_DEATHS:
             self._retries.start(self._suspect_again(item))
         else:
             self._suspects.put(item)
@@ -256,8 +254,8 @@ class JournalWorker:
         attempts = self._attempts(None)
         try:
             while not attempts.given_up and (item := await self._suspects.get()):
-                if item.deaths > _DEATHS:
-                    states = self._outcomes.set_aside(item, _KILLED)
+                if item.deaths > MOST_DEATHS:
+                    states = self._outcomes.set_aside(item, KILLED)
                     self._recording.add(_Handled([item], states))
                 else:
                     await self._handle_alone(item, attempts)
