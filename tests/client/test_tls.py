@@ -257,6 +257,16 @@ async def test_a_tunnel_carries_the_request(gateway, tunnelling, call) -> None:
     assert request.target.startswith("/")
 
 
+async def test_the_login_of_a_proxy(gateway, connect, serving, trusting) -> None:
+    """It is for the proxy alone."""
+    url, gateway.tls = gateway.url.replace("//", "//user:pass@"), serving
+    endpoints = Endpoints.at("https://gateway.example")
+    await connect(proxy=url, endpoints=endpoints, ssl_context=trusting).credits()
+    tunnel, request = gateway.received
+    assert tunnel.headers["proxy-authorization"] == "Basic dXNlcjpwYXNz"
+    assert "proxy-authorization" not in request.headers
+
+
 async def test_a_fault_inside_a_tunnel(gateway, tunnelling, calls) -> None:
     """The request left, although it was not the first on the connection."""
     gateway.bodies["XMLInput.aspx"] = b""
