@@ -19,13 +19,15 @@ class _Round(Generic[T]):
     items: list[T] = attrs.field(factory=list)
     over: asyncio.Event = attrs.field(factory=asyncio.Event)
     fault: Exception | None = None
+    awaited: bool = False  # by somebody who gets the fault
 
 
 class Batcher(Generic[T]):
     """Writes items in the order in which they come, all that wait at once.
 
     Args:
-        write: writes items. Its errors are raised to those who wait for one of the items.
+        write: writes items. Its errors are raised to those who wait for one of the items; where
+            nobody does, the event loop's exception handler gets them.
     """
 
     def __init__(self, write: Callable[[Sequence[T]], Awaitable[None]]) -> None:
@@ -52,6 +54,7 @@ class Batcher(Generic[T]):
             Exception: what the write raised.
         """
         waited_for = self._next
+        waited_for.awaited = True
         await self.add(*items).wait()
         if waited_for.fault is not None:
             raise copy.copy(waited_for.fault)  # several tasks must not share one traceback
@@ -76,6 +79,9 @@ class Batcher(Generic[T]):
             now.fault = None
         except Exception as fault:  # noqa: BLE001 - it goes to all who wait
             now.fault = fault
+            if not now.awaited:
+                context = {"message": "what was to be written is lost", "exception": fault}
+                asyncio.get_running_loop().call_exception_handler(context)
         finally:
             now.over.set()
 

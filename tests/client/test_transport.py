@@ -10,7 +10,14 @@ import zlib
 import httpx
 import pytest
 
-from infobip_async import Endpoints, NotSentError, OutcomeUnknownError, Recipient, TextMessage
+from infobip_async import (
+    Endpoints,
+    InfobipClient,
+    NotSentError,
+    OutcomeUnknownError,
+    Recipient,
+    TextMessage,
+)
 from infobip_async.client.connections import SlotTransport
 from infobip_async.client.transport import HttpSender
 from infobip_async.protocol.exchange import HttpRequest
@@ -238,6 +245,26 @@ async def test_a_reply_of_the_limit_is_read(gateway, connect, monkeypatch) -> No
     gateway.bodies["command.aspx"] = b"77.16"
     with pytest.raises(OutcomeUnknownError, match="OverflowError"):
         await connect().credits()
+
+
+async def test_a_client_that_is_given_reads_no_more_either(monkeypatch) -> None:
+    """The limit holds while a reply is read, not behind its end."""
+    monkeypatch.setattr("infobip_async.client.transport.MAX_REPLY", 10)
+    read = []
+
+    async def body():
+        while len(read) < 1000:
+            read.append(b"7.16")
+            yield read[-1]
+
+    given = httpx.MockTransport(lambda _: httpx.Response(200, content=body()))
+    async with (
+        httpx.AsyncClient(transport=given) as http,
+        InfobipClient("u", "p", http=http) as client,
+    ):
+        with pytest.raises(OutcomeUnknownError, match="OverflowError"):
+            await client.credits()
+    assert len(read) == 3
 
 
 async def test_a_zip_bomb_is_not_unpacked_to_its_end(gateway, connect, monkeypatch) -> None:

@@ -70,6 +70,17 @@ async def test_a_write_that_fails(target):
     await together.write(3)
 
 
+async def test_a_write_that_fails_and_that_nobody_waits_for(target):
+    """The event loop's exception handler is told."""
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    together = Batcher(target.write)
+    target.fault = ValueError("no")
+    target.may_go_on.set()
+    await together.add(1).wait()
+    assert [repr(context["exception"]) for context in told] == ["ValueError('no')"]
+
+
 async def test_closing(target):
     """It waits for what is under way, and what is behind it."""
     together = Batcher(target.write)
