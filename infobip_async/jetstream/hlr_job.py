@@ -11,10 +11,11 @@
 
 All of them can be killed and started again at any time. A chunk of numbers is loaded once, however
 often the loader runs, and has one result. One worker looks it up, and announces that before its
-query goes out. If this worker dies, or is stopped, another one finds the announcement: the numbers
-may have been looked up already. `on_unknown` decides whether they are looked up again. Their
-results are marked in either case. A worker whose run ends by itself, such as for a wrong login,
-takes the announcements of chunks back that it did not submit.
+query goes out. If this worker dies, or is cancelled, another one finds the announcement: the
+numbers may have been looked up already. `on_unknown` decides whether they are looked up again,
+which marks their results. A worker that is stopped (`HlrJob.stop`), or whose run ends by itself,
+such as for a wrong login, says in place of the announcement which numbers have their result, and
+which were not submitted.
 
 What the broker confirmed survives the death of any process; on losses of power see
 `infobip_async.jetstream.journal`. A job stays in the broker until it is deleted: it takes some 15
@@ -67,7 +68,8 @@ class JobResult:
         position: of the number in the source, from 0.
         result: what came of the lookup.
         possibly_repeated: whether the number may have been looked up more than once, because a
-            worker stopped in the middle, or made a query again whose reply was lost.
+            worker looked it up after another one had stopped in the middle, or made a query again
+            whose reply was lost.
     """
 
     position: int
@@ -100,6 +102,7 @@ class HlrJob:
         self._subjects = JobSubjects(stream, name)
         self._replicas = replicas
         self._connection = Connection(connect_options(servers), self._declare)
+        self._workers: set[HlrWorker] = set()
 
     async def __aenter__(self) -> Self:
         await self._connection.connect()
@@ -179,11 +182,13 @@ class HlrJob:
         timeout: float = 60.0,  # noqa: ASYNC109 - of each lookup
         on_unknown: OnUnknown = "repeat",
         unreachable_timeout: float = 300.0,
+        stop_timeout: float = 30.0,
         ack_wait: float = 30.0,
     ) -> int:
-        """Look up chunks of the job until every chunk has its result.
+        """Look up chunks of the job until every chunk has its result, or until `stop`.
 
-        A broker that cannot be reached is waited for.
+        A broker that cannot be reached is waited for. A call that is cancelled waits for nothing:
+        what it had out is in doubt.
 
         Args:
             client: submits the queries.
@@ -194,6 +199,7 @@ class HlrJob:
                 looks it up again, which may cost a second time; ``report`` gives its numbers the
                 outcome `HlrOutcome.UNKNOWN`.
             unreachable_timeout: seconds that a gateway which cannot be connected to is waited for.
+            stop_timeout: seconds that `stop` waits for the reports of the queries that are out.
             ack_wait: seconds after which the chunks of a worker that died go to others.
 
         Returns:
@@ -208,6 +214,7 @@ class HlrJob:
         check_range("concurrency", concurrency, 1)
         check_positive("timeout", timeout)
         check_range("unreachable_timeout", unreachable_timeout, 0)
+        check_range("stop_timeout", stop_timeout, 0)
         check_positive("ack_wait", ack_wait)
         if on_unknown not in get_args(OnUnknown):
             raise LocalProtocolError("must be report or repeat", field="on_unknown")
@@ -220,9 +227,22 @@ class HlrJob:
             timeout=timeout,
             on_unknown=on_unknown,
             unreachable_timeout=unreachable_timeout,
+            stop_timeout=stop_timeout,
             ack_wait=ack_wait,
         )
-        return await worker.run()
+        self._workers.add(worker)
+        try:
+            return await worker.run()
+        finally:
+            self._workers.discard(worker)
+
+    async def stop(self) -> None:
+        """Have each call of `work` of this object take no further chunk, and end.
+
+        The reports of what is out are waited for, up to ``stop_timeout``, and kept. The other
+        numbers go to other workers; those that were submitted are in doubt.
+        """
+        await asyncio.gather(*(worker.stop() for worker in self._workers))
 
     # --- results ---
 
@@ -271,13 +291,13 @@ class HlrJob:
     async def _read(self, message: Msg) -> list[JobResult]:
         """Read the results of a chunk.
 
-        The result of a chunk knows the attempts that came before it. Attempts that came later
-        are seen from the last attempt, which then is another one.
+        Each result knows the attempts that came before it. Attempts that came later are seen from
+        the last attempt, which then is another one.
         """
         chunk = ChunkResult.decode(message.data)
         subject = self._subjects.of("attempt", chunk_number(message.subject))
         last = await self._connection.last_message(self._subjects.stream, subject)
-        repeated = chunk.repeated or last is None or last.data != chunk.attempt.encode()
+        repeated = last is None or last.data != chunk.attempt.encode()
         return [
             JobResult(position, result, repeated or result.possibly_repeated)
             for position, result in enumerate(chunk.results, chunk.position)

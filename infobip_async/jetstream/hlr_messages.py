@@ -5,7 +5,8 @@
     <stream>.chunk.<job>.<n>      numbers, one a line          from the loader; one message
     <stream>.total.<job>          how many there are           from the loader, at the end
     <stream>.attempt.<job>.<n>    the id of an attempt         from a worker, before its query;
-                                                               empty if nothing left after all
+                                                               or what it knows of the numbers,
+                                                               if it has to leave some to others
     <stream>.result.<job>.<n>     what came of the numbers     from a worker; one message
 """
 
@@ -98,28 +99,27 @@ class ChunkResult:
     """What came of the numbers of a chunk.
 
     Attributes:
-        attempt: the id of the attempt that brought the results.
-        repeated: whether another attempt came before.
+        attempt: the id of the attempt that brought the results; one that another attempt may
+            have submitted before ends with ``-again``.
         position: of the first number in the source, from 0.
         results: one for each number, in the order of the source.
     """
 
     attempt: str
-    repeated: bool
     position: int
     results: Sequence[HlrResult]
 
     def encode(self) -> bytes:
         """Write the payload of the message."""
         rows = [_row(result) for result in self.results]
-        value = [self.attempt, self.repeated, self.position, rows]
+        value = [self.attempt, self.position, rows]
         return json.dumps(value, separators=(",", ":")).encode()
 
     @classmethod
     def decode(cls, payload: bytes) -> "ChunkResult":
         """Read the payload of the message."""
-        attempt, repeated, position, rows = json.loads(payload)
-        return cls(attempt, repeated, position, [_result(*row) for row in rows])
+        attempt, position, rows = json.loads(payload)
+        return cls(attempt, position, [_result(*row) for row in rows])
 
 
 def _row(result: HlrResult) -> list[Any]:

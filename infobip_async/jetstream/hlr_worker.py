@@ -26,11 +26,13 @@ from infobip_async.jetstream.hlr_messages import (
 )
 from infobip_async.jetstream.lease import Lease
 from infobip_async.router import Router
+from infobip_async.runs.run import Run
 from infobip_async.runs.settings import OnUnknown
 
 _POLL_SECONDS: Final = 0.5
-_WITHDRAWN: Final = b""
-"""In place of an attempt: nothing of the chunk has left, and so nothing is in doubt."""
+_AGAIN: Final = "-again"
+"""Ends an attempt whose numbers another attempt may have submitted, too."""
+_WITHOUT_ANSWER: Final = (HlrOutcome.TIMED_OUT, HlrOutcome.UNKNOWN)
 _POSSIBLY_SUBMITTED: Final = "another worker stopped while it submitted this number"
 
 
@@ -42,17 +44,25 @@ class _Chunk:
         message: as the broker gave it.
         attempt: the id of this attempt at it.
         announced: the sequence of the message that announces the attempt.
-        repeated: whether its numbers may have been looked up before.
-        results: of the numbers, in their order; None where a result is missing.
-        missing: how many results are missing.
+        results: what is known of the numbers, in their order: `HlrOutcome.NOT_SENT` where nobody
+            has submitted a number, `HlrOutcome.UNKNOWN` where a worker may have.
+        open: the places of the numbers that are to be looked up, or are being looked up.
     """
 
     message: Msg
     attempt: str
     announced: int
-    repeated: bool
-    results: list[HlrResult | None]
-    missing: int
+    results: list[HlrResult]
+    open: set[int]
+
+    @property
+    def position(self) -> int:
+        """Of its first number in the source."""
+        return int((self.message.headers or {}).get(POSITION, "0"))
+
+    def encode(self) -> bytes:
+        """Write what is known of it."""
+        return ChunkResult(self.attempt, self.position, self.results).encode()
 
 
 class _Number(str):
@@ -81,6 +91,7 @@ class HlrWorker:
         timeout: seconds to wait for the reports of a query.
         on_unknown: what to do with a chunk that another worker may have submitted.
         unreachable_timeout: seconds that a gateway which cannot be connected to is waited for.
+        stop_timeout: seconds that a stop waits for the reports of the queries that are out.
         ack_wait: seconds after which the broker gives the chunks of a dead worker to others.
     """
 
@@ -92,6 +103,7 @@ class HlrWorker:
     timeout: float
     on_unknown: OnUnknown
     unreachable_timeout: float
+    stop_timeout: float
     ack_wait: float
     _fault: Exception | None = attrs.field(default=None, init=False)
     _room: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
@@ -99,6 +111,7 @@ class HlrWorker:
     _chunks: TaskSet = attrs.field(factory=TaskSet, init=False)
     _begun: set[_Chunk] = attrs.field(factory=set, init=False)
     _stopping: bool = attrs.field(default=False, init=False)
+    _run: Run[HlrResult] | None = attrs.field(default=None, init=False)
     _done: int = attrs.field(default=0, init=False)
     _lookups: HlrLookups = attrs.field(init=False)
     _lease: Lease = attrs.field(init=False)
@@ -110,7 +123,7 @@ class HlrWorker:
             batch_size=MAX_BATCH,
             window=MAX_BATCH * self.concurrency,
             concurrency=self.concurrency,
-            stop_timeout=0,
+            stop_timeout=self.stop_timeout,
         )
         self._lease = Lease(
             connection=self.connection,
@@ -137,51 +150,67 @@ class HlrWorker:
             raise self._fault
         return self._done
 
+    async def stop(self) -> None:
+        """Take no further chunk, and wait for the reports of what is out; then `run` ends."""
+        self._stopping = True
+        self._ready.put_nowait(None)
+        if self._run is not None:
+            await self._run.stop()
+
     async def _look_up(self) -> None:
-        run = self._lookups.stream(
+        run = self._run = self._lookups.stream(
             self._numbers(),
             timeout=self.timeout,
             on_unknown=self.on_unknown,
             unreachable_timeout=self.unreachable_timeout,
         )
+        fault: RunStoppedError | None = None
         async with run:
             try:
                 async for result in run:
                     self._take(result)
-            except RunStoppedError:
-                await self._withdraw()
-                raise
+            except RunStoppedError as stopped:
+                fault = stopped
+            await self._withdraw()
+        if fault is not None:
+            raise fault
 
     async def _numbers(self) -> AsyncGenerator[_Number, None]:
         while (chunk := await self._ready.get()) is not None:
-            for place, text in enumerate(_texts(chunk.message)):
-                number = _Number(text)
+            for place in sorted(chunk.open):
+                number = _Number(chunk.results[place].destination)
                 number.chunk, number.place = chunk, place
                 yield number
 
     def _take(self, result: HlrResult) -> None:
-        """Keep a result; a chunk with a number that was not sent goes to another worker."""
+        """Keep a result; a number that was not sent, or has no answer at a stop, stays open."""
         number = result.destination
-        if isinstance(number, _Number) and result.outcome is not HlrOutcome.NOT_SENT:
-            chunk = number.chunk
-            chunk.results[number.place] = result
-            chunk.missing -= 1
-            if not chunk.missing:
-                self._start(self._finish(chunk))
+        if not isinstance(number, _Number) or result.outcome is HlrOutcome.NOT_SENT:
+            return
+        chunk, place = number.chunk, number.place
+        again = result.possibly_repeated or _in_doubt(chunk.results[place])
+        if self._stopping and result.outcome in _WITHOUT_ANSWER:
+            result = HlrResult(number, HlrOutcome.UNKNOWN, reason=_POSSIBLY_SUBMITTED)
+        else:
+            chunk.open.discard(place)
+        chunk.results[place] = attrs.evolve(result, possibly_repeated=again)
+        if not chunk.open:
+            self._start(self._finish(chunk))
 
     async def _withdraw(self) -> None:
-        """Store what came, and take the announcements of chunks back of which nothing has left.
+        """Store what came, and replace the announcements of chunks that are not done.
 
-        Another worker that gets such a chunk need not fear to look its numbers up twice.
+        Another worker that gets such a chunk learns which of its numbers have their result, and
+        which it need not fear to look up twice.
         """
         self._stopping = True
         await self._chunks.drain(self.ack_wait)
         for chunk in self._begun:
-            number = chunk_number(chunk.message.subject)
-            stream, subject = self.subjects.stream, self.subjects.of("attempt", number)
-            if chunk.missing == len(chunk.results) and not chunk.repeated:
-                with suppress(ConflictError, StorageUnavailableError):  # then it stays in doubt
-                    await self.connection.store(stream, subject, _WITHDRAWN, behind=chunk.announced)
+            subject = self.subjects.of("attempt", chunk_number(chunk.message.subject))
+            with suppress(ConflictError, StorageUnavailableError):  # then it stays in doubt
+                await self.connection.store(
+                    self.subjects.stream, subject, chunk.encode(), behind=chunk.announced
+                )
 
     async def _wait_until_done(self) -> None:
         """Have the run end when no chunk of the job is left, or this worker cannot go on."""
@@ -227,31 +256,20 @@ class HlrWorker:
 
     async def _prepare(self, message: Msg) -> None:
         """Have a chunk looked up, unless another worker has done it, or may have."""
-        number, attempt = chunk_number(message.subject), uuid4().hex
-        announced, repeated = await self._announce(number, attempt)
-        if repeated and await self._has_result(number):
+        chunk, is_first = await self._announce(message)
+        if not is_first and await self._has_result(chunk_number(message.subject)):
             await self._acknowledge(message)
-            return
-        texts = _texts(message)
-        chunk = _Chunk(message, attempt, announced, repeated, [None] * len(texts), len(texts))
-        if repeated and self.on_unknown == "report":
-            chunk.results = [
-                HlrResult(text, HlrOutcome.UNKNOWN, reason=_POSSIBLY_SUBMITTED) for text in texts
-            ]
-            await self._finish(chunk)
-        else:
+        elif chunk.open:
             self._begun.add(chunk)
             self._ready.put_nowait(chunk)
+        else:
+            await self._finish(chunk)
 
     async def _finish(self, chunk: _Chunk) -> None:
         """Store the results of a chunk, and be done with the chunk."""
         self._begun.discard(chunk)
-        message = chunk.message
-        position = int((message.headers or {}).get(POSITION, "0"))
-        results = [result for result in chunk.results if result is not None]
-        result = ChunkResult(chunk.attempt, chunk.repeated, position, results)
-        await self._store(chunk_number(message.subject), result)
-        await self._acknowledge(message)
+        await self._store(chunk_number(chunk.message.subject), chunk.encode())
+        await self._acknowledge(chunk.message)
 
     async def _acknowledge(self, message: Msg) -> None:
         sequence = message.metadata.sequence.stream
@@ -259,44 +277,71 @@ class HlrWorker:
         self._room.set()
         self._done += 1
 
-    async def _announce(self, number: int, attempt: str) -> tuple[int, bool]:
+    async def _announce(self, message: Msg) -> tuple[_Chunk, bool]:
         """Say that a chunk is about to be submitted.
 
         The message has to be there before the query: whoever gets the chunk after this worker
         died must know that its numbers may have been looked up.
 
         Returns:
-            The sequence of the message, and whether another worker has said so and may have
-            submitted the chunk.
+            The chunk, and whether no other worker has said so before.
         """
-        connection, payload = self.connection, attempt.encode()
-        stream, subject = self.subjects.stream, self.subjects.of("attempt", number)
-        before, repeated = 0, False
+        connection, stream = self.connection, self.subjects.stream
+        subject = self.subjects.of("attempt", chunk_number(message.subject))
+        chunk, before = self._chunk(message, None), 0
         while True:
+            payload = chunk.attempt.encode()
             store = partial(connection.store, stream, subject, payload, behind=before)
             try:
-                return await connection.retry(store), repeated
+                chunk.announced = await connection.retry(store)
             except ConflictError:
                 last = await connection.retry(lambda: connection.last_message(stream, subject))
                 if last is None:
                     before = 0
                     continue
-                before = sequence_of(last)
-                if last.data == payload:  # the broker's answer to it was lost
-                    return before, repeated
-                repeated = last.data != _WITHDRAWN
+                if last.data != payload:
+                    chunk, before = self._chunk(message, last.data), sequence_of(last)
+                    continue
+                chunk.announced = sequence_of(last)  # the broker's answer to it was lost
+            return chunk, not before
+
+    def _chunk(self, message: Msg, before: bytes | None) -> _Chunk:
+        """Make a chunk of its message, and of the last word of a worker that had it before."""
+        results = _known(message, before)
+        wanted = {HlrOutcome.NOT_SENT}
+        if self.on_unknown == "repeat":
+            wanted.add(HlrOutcome.UNKNOWN)
+        to_look_up = {place for place, one in enumerate(results) if one.outcome in wanted}
+        twice = any(one.possibly_repeated for one in results)
+        twice = twice or any(_in_doubt(results[place]) for place in to_look_up)
+        attempt = uuid4().hex + (_AGAIN if twice else "")
+        return _Chunk(message, attempt, 0, results, to_look_up)
 
     async def _has_result(self, number: int) -> bool:
         stream, subject = self.subjects.stream, self.subjects.of("result", number)
         found = await self.connection.retry(lambda: self.connection.last_message(stream, subject))
         return found is not None
 
-    async def _store(self, number: int, result: ChunkResult) -> None:
-        connection, payload = self.connection, result.encode()
+    async def _store(self, number: int, payload: bytes) -> None:
+        connection = self.connection
         stream, subject = self.subjects.stream, self.subjects.of("result", number)
         with suppress(ConflictError):  # another worker was first, or the broker's answer was lost
             await connection.retry(lambda: connection.store(stream, subject, payload, first=True))
 
 
-def _texts(message: Msg) -> list[str]:
-    return message.data.decode().split("\n")
+def _known(message: Msg, before: bytes | None) -> list[HlrResult]:
+    """What is known of the numbers of a chunk from the last word of a worker that had it."""
+    if before is not None and before.startswith(b"["):
+        return list(ChunkResult.decode(before).results)
+    result = HlrResult("", HlrOutcome.NOT_SENT)
+    if before is not None:  # an announcement
+        again = before.endswith(_AGAIN.encode())
+        result = HlrResult(
+            "", HlrOutcome.UNKNOWN, reason=_POSSIBLY_SUBMITTED, possibly_repeated=again
+        )
+    texts = message.data.decode().split("\n")
+    return [attrs.evolve(result, destination=text) for text in texts]
+
+
+def _in_doubt(result: HlrResult) -> bool:
+    return result.outcome is HlrOutcome.UNKNOWN

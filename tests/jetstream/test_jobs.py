@@ -43,12 +43,17 @@ class Gateway:
     asked: list[tuple[str, ...]] = attrs.field(factory=list)
     faults: list[Exception] = attrs.field(factory=list)
     hangs: bool = False
+    answers: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    def __attrs_post_init__(self) -> None:
+        self.answers.set()
 
     async def submit_hlr(self, destinations: Sequence[str], /) -> Sequence[HlrSubmission]:
         """Accept all of them, but for odd ends."""
         self.asked.append(tuple(destinations))
         if self.hangs:
             await asyncio.Event().wait()
+        await self.answers.wait()
         if self.faults:
             raise self.faults.pop()
         for one in destinations:
@@ -166,15 +171,68 @@ async def stop_within(job: HlrJob, gateway: Gateway, **settings: float) -> None:
 async def test_what_a_worker_had_out_is_flagged(
     access, gateway: Gateway, on_unknown: str, outcome: HlrOutcome, times: int
 ) -> None:
-    """And looked up again, or reported as unknown."""
+    """As unknown, or looked up again: only then it may have been looked up twice."""
     async with HlrJob(access, "spring") as job:
         await job.load(NUMBERS)
         await stop_within(job, gateway)
         await job.work(gateway, gateway.router, on_unknown=on_unknown)
         found = await results_of(job)
-    assert [one.possibly_repeated for one in found] == [True] * 10
+    assert [one.possibly_repeated for one in found] == [times == 2] * 10
     assert {one.result.outcome for one in found} == {outcome}
     assert sum(NUMBERS[0] in query for query in gateway.asked) == times
+
+
+async def test_what_was_repeated_before_stays_flagged(access, gateway: Gateway) -> None:
+    """Also where the last worker does not repeat it."""
+    async with HlrJob(access, "spring") as job:
+        await job.load(NUMBERS)
+        for _ in range(2):
+            gateway.asked.clear()
+            await stop_within(job, gateway)
+        await job.work(gateway, gateway.router, on_unknown="report")
+        found = await results_of(job)
+    assert [one.possibly_repeated for one in found] == [True] * 10
+    assert {one.result.outcome for one in found} == {HlrOutcome.UNKNOWN}
+
+
+async def test_a_stop_waits_for_what_is_out(access, gateway: Gateway) -> None:
+    """That is recorded, nothing more goes out, and the rest is in no doubt for another worker."""
+    async with HlrJob(access, "spring") as job:
+        await job.load(NUMBERS, chunk_size=5)
+        gateway.answers.clear()
+        work = asyncio.create_task(job.work(gateway, gateway.router))
+        await until(lambda: gateway.asked)
+        stopping = asyncio.create_task(job.stop())
+        await asyncio.wait([work], timeout=0.05)
+        assert not work.done()
+        gateway.answers.set()
+        async with asyncio.timeout(LIMIT):
+            await stopping
+            await work
+        assert 0 < sum(map(len, gateway.asked)) < len(NUMBERS)
+        await job.work(gateway, gateway.router, on_unknown="report")
+        results = await results_of(job)
+    assert {one.result.outcome for one in results} == {HlrOutcome.REPORTED}
+    assert not any(one.possibly_repeated for one in results)
+    assert sorted(one for query in gateway.asked for one in query) == NUMBERS
+
+
+async def test_a_stop_does_not_wait_for_ever(access, gateway: Gateway) -> None:
+    """What has no report by then goes to another worker, and is in doubt."""
+    async with HlrJob(access, "spring") as job:
+        await job.load(NUMBERS)
+        gateway.hangs = True
+        work = asyncio.create_task(job.work(gateway, gateway.router, stop_timeout=0.01))
+        await until(lambda: gateway.asked)
+        async with asyncio.timeout(LIMIT):
+            await job.stop()
+            assert await work == 0
+        gateway.hangs = False
+        await job.work(gateway, gateway.router)
+        results = await results_of(job)
+    assert {one.result.outcome for one in results} == {HlrOutcome.REPORTED}
+    flagged = [one.result.destination for one in results if one.possibly_repeated]
+    assert flagged == [*gateway.asked[0]]
 
 
 async def in_hand(job: HlrJob) -> int:
@@ -235,7 +293,7 @@ async def test_what_another_has_begun_meanwhile_is_flagged(access, gateway: Gate
         await job.work(gateway, gateway.router)
         await job._connection.store(subjects.stream, subjects.of("attempt", 0), b"another")
         assert {one.possibly_repeated for one in await results_of(job)} == {True}
-        later = ChunkResult("another", repeated=True, position=0, results=())
+        later = ChunkResult("another", position=0, results=())
         with pytest.raises(ConflictError):
             await job._connection.store(
                 subjects.stream, subjects.of("result", 0), later.encode(), first=True

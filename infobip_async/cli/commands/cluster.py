@@ -1,10 +1,11 @@
 """``infobip-async cluster``: a job of lookups that commands on any machines share (§4, §5)."""
 
+import asyncio
 import io
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, ExitStack, aclosing
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import click
@@ -23,6 +24,7 @@ from infobip_async.cli.run_options import (
     report_timeout_option,
     unreachable_timeout_option,
 )
+from infobip_async.cli.runner import LAST_WAIT
 from infobip_async.jetstream import HlrJob, JobResult, NatsJournal, ReportFeed
 from infobip_async.lists import ListNumber, ListRow
 
@@ -119,8 +121,8 @@ async def _counted(
 async def results(*, cluster: str, job: str, output: str | None, form: Form) -> None:
     """Write all results of a job as they come, until the job is done.
 
-    A number that may have been looked up twice, since a worker stopped in the middle, says so
-    in the column for reasons.
+    A number that may have been looked up twice, since a worker stopped in the middle and
+    another one repeated the lookup, says so in the column for reasons.
     """
     check_output(output)
     console = Console(stderr=True)
@@ -197,11 +199,11 @@ async def work(
     """Make the lookups of a job, as one of several workers, until the job is done.
 
     The reports come to any receiver that stores its pushes in the same broker: one of the workers
-    with --receive, or a service with a NatsJournal. A worker that is stopped gives its numbers to
-    the others.
+    with --receive, or a service with a NatsJournal. A worker that is stopped waits a little for
+    the reports of what is out, and gives its other numbers to the others.
     """
     router = Router()
-    with cancelled_by_signals(_say_stopping):
+    with cancelled_by_signals(_say_stopping) as signals:
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(account.client())
             await stack.enter_async_context(ReportFeed(cluster, router))
@@ -210,19 +212,43 @@ async def work(
                 journal = NatsJournal(cluster, handles=False)
                 urls = await stack.enter_async_context(receiver.listen(Router(), journal))
                 click.echo(f"Enter in the account's profile page: {urls.hlr_reports}", err=True)
-            done = await shared.work(
+            working = shared.work(
                 client,
                 router,
                 concurrency=concurrency,
                 timeout=report_timeout,
                 on_unknown=on_unknown,
                 unreachable_timeout=unreachable_timeout,
+                stop_timeout=LAST_WAIT,
             )
+            done = await _until_stopped(shared, working, signals)
     click.echo(f"the job is done; {done:,} chunks of it here", err=True)
 
 
-def _say_stopping(_: int) -> None:
-    click.echo("stopping: other workers get the numbers of this one", err=True)
+async def _until_stopped(
+    job: HlrJob, work: Coroutine[Any, Any, int], signals: Sequence[int]
+) -> int:
+    """Work until the end of the job. The first signal stops the work, a further one leaves it."""
+    working = asyncio.create_task(work)
+    try:
+        await asyncio.wait([working])
+    except asyncio.CancelledError:
+        if len(signals) == 1:  # two may come as one
+            await job.stop()
+            await asyncio.wait([working])
+        raise
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+    return working.result()
+
+
+def _say_stopping(signals: int) -> None:
+    if signals > 1:
+        click.echo("leaving at once", err=True)
+    else:
+        last = f"what is out has {LAST_WAIT:.0f} s; once more leaves it"
+        click.echo(f"stopping: other workers get the numbers that are left; {last}", err=True)
 
 
 @command.command("delete")
