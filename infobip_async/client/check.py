@@ -33,7 +33,8 @@ _LONGEST_ANSWER: Final = 1024
 
 _MEANINGS: Final[Mapping[int, str]] = {
     400: "something in front refuses the request, perhaps for the length of its query: raise the "
-    "limit of a request line to 64 KiB (nginx: large_client_header_buffers)",
+    "limit of a request line to 64 KiB (nginx: large_client_header_buffers; aiohttp: "
+    "web.Application(handler_args={'max_line_size': 65536}))",
     401: "something in front asks for a login: let the paths of the receiver pass a middleware, "
     "or a proxy, without one. Their secret is in the path",
     403: "something in front forbids the request: let the paths of the receiver pass a firewall, "
@@ -170,7 +171,20 @@ async def check_receiver(
     with _masked_logs(known):
         async with http:
             ask = partial(_try, http, urls, next(iter(known), ""), timeout)
-            return tuple([await ask(trial) for trial in _trials(inbound)])
+            return tuple(_explained([await ask(trial) for trial in _trials(inbound)]))
+
+
+def _explained(results: Sequence[ProbeResult]) -> Iterator[ProbeResult]:
+    """Give a push whose answer was lost the answer to a smaller push to the same URL.
+
+    A server that refuses a big body closes the connection before it has read the body, and the
+    reset may overtake the answer. The smaller push stands before the bigger one.
+    """
+    refused: dict[str, ProbeResult] = {}
+    for result in results:
+        before = refused.setdefault(result.kind, result) if result.problem else result
+        lost = result.problem == _HUNG_UP
+        yield attrs.evolve(before, name=result.name) if lost else result
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def test_a_running_receiver(start: Callable[..., Any], run: Run, gateway: Any) -
 
 
 def test_what_stands_in_the_way(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is named, and the exit code tells; the options are those of the library."""
+    """It is named, and the exit code tells; a reason that repeats is printed once."""
     asked: list[object] = []
 
     async def check_receiver(*args: object, **options: object) -> list[ProbeResult]:
@@ -40,6 +40,7 @@ def test_what_stands_in_the_way(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
         return [
             ProbeResult("dlr", "a delivery report", arrived=True),
             ProbeResult("hlr", "HLR reports", arrived=False, problem="HTTP 401: ..."),
+            ProbeResult("inbound", "an inbound SMS", arrived=False, problem="HTTP 401: ..."),
         ]
 
     monkeypatch.setattr(check, "check_receiver", check_receiver)
@@ -50,6 +51,8 @@ def test_what_stands_in_the_way(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
         "dlr      a delivery report arrived",
         "hlr      HLR reports did not arrive",
         "         HTTP 401: ...",
+        "inbound  an inbound SMS did not arrive",
+        "         the same",
     ]
 
 

@@ -280,3 +280,18 @@ async def test_what_cannot_be_asked():
     for settings in ({"public_url": "sms.example.com"}, {"secret": "a/b"}):
         with pytest.raises(LocalProtocolError):
             await check_receiver(**({"public_url": "http://x", "secret": SECRET} | settings))
+
+
+async def test_an_answer_that_a_big_push_loses():
+    """A server that refuses a body unread resets the connection, so the smaller push explains."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if (request.content_length or 0) <= 2**20:
+            raise web.HTTPNotFound
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async with in_front(answer) as base_url:
+        small, big, *_ = await check_receiver(base_url, secret=SECRET)
+    assert (big.name, big.status, big.problem) == ("many delivery reports", 404, small.problem)

@@ -7,14 +7,17 @@ import click
 
 from infobip_async import ProbeResult, check_receiver
 from infobip_async.cli.exit_codes import runs
-from infobip_async.cli.receiving import secret_option
 
 
 @click.command("check")
 @click.option(
     "--public-url", required=True, help="The URL that leads to the receiver from outside."
 )
-@secret_option
+@click.option(
+    "--secret",
+    envvar="INFOBIP_WEBHOOK_SECRET",
+    help="The receiver's, in the paths; better set in the environment.",
+)
 @click.option("--timeout", default=20.0, show_default=True, help="Seconds for each probe.")
 @runs
 async def command(public_url: str, secret: str | None, timeout: float) -> None:  # noqa: ASYNC109 - an option
@@ -32,8 +35,10 @@ async def command(public_url: str, secret: str | None, timeout: float) -> None: 
 
 
 def _show(results: Sequence[ProbeResult]) -> None:
+    told = ""
     for result in results:
         end, colour = ("arrived", "green") if result.arrived else ("did not arrive", "red")
         click.secho(f"{result.kind:8} {result.name} {end}", fg=colour)
         if result.problem:
-            click.echo(f"         {result.problem}")
+            click.echo(f"         {'the same' if result.problem == told else result.problem}")
+        told = result.problem
