@@ -141,7 +141,8 @@ class Run(Generic[Result]):
     raises `RunStoppedError`, whose ``__cause__`` is the gateway's refusal, or what came in place of
     an answer. What the source raises is raised likewise, after the results of the items before it.
 
-    Leaving the context, or dropping the iteration, sends nothing more.
+    Leaving the context, or dropping the iteration, sends nothing more, and waits for no report:
+    `stop` does, so that the results of lookups that were paid for are not lost to a job.
     """
 
     def __init__(self, engine: Engine[Result], watch: Watch | None = None, name: str = "") -> None:
