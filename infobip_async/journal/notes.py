@@ -40,6 +40,12 @@ class Notes:
         self._path = path
         self._pages = pages
         self._map: mmap.mmap | None = None
+        self._told = False
+
+    @property
+    def kept(self) -> bool:
+        """Whether the file is open: without it, `open` is to be tried again."""
+        return self._map is not None
 
     def open(self) -> list[Row]:
         """Open the file, and give the events that handlers had when an earlier process died."""
@@ -54,8 +60,11 @@ class Notes:
                 file.flush()
                 self._map = mmap.mmap(file.fileno(), 0)
         except (OSError, ValueError) as fault:
-            _logger.warning("an event that kills this process will not be found: %s", fault)
+            if not self._told:
+                self._told = True
+                _logger.warning("an event that kills this process will not be found: %s", fault)
             return []
+        self._told = False
         return _all_rows(left)
 
     def read(self) -> list[Row]:

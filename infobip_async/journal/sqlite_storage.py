@@ -106,13 +106,16 @@ class SqliteStorage:
         self._looked_back = False
 
     async def _look_back(self) -> None:
-        """Write down which events handlers had when an earlier process died."""
+        """Write down which events handlers had when an earlier process died.
+
+        Where the file of the notes cannot be used, such as on a full disk, each `take` tries again.
+        """
         left = self._notes.open()
         work = partial(sqlite_tables.suspect, places=left)
         if left and (count := await self._do("suspect", work)):
             _logger.warning("a process died while it handled %d events: each is a suspect", count)
         self._notes.clear()
-        self._looked_back = True
+        self._looked_back = self._notes.kept
 
     def note(self, worker: int, rows: Sequence[Row]) -> None:
         """Note which events a worker hands to its handlers."""

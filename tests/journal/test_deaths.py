@@ -15,6 +15,7 @@ from infobip_async.journal.suspects import Numbers
 from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms
 from jumping import turns
 from platforms import needs_modes
+from tests.journal.conftest import LIMIT
 
 _copies = count()
 
@@ -303,6 +304,32 @@ async def test_a_journal_without_room_for_notes(bench, got, caplog):
     await journal.put(bench.reports("a"))
     await bench.emptied(journal)
     assert "an event that kills this process will not be found" in caplog.text
+
+
+async def test_notes_are_kept_from_when_there_is_room(bench, got, caplog):
+    """Later, too, and without a restart; until then the lack of room is said once."""
+    path = bench.path.with_name(f"{bench.path.name}-handling")
+    path.mkdir()
+    got.act = lambda _: None
+    journal = await bench.start()
+    for one in "ab":
+        await journal.put(bench.reports(one))
+        await bench.emptied(journal)
+    assert caplog.text.count("an event that kills this process will not be found") == 1
+    path.rmdir()
+    handling, going_on = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: object) -> None:
+        handling.set()
+        await going_on.wait()
+
+    bench.router.on(DeliveryReport)(hang)
+    await journal.put(bench.reports("c"))
+    async with asyncio.timeout(LIMIT):
+        await handling.wait()
+    assert len(Notes(path, pages=1).read()) == 1
+    going_on.set()
+    await bench.emptied(journal)
 
 
 # --- the notes themselves ---
