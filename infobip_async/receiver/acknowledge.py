@@ -6,7 +6,7 @@ has the push: it sends again what was not answered with 200 (§3.1).
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
@@ -16,7 +16,7 @@ from typing import Final
 import attrs
 
 from infobip_async.concurrency.big_work import aside
-from infobip_async.concurrency.tasks import LastingTasks, abandon
+from infobip_async.concurrency.tasks import LastingTasks, abandon, is_cancelled_from_outside
 from infobip_async.errors import RemoteProtocolError, StorageUnavailableError
 from infobip_async.journal.base import Journal
 from infobip_async.models.events import Event, InboundSms, UnreadableRow
@@ -62,6 +62,19 @@ class HandleThenAck:
             200 after all handlers succeeded, 500 if one failed; 400 if the push as a whole, or
             each of its rows, cannot be read.
         """
+        return await self._take(push, self._dispatch)
+
+    async def take_again(self, push: RawPush) -> HTTPStatus:
+        """Handle a push of which a handler has cancelled the task in which it ran.
+
+        Each event is handled in a task of its own: the others of the push go on. Those that were
+        handled before are handled once more, as when the gateway repeats the push.
+        """
+        return await self._take(push, self._dispatch_apart)
+
+    async def _take(
+        self, push: RawPush, dispatch: Callable[[Sequence[Event]], Awaitable[None]]
+    ) -> HTTPStatus:
         try:
             events = await aside(len(push.body), decode, push, self.settings)
             types = set(map(type, events))
@@ -71,7 +84,7 @@ class HandleThenAck:
             for kind in types:
                 if not self.router.handles(kind):
                     self._log_unhandled(kind, events)
-            await self._dispatch(events)
+            await dispatch(events)
         except RemoteProtocolError as fault:
             await self._set_aside(push, str(fault))
             return HTTPStatus.BAD_REQUEST
@@ -96,6 +109,18 @@ class HandleThenAck:
         faults = [*await faults_of(self.router.dispatch(events))]
         for part in filter(is_part, messages):
             faults += await self._parts.add(part, now)
+        if faults:
+            raise ExceptionGroup("handlers failed", faults)
+
+    async def _dispatch_apart(self, events: Sequence[Event]) -> None:
+        faults: list[Exception] = []
+        for event in events:
+            try:
+                faults += await asyncio.create_task(faults_of(self._dispatch([event])))
+            except asyncio.CancelledError as raised:
+                if is_cancelled_from_outside(raised):
+                    raise
+                faults.append(RuntimeError("a handler has cancelled the task in which it runs"))
         if faults:
             raise ExceptionGroup("handlers failed", faults)
 
@@ -182,6 +207,10 @@ class StoreThenAck:
             self._sparse_logger.exception("failed on a push to %s", push.kind.value)
             return HTTPStatus.INTERNAL_SERVER_ERROR
         return _OK
+
+    async def take_again(self, push: RawPush) -> HTTPStatus:
+        """Store a push whose task was cancelled; the journal may have its rows already."""
+        return await self.take(push)
 
     def serve(self) -> AbstractAsyncContextManager[None]:
         """Hand on what the journal stores."""

@@ -152,18 +152,30 @@ class Receiver:
         self._running[answer] = loop.create_task(self._acknowledge(push, answer))
         return await answer
 
-    async def _acknowledge(self, push: RawPush, answer: asyncio.Future[HTTPStatus]) -> None:
-        status = _FAILED
+    async def _acknowledge(
+        self, push: RawPush, answer: asyncio.Future[HTTPStatus], *, again: bool = False
+    ) -> None:
+        status: HTTPStatus | None = _FAILED
         try:
-            take = self._take_watched if self._watch.active else self._acknowledgement.take
-            status = await take(push)
+            if again:
+                status = await self._acknowledgement.take_again(push)
+            elif self._watch.active:
+                status = await self._take_watched(push)
+            else:
+                status = await self._acknowledgement.take(push)
         except asyncio.CancelledError:  # by `stop`, or a handler has cancelled its own task
             self._lines.warning("handlers were cancelled on a push to %s", push.kind.value)
-            raise
+            if again or self._stopping:
+                raise
+            status = None
         finally:
-            del self._running[answer]
-            if not answer.done():  # else the client has gone away
-                answer.set_result(status)
+            if status is None:
+                work = self._acknowledge(push, answer, again=True)
+                self._running[answer] = asyncio.create_task(work)
+            else:
+                del self._running[answer]
+                if not answer.done():  # else the client has gone away
+                    answer.set_result(status)
 
     async def _take_watched(self, push: RawPush) -> HTTPStatus:
         with self._watch.push(push.kind.value) as watched:

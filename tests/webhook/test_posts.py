@@ -199,7 +199,29 @@ async def test_a_handler_that_cancels_its_own_task(receiver, warnings_of):
 
     for _ in range(3):
         assert (await receiver.post("dlr", EXAMPLE)).status == 500
-    assert warnings_of() == ["handlers were cancelled on a push to dlr"]
+    assert warnings_of() == [
+        "handlers were cancelled on a push to dlr",
+        "failed on a push to dlr",
+    ]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_handler_that_cancels_its_task_costs_no_row_behind(receiver, waits):
+    """Nor its neighbour, where the handler has ended before the cancellation comes."""
+    ended: list[str] = []
+
+    @receiver.router.on(HlrReport)
+    async def cancel(report: HlrReport) -> None:
+        if report.destination == "1":
+            asyncio.current_task().cancel()
+            if not waits:
+                return
+        await asyncio.sleep(0)
+        ended.append(report.destination)
+
+    rows = [HLR_ROW.replace("23423423232", one).encode() for one in "0123"]
+    assert (await receiver.post("hlr", b"dlr=" + b"%0A".join(rows))).status == 500
+    assert set(ended) == {*"023"}
 
 
 async def test_a_handler_that_is_cancelled_costs_no_other_row(receiver):
