@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import attrs
 
@@ -185,6 +185,18 @@ class JournalCounts:
     dead: int
     quarantined: int
     octets: int
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A journal that can be asked for what waits in it."""
+
+    async def counts(self) -> JournalCounts:
+        """Count what is in the journal.
+
+        Raises:
+            StorageUnavailableError: the journal cannot be read.
+        """
 
 
 def set_aside_id(push_id: int, number: int) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from infobip_async.concurrency.tasks import LastingTasks
 from infobip_async.errors import StorageUnavailableError
-from infobip_async.journal.base import Decode, Journal
+from infobip_async.journal.base import Counted, Decode, Journal, JournalCounts
 from infobip_async.journal.sqlite import SqliteJournal
 from infobip_async.protocol.exchange import RawPush
 from infobip_async.redaction import logger_of_faults
@@ -96,6 +96,32 @@ class SpoolJournal:
                 moving.ending = True
                 for task in moving.tasks:
                     await _end(task)
+
+    async def counts(self) -> JournalCounts:
+        """Count what is in the journal and in the file together, while they are served.
+
+        The file is counted alone where the journal cannot be counted, or is away: the file takes
+        the pushes then, and is well while none of them waits for too long.
+
+        Raises:
+            StorageUnavailableError: the file cannot be read.
+        """
+        here = await self._spool.counts()
+        if not isinstance(self._journal, Counted):
+            return here
+        try:
+            there = await self._journal.counts()
+        except StorageUnavailableError:
+            return here
+        oldest = [one.oldest for one in (here, there) if one.oldest is not None]
+        return JournalCounts(
+            waiting=here.waiting + there.waiting,
+            oldest=min(oldest, default=None),
+            in_work=there.in_work,
+            dead=here.dead + there.dead,
+            quarantined=here.quarantined + there.quarantined,
+            octets=here.octets + there.octets,
+        )
 
     async def _move_repeatedly(self) -> None:
         while True:

@@ -2,25 +2,17 @@
 
 from http import HTTPStatus
 from time import monotonic, time
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 import attrs
 
-from infobip_async.journal.base import JournalCounts
+from infobip_async.journal.base import Counted
 from infobip_async.redaction import SparseLogger, logger_of_faults
 
 _logger = logger_of_faults("infobip_async.receiver")
 
 _LOOK_EVERY: Final = 1.0
 """Seconds between two looks into a journal: anybody may ask."""
-
-
-@runtime_checkable
-class Counted(Protocol):
-    """A journal that can be asked for what waits in it."""
-
-    async def counts(self) -> JournalCounts:
-        """Count what is in the journal."""
 
 
 @attrs.define

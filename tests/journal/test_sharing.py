@@ -15,7 +15,7 @@ from infobip_async.concurrency.stop_deadline import stopping_by
 from infobip_async.errors import LocalProtocolError, StorageUnavailableError
 from infobip_async.journal import JournalCounts, SpoolJournal, sqlite_listeners, sqlite_storage
 from infobip_async.journal import sqlite_tables as tables
-from infobip_async.journal.base import EventState, State
+from infobip_async.journal.base import Counted, EventState, State
 from infobip_async.models.events import DeliveryReport, HlrReport, InboundSms
 from infobip_async.router import Router
 from platforms import needs_free_names, needs_linux
@@ -371,3 +371,24 @@ def test_whole_messages_are_joined_by_one() -> None:
     """Only reports of lookups go everywhere."""
     with pytest.raises(LocalProtocolError, match="only HLR reports"):
         Router().on(DeliveryReport, everywhere=True)
+
+
+async def test_what_waits_in_a_spool_counts(bench, other):
+    """With the journal behind it, and alone while that journal is away."""
+    other.path = bench.path.with_name("elsewhere.db")
+    elsewhere = other.journal()
+    spool = SpoolJournal(elsewhere, bench.journal())
+    assert isinstance(spool, Counted)
+
+    async def away(*_: object) -> JournalCounts:
+        raise StorageUnavailableError("it is away")
+
+    async with spool._spool, elsewhere:
+        await spool._spool.put(bench.reports("1"))
+        first = (await spool.counts()).oldest
+        await elsewhere.put(bench.reports("2"))
+        both = await spool.counts()
+        assert (both.waiting, both.oldest) == (2, first)
+        elsewhere.counts = away
+        alone = await spool.counts()
+        assert (alone.waiting, alone.oldest) == (1, first)
