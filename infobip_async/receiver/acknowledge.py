@@ -33,6 +33,14 @@ _OK: Final = HTTPStatus.OK  # which takes Python 3.11 a call to look up
 _SECONDS_AFTER_A_CANCELLATION: Final = 1.0
 
 
+def _refuse(lines: SparseLogger, push: RawPush, fault: Exception) -> HTTPStatus:
+    """Say in a line, without a trace of ours, what cannot be used now."""
+    while isinstance(fault, ExceptionGroup):
+        fault = fault.exceptions[0]
+    lines.error("refused a push to %s: %s", push.kind.value, fault)
+    return HTTPStatus.SERVICE_UNAVAILABLE
+
+
 @attrs.define
 class HandleThenAck:
     """Decodes and dispatches pushes, and logs what goes wrong without what the pushes hold.
@@ -59,8 +67,8 @@ class HandleThenAck:
         """Handle a push.
 
         Returns:
-            200 after all handlers succeeded, 500 if one failed; 400 if the push as a whole, or
-            each of its rows, cannot be read.
+            200 after all handlers succeeded, 500 if one failed, 503 if all that failed is a file
+            or a broker; 400 if the push as a whole, or each of its rows, cannot be read.
         """
         return await self._take(push, self._dispatch)
 
@@ -88,15 +96,22 @@ class HandleThenAck:
         except RemoteProtocolError as fault:
             await self._set_aside(push, str(fault))
             return HTTPStatus.BAD_REQUEST
-        except ExceptionGroup:
-            self._sparse_logger.exception("failed on a push to %s", push.kind.value)
-            return HTTPStatus.INTERNAL_SERVER_ERROR
+        except ExceptionGroup as faults:
+            return self._failed(push, faults)
         except Exception as fault:
             # A push that trips our own code up does so each time that it comes.
             self._sparse_logger.exception("tripped over a push to %s", push.kind.value)
             await self._set_aside(push, f"{type(fault).__name__} while it was read")
             return HTTPStatus.BAD_REQUEST
         return HTTPStatus.BAD_REQUEST if types == {UnreadableRow} else _OK
+
+    def _failed(self, push: RawPush, faults: ExceptionGroup[Exception]) -> HTTPStatus:
+        """Log what handlers raised: a disk that is full is no fault of a program."""
+        away, others = faults.split(StorageUnavailableError)
+        if away is not None and others is None:
+            return _refuse(self._sparse_logger, push, away)
+        self._sparse_logger.error("failed on a push to %s", push.kind.value, exc_info=faults)
+        return HTTPStatus.INTERNAL_SERVER_ERROR
 
     async def _dispatch(self, events: Sequence[Event]) -> None:
         joins = self.router.joins
@@ -201,8 +216,7 @@ class StoreThenAck:
         try:
             await self.journal.put(push)
         except StorageUnavailableError as fault:
-            self._sparse_logger.error("refused a push to %s: %s", push.kind.value, fault)  # noqa: TRY400 - no trace of ours
-            return HTTPStatus.SERVICE_UNAVAILABLE
+            return _refuse(self._sparse_logger, push, fault)
         except Exception:
             self._sparse_logger.exception("failed on a push to %s", push.kind.value)
             return HTTPStatus.INTERNAL_SERVER_ERROR

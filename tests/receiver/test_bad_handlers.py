@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from infobip_async.errors import StorageUnavailableError
 from infobip_async.models.events import DeliveryReport, InboundSms, UnreadableRow
 from infobip_async.protocol.exchange import PushKind, RawPush
 from infobip_async.protocol.push import PushFormat
@@ -123,3 +124,22 @@ async def test_a_handler_that_cancels_the_expiry(router):
         while len(got) < 2:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0)
     assert got == ["1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("others", "status", "traces"), [([], 503, 0), ([ValueError("a bug")], 500, 1)]
+)
+async def test_a_full_disk_is_said_in_a_line(router, caplog, others, status, traces):
+    """With the way out, and without a trace: nothing is wrong with a program, unless there is."""
+    faults = [StorageUnavailableError("a.db cannot be used: the disk is full: make room"), *others]
+
+    @router.on(DeliveryReport)
+    async def fail(_: DeliveryReport) -> None:
+        raise ExceptionGroup("several", faults)
+
+    push = RawPush(PushKind.DELIVERY_REPORTS, body=REPORT)
+    assert await HandleThenAck(router, PushFormat()).take(push) == status
+    assert sum(bool(record.exc_info) for record in caplog.records) == traces
+    if not traces:
+        (line,) = caplog.messages
+        assert line == "refused a push to dlr: a.db cannot be used: the disk is full: make room"
