@@ -25,6 +25,8 @@ class _Round(Generic[T]):
 class Batcher(Generic[T]):
     """Writes items in the order in which they come, all that wait at once.
 
+    A write that is cancelled by others than `aclose` is begun again, with the same items.
+
     Args:
         write: writes items. Its errors are raised to those who wait for one of the items; where
             nobody does, the event loop's exception handler gets them.
@@ -33,6 +35,8 @@ class Batcher(Generic[T]):
     def __init__(self, write: Callable[[Sequence[T]], Awaitable[None]]) -> None:
         self._write = write
         self._next: _Round[T] = _Round()
+        self._now: _Round[T] | None = None
+        self._closing = False
         self._writing: asyncio.Task[None] | None = None
 
     def add(self, *items: T) -> asyncio.Event:
@@ -43,7 +47,7 @@ class Batcher(Generic[T]):
         """
         self._next.items.extend(items)
         if self._writing is None:
-            self._writing = asyncio.create_task(self._run())
+            self._start()
         return self._next.over
 
     async def write(self, *items: T) -> None:
@@ -59,31 +63,37 @@ class Batcher(Generic[T]):
         if waited_for.fault is not None:
             raise copy.copy(waited_for.fault)  # several tasks must not share one traceback
 
+    def _start(self) -> None:
+        self._writing = asyncio.create_task(self._run())
+        # A callback, since a task that is cancelled before its first step runs nothing.
+        self._writing.add_done_callback(self._ended)
+
     async def _run(self) -> None:
-        try:
-            while self._next.items:
-                now, self._next = self._next, _Round()
-                await self._write_round(now)
-        except asyncio.CancelledError:
-            self._next.fault = StorageUnavailableError("closed before it was written")
-            self._next.over.set()
-            self._next = _Round()
-            raise
-        finally:
-            self._writing = None
+        while self._now or self._next.items:
+            if self._now is None:
+                self._now, self._next = self._next, _Round()
+            await self._write_round(self._now)
+            self._now = None
+
+    def _ended(self, _: "asyncio.Task[None]") -> None:
+        self._writing = None
+        if self._closing:
+            for left in filter(None, (self._now, self._next)):
+                left.fault = StorageUnavailableError("closed before it was written")
+                left.over.set()
+            self._now, self._next = None, _Round()
+        elif self._now or self._next.items:  # cancelled, such as by who cancels every task
+            self._start()
 
     async def _write_round(self, now: _Round[T]) -> None:
-        now.fault = StorageUnavailableError("closed before it was written")  # if it is cancelled
         try:
             await self._write(now.items)
-            now.fault = None
         except Exception as fault:  # noqa: BLE001 - it goes to all who wait
             now.fault = fault
             if not now.awaited:
                 context = {"message": "what was to be written is lost", "exception": fault}
                 asyncio.get_running_loop().call_exception_handler(context)
-        finally:
-            now.over.set()
+        now.over.set()
 
     async def drain(self, seconds: float) -> None:
         """Wait until everything is written, for up to so many seconds; the write goes on then."""
@@ -93,6 +103,10 @@ class Batcher(Generic[T]):
     async def aclose(self, seconds: float) -> None:
         """Wait until everything is written, and cancel the write after so many seconds."""
         await self.drain(seconds)
-        if (writing := self._writing) is not None:
-            writing.cancel()
-            await asyncio.wait({writing})
+        self._closing = True
+        try:
+            while (writing := self._writing) is not None:
+                writing.cancel()
+                await asyncio.wait({writing})
+        finally:
+            self._closing = False

@@ -117,8 +117,9 @@ class JournalWorker:
         self._numbers = Numbers()
         self._given_up = TaskSet()
         self._others = LastingTasks("journal", _logger, self._pause)
-        self._retries = TaskSet()
+        self._retries = LastingTasks("journal", _logger, self._pause)
         self._closed = False
+        self._taken: Sequence[StoredPush] = ()
 
     async def __aenter__(self) -> Self:
         for queue in self._queues.values():
@@ -145,7 +146,7 @@ class JournalWorker:
         seconds = time_to_stop(self._settings.stop_timeout)
         await self._recording.aclose(max(seconds, _SECONDS_OF_THE_LAST_WRITE))
         self._closed = True
-        await self._retries.cancel()  # those that were put off meanwhile included
+        await self._retries.end()  # those that were put off meanwhile included
 
     async def _pause(self) -> None:
         await self._settings.sleep(_SECONDS_AFTER_A_FAULT)
@@ -172,10 +173,18 @@ class JournalWorker:
             while len(self._order) >= self._settings.window:
                 self._room.clear()
                 await self._room.wait()
-            pushes = await self._until_it_answers(lambda: self._storage.take(_PUSHES_AT_ONCE))
-            self._caught_up = not pushes
-            if pushes:
-                await self._admit_all(pushes)
+            if not self._taken:  # else this was cancelled before it could queue them
+                self._taken = await self._until_it_answers(
+                    lambda: self._storage.take(_PUSHES_AT_ONCE)
+                )
+            self._caught_up = not self._taken
+            if self._taken:
+                try:
+                    await self._admit_all(self._taken)
+                except Exception:
+                    self._taken = ()  # they may be queued in part: what trips us up once does again
+                    raise
+                self._taken = ()
             else:
                 await self._storage.wait()
                 self._caught_up = False
@@ -210,7 +219,7 @@ class JournalWorker:
         if not item.suspect:
             self._queues[type(item.event)].put(item)
         elif 1 < item.deaths <= MOST_DEATHS:
-            self._retries.start(self._suspect_again(item))
+            self._retries.start(partial(self._suspect_again, item))
         else:
             self._suspects.put(item)
 
@@ -345,7 +354,7 @@ class JournalWorker:
         for one in handled:
             for item in one.items:
                 if one.failed and not self._outcomes.exhausted(item):
-                    self._retries.start(self._try_again(item))
+                    self._retries.start(partial(self._try_again, item))
                 else:
                     self._finish(item)
             if one.queue is not None:

@@ -7,6 +7,7 @@ import pytest
 
 from infobip_async.concurrency.batching import Batcher
 from infobip_async.concurrency.keyed_queue import KeyedQueue, WorkQueue
+from infobip_async.concurrency.tasks import cancel
 from infobip_async.errors import StorageUnavailableError
 
 
@@ -111,6 +112,23 @@ async def test_closing_in_spite_of_what_is_under_way(target):
     target.may_go_on.set()
     await together.write(3)  # as when the journal is opened again
     assert target.writes == [[1], [3]]
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+async def test_a_write_that_a_stranger_cancels(target, steps):
+    """It is begun again with the same items, also if it was cancelled before its first step."""
+    together = Batcher(target.write)
+    waiting = together.add(1)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    await cancel(asyncio.all_tasks() - {asyncio.current_task()})
+    behind = asyncio.ensure_future(together.write(2))
+    target.may_go_on.set()
+    async with asyncio.timeout(60):
+        await waiting.wait()
+        await behind
+    assert sorted({one for items in target.writes for one in items}) == [1, 2]
+    await together.aclose(60)
 
 
 def test_ordering_keys():

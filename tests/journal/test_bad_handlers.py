@@ -262,3 +262,21 @@ async def test_a_stop_goes_on_without_it(bench, stubborn, caplog, monkeypatch):
     await turns()
     async with bench.journal() as journal:
         assert len(await bench.look(journal)) == 1
+
+
+async def test_a_handler_that_cancels_every_task(bench):
+    """All parts of the journal are begun again; its event and those behind it are handled."""
+    owner, ended = asyncio.current_task(), set()
+
+    @bench.router.on(DeliveryReport)
+    async def cancel_all(report: DeliveryReport) -> None:
+        if report.message_id == "bad" and "bad" not in ended:
+            for task in asyncio.all_tasks() - {owner, asyncio.current_task()}:
+                task.cancel()
+        ended.add(report.message_id)
+
+    journal = await bench.start(stop_timeout=0.001)
+    for one in ("first", "bad", "last"):
+        await journal.put(bench.reports(one))
+    await bench.emptied(journal)
+    assert ended == {"first", "bad", "last"}
