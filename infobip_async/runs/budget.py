@@ -118,7 +118,7 @@ class Budget:
     def reason(self) -> str:
         """Why there is no room, in words."""
         if self.most is not None and self.used >= self.most:
-            return f"the limit of {self.most:,} is reached"
+            return f"{self.most:,} parts or numbers have gone out, as many as may"
         if self.min_credits is not None and self._credits is not None:
             return f"{self._credits} credits are left, and {self.min_credits} must be"
-        return f"the next item is too large for what is left of the limit of {self.most:,}"
+        return f"the next item is too large for what is left of {self.most:,} parts or numbers"

@@ -303,11 +303,11 @@ class FlowControl:
             self.budget.hear(left, self.budget.used - self._units_out)
 
     def end(self, fault: InfobipError) -> None:
-        """Let nothing out any more, because the run cannot go on."""
+        """Let nothing out any more, because the run ends early."""
         if not self.closed:
             self.fault = fault
             kind = type(fault).__name__
-            _logger.warning("a run cannot go on: %s", kind, extra={"error": kind})
+            _logger.warning("a run ends early: %s", kind, extra={"error": kind})
             self._close(fault)
 
     def stop(self, why: str) -> None:

@@ -27,7 +27,7 @@ def test_so_many_units() -> None:
     assert budget.room(4, 1) == 4
     budget.take(4)
     assert budget.room(4, 1) == 0
-    assert budget.reason == "the limit of 10 is reached"
+    assert budget.reason == "10 parts or numbers have gone out, as many as may"
 
 
 def test_a_limit_that_leaves_a_rest() -> None:

@@ -321,7 +321,7 @@ async def test_so_many_units(line) -> None:
     way = line(most=25)
     await way.send_all(4)
     assert sum(way.sizes) == way.flow.budget.used == 25
-    assert str(way.flow.fault) == "the limit of 25 is reached"
+    assert str(way.flow.fault) == "25 parts or numbers have gone out, as many as may"
 
 
 async def test_a_limit_that_is_just_enough(line) -> None:
