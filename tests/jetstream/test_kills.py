@@ -92,7 +92,7 @@ async def test_of_a_push_only_the_row_that_kills_is_a_dead_letter(
                     await worker.start()
                 await asyncio.sleep(0.05)
         assert [one.number for one in dead] == [40]
-        assert "three times" in dead[0].reason
+        assert "3 times" in dead[0].reason
 
         async def waiting() -> int:
             return (await journal.counts()).waiting

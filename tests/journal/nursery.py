@@ -78,8 +78,8 @@ def take_away(protection: str) -> None:
         assert protection == "FULL"
         open_file = SqliteFile._open
 
-        def unsafe(file: SqliteFile) -> Any:
-            connection = open_file(file)
+        def unsafe(file: SqliteFile, *, writes: bool) -> Any:
+            connection = open_file(file, writes=writes)
             connection.execute("pragma synchronous = off")
             return connection
 

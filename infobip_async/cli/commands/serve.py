@@ -16,6 +16,7 @@ from infobip_async import (
     Router,
     SqliteDeliveryStore,
     SqliteJournal,
+    StorageUnavailableError,
     UnreadableRow,
 )
 from infobip_async.cli.event_json import as_json
@@ -71,9 +72,8 @@ async def command(
         except BrokenPipeError as fault:
             if not gone.done():
                 gone.set_exception(fault)
-            if task := asyncio.current_task():
-                task.cancel()  # the event is not handled: the gateway or the journal gives it again
-            raise asyncio.CancelledError from None
+            # Not handled: the gateway or the journal gives the event again.
+            raise StorageUnavailableError("nobody reads standard output") from None
 
     for event in (DeliveryReport, HlrReport, InboundSms, UnreadableRow, Delivery):
         router.on(event)(show)
