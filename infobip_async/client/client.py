@@ -115,7 +115,7 @@ class InfobipClient:
         self._outcomes = Outcomes(sender, InFlight(concurrency), watch(telemetry), username)
         self._stop_timeout = stop_timeout
         url = self._endpoints.dlr_pull
-        self.reports = ReportQueue(self._outcomes, url, self._credentials, zone)
+        self.reports: ReportQueue = ReportQueue(self._outcomes, url, self._credentials, zone)
         protect_logs()
 
     @classmethod
