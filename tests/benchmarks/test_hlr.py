@@ -98,10 +98,10 @@ class InTable:
             batch = Batch([row.destination for row in several], self.settle)
             table.begin(batch, 60.0)
             table.accept(batch, several)
-            table.land(batch)
+            table.query_ended(batch)
         self.report = table.report
 
-    def settle(self, _position, result, _refusal):
+    def settle(self, _batch, _position, result):
         """Keep a result."""
         self.results.append(result)
 
@@ -126,9 +126,11 @@ def test_memory_of_waiting(bench, rows):
 
     def held(make):
         tracemalloc.start()
-        waiting = make(rows)
-        size, _ = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
+        try:
+            waiting = make(rows)
+            size, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()  # else all that is measured later takes many times as long
         del waiting
         return float(size)
 
