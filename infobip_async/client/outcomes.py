@@ -7,6 +7,7 @@ only unreadable. `Outcomes.submit` is for sends and queries: there it leaves the
 import logging
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from typing import NoReturn, TypeVar
@@ -133,7 +134,8 @@ class Outcomes:
                 told = f"HTTP {reply.status} from {where}: is the rate too high?"
             raise RemoteProtocolError(told, raw=reply.body, status=reply.status)
         try:
-            return await _decoded(decode, reply)
+            read = partial(_without_traceback, partial(decode, reply))
+            return await aside(len(reply.body), read)  # a big one beside the event loop
         except RemoteProtocolError as fault:
             told = f"{fault}, from {where}: is the address right?"
             raise RemoteProtocolError(told, raw=fault.raw, status=fault.status) from None
@@ -149,14 +151,6 @@ def _without_traceback(make: Callable[[], T]) -> T:
     """Cut the traceback off: frames inside hold the password, or a gateway's echo of it."""
     try:
         return make()
-    except InfobipError as fault:
-        raise fault.with_traceback(None) from None
-
-
-async def _decoded(decode: Callable[[HttpReply], T], reply: HttpReply) -> T:
-    """Read a reply, a big one beside the event loop, with no traceback that leads to the reply."""
-    try:
-        return await aside(len(reply.body), decode, reply)
     except InfobipError as fault:
         raise fault.with_traceback(None) from None
 
