@@ -21,6 +21,16 @@ def tasks_of(client) -> int:
     return len(client._outcomes.in_flight)
 
 
+async def leave_a_send(gateway, client, under_way) -> None:
+    """Cancel a send that the gateway holds up, and let the send come to its end."""
+    sending = asyncio.create_task(client.send(TEXT, Recipient(NUMBER, "an-id")))
+    await gateway.until(under_way)
+    sending.cancel()
+    gateway.gate.set()
+    await gateway.until(lambda: not tasks_of(client))
+    await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize("count", [100, pytest.param(2_000, marks=pytest.mark.proof)])
 async def test_a_storm_of_cancellations_costs_no_slot_and_doubles_nothing(
     gateway, connect, count
@@ -130,12 +140,7 @@ async def test_the_outcome_of_a_cancelled_send_is_logged(gateway, connect, caplo
     gateway.gate.clear()
     gateway.fault = fault
     client = connect()
-    sending = asyncio.create_task(client.send(TEXT, Recipient(NUMBER, "an-id")))
-    await gateway.until(lambda: tasks_of(client))
-    sending.cancel()
-    gateway.gate.set()
-    await gateway.until(lambda: not tasks_of(client))
-    await asyncio.sleep(0)
+    await leave_a_send(gateway, client, lambda: tasks_of(client))
     assert "the outcome of send is unknown (message ids: an-id)" in caplog.text
     assert "(message ids: an-id)" in caplog.text
 
@@ -145,12 +150,7 @@ async def test_the_refusal_of_a_cancelled_send_is_logged(gateway, connect, caplo
     gateway.gate.clear()
     gateway.bodies["XMLInput.aspx"] = b"<RESPONSE><status>-3</status></RESPONSE>"
     client = connect()
-    sending = asyncio.create_task(client.send(TEXT, Recipient(NUMBER, "an-id")))
-    await gateway.until(lambda: gateway.busy)
-    sending.cancel()
-    gateway.gate.set()
-    await gateway.until(lambda: not tasks_of(client))
-    await asyncio.sleep(0)
+    await leave_a_send(gateway, client, lambda: gateway.busy)
     assert "failed: the gateway refused the message: -3 NOT_ENOUGH_CREDITS" in caplog.text
     assert "(message ids: an-id)" in caplog.text
 

@@ -1,6 +1,8 @@
 """Messages in hand; most of it is tested with what journals and jobs promise."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import attrs
 import pytest
@@ -12,6 +14,25 @@ from infobip_async.jetstream import ConnectOptions
 from infobip_async.jetstream.connection import Connection
 from infobip_async.jetstream.lease import Lease
 from tests.jetstream.conftest import LIMIT
+
+
+@asynccontextmanager
+async def leased(
+    access: ConnectOptions, take: Callable[[Msg], Awaitable[None]], *, ack_wait: float
+) -> AsyncIterator[tuple[Connection, Lease]]:
+    """A lease of a stream's messages, of which each is handed over."""
+    config = StreamConfig(name="work", subjects=["work.*"])
+
+    async def room() -> int:
+        return 100
+
+    async with (
+        asyncio.timeout(LIMIT),
+        Connection(access, lambda one: one.ensure_stream(config)) as connection,
+    ):
+        lease = Lease(connection=connection, stream="work", consumer="all", ack_wait=ack_wait)
+        async with lease.open(take, room):
+            yield connection, lease
 
 
 async def test_an_acknowledgement_without_an_answer_is_given_up_soon(
@@ -33,7 +54,6 @@ async def test_an_acknowledgement_without_an_answer_is_given_up_soon(
 
 async def test_what_a_broker_has_forgotten_is_not_handled_again(access: ConnectOptions) -> None:
     """It gives out what was done with, for which it is told so once more."""
-    config = StreamConfig(name="work", subjects=["work.*"])
     got: asyncio.Queue[int] = asyncio.Queue()
 
     async def take(message: Msg) -> None:
@@ -41,30 +61,21 @@ async def test_what_a_broker_has_forgotten_is_not_handled_again(access: ConnectO
         await lease.acknowledge(sequence)
         await got.put(sequence)
 
-    async def room() -> int:
-        return 100
-
-    async with (
-        asyncio.timeout(LIMIT),
-        Connection(access, lambda one: one.ensure_stream(config)) as connection,
-    ):
-        lease = Lease(connection=connection, stream="work", consumer="all", ack_wait=3600.0)
-        async with lease.open(take, room):
-            for number in (1, 2):
-                await connection.store("work", "work.any", b"")
-                assert await got.get() == number
-            await connection.call(lambda js: js.delete_consumer("work", "all"))
+    async with leased(access, take, ack_wait=3600.0) as (connection, lease):
+        for number in (1, 2):
             await connection.store("work", "work.any", b"")
-            assert await got.get() == 3
-            await connection.call(lambda js: js.purge_stream("work"))
-            assert got.empty()
-            info = await connection.call(lambda js: js.consumer_info("work", "all"))
-            assert info.ack_floor.stream_seq == 3
+            assert await got.get() == number
+        await connection.call(lambda js: js.delete_consumer("work", "all"))
+        await connection.store("work", "work.any", b"")
+        assert await got.get() == 3
+        await connection.call(lambda js: js.purge_stream("work"))
+        assert got.empty()
+        info = await connection.call(lambda js: js.consumer_info("work", "all"))
+        assert info.ack_floor.stream_seq == 3
 
 
 async def test_what_could_not_be_taken_comes_again(access: ConnectOptions) -> None:
     """The broker does not hear that somebody works on it."""
-    config = StreamConfig(name="work", subjects=["work.*"])
     got: asyncio.Queue[int] = asyncio.Queue()
 
     async def take(message: Msg) -> None:
@@ -72,19 +83,11 @@ async def test_what_could_not_be_taken_comes_again(access: ConnectOptions) -> No
         if message.metadata.num_delivered == 1:
             raise StorageUnavailableError("the broker has not said more about it")
 
-    async def room() -> int:
-        return 100
-
-    async with (
-        asyncio.timeout(LIMIT),
-        Connection(access, lambda one: one.ensure_stream(config)) as connection,
-    ):
-        lease = Lease(connection=connection, stream="work", consumer="all", ack_wait=0.2)
-        async with lease.open(take, room):
-            await connection.store("work", "work.any", b"")
-            assert await got.get() == 1
-            assert await got.get() == 2
-            assert 1 in lease
+    async with leased(access, take, ack_wait=0.2) as (connection, lease):
+        await connection.store("work", "work.any", b"")
+        assert await got.get() == 1
+        assert await got.get() == 2
+        assert 1 in lease
 
 
 async def test_what_is_on_its_way_when_a_worker_stops_goes_to_another_at_once(

@@ -7,6 +7,15 @@ import pytest
 from infobip_async.runs.budget import Budget
 
 
+def priced(left: int) -> Budget:
+    """One whose balance is that, after a unit that cost 1."""
+    budget = Budget(min_credits=Decimal(0))
+    budget.balance(Decimal(left + 1), 0)
+    budget.take(1)
+    budget.balance(Decimal(left), 1)
+    return budget
+
+
 def test_without_limits() -> None:
     """Everything may go out, and the balance is of no interest."""
     budget = Budget()
@@ -98,10 +107,7 @@ def test_the_highest_price_is_reckoned_with() -> None:
 
 def test_what_went_out_is_reckoned_with() -> None:
     """Before its charge is seen; the balance is asked for when half of it may be gone."""
-    budget = Budget(min_credits=Decimal(0))
-    budget.balance(Decimal(101), 0)
-    budget.take(1)
-    budget.balance(Decimal(100), 1)
+    budget = priced(100)
     budget.take(40)
     assert budget.room(1_000, 1) == 60
     assert not budget.asks(1)
@@ -111,10 +117,7 @@ def test_what_went_out_is_reckoned_with() -> None:
 
 def test_a_large_item_asks_for_the_balance() -> None:
     """Where it would not fit with what is reckoned, and may with what was charged."""
-    budget = Budget(min_credits=Decimal(0))
-    budget.balance(Decimal(101), 0)
-    budget.take(1)
-    budget.balance(Decimal(100), 1)
+    budget = priced(100)
     budget.take(40)
     assert not budget.asks(60)
     assert budget.asks(61)
@@ -135,20 +138,14 @@ def test_balances_of_replies_overtake_each_other() -> None:
 
 def test_a_balance_that_was_asked_for_may_be_higher() -> None:
     """Somebody has paid in."""
-    budget = Budget(min_credits=Decimal(0))
-    budget.balance(Decimal(10), 0)
-    budget.take(1)
-    budget.balance(Decimal(9), 1)
+    budget = priced(9)
     budget.balance(Decimal(80), 1)
     assert budget.room(5_000, 1) == 80
 
 
 def test_no_more_goes_out_on_a_price_than_it_was_seen_on() -> None:
     """The first number may be a cheap one; a few go out in any case."""
-    budget = Budget(min_credits=Decimal(0))
-    budget.balance(Decimal(100_000), 0)
-    budget.take(1)
-    budget.balance(Decimal(99_999), 1)
+    budget = priced(99_999)
     assert budget.room(5_000, 1) == 100
     budget.take(100)
     assert (budget.room(5_000, 1), budget.asks(1)) == (0, True)
